@@ -1,0 +1,1 @@
+"""Building: the outside tools, and what they make of generated RTL."""

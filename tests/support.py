@@ -1,0 +1,24 @@
+"""What the tests share. Needs the standard library only, for it is also imported in the pynq environment."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+FULL = os.environ.get("HWGEN_FULL", "") not in ("", "0")
+"""True under ``make test-full``: every count is run, not a sample of it."""
+
+
+def cases(sample: int, full: int) -> int:
+    """Return how many random cases a test runs: ``sample`` under ``make test``, ``full`` under ``make test-full``."""
+    return full if FULL else sample
+
+
+def flow_python() -> Path:
+    """Return the interpreter of the flow environment: for a test in the pynq environment that needs a simulator built."""
+    return ROOT / ".venv" / "bin" / "python"
+
+
+def pynq_python() -> Path:
+    """Return the interpreter of the pynq environment: for a test in the flow environment that drives through pynq."""
+    return ROOT / ".venv-pynq" / "bin" / "python"

@@ -1,0 +1,140 @@
+"""The SystemVerilog package and docs/abi.md, made from the one table in `hwgen.runtime.abi`.
+
+`python -m hwgen.backends.engine.svpkg` rewrites both files in a checkout; a test fails when they are stale.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwgen.runtime import abi
+
+_HEADER = """\
+/// Constants and types of the binary interface: registers, status codes, load image, instructions.
+/// Made from hwgen/runtime/abi.py; change that table, not this file.
+package hwgen_pkg;
+"""
+
+
+def _struct(name: str, fields: tuple[tuple[str, int, int], ...]) -> str:
+    """A packed struct whose least significant field is the first of the table."""
+    lines = [f"    logic [{size - 1}:0] {field};" for field, _, size in reversed(_merge_levels(fields))]
+    return "  typedef struct packed {\n" + "\n".join(lines) + f"\n  }} {name};\n"
+
+
+def _merge_levels(fields: tuple[tuple[str, int, int], ...]) -> list[tuple[str, int, int]]:
+    """count0..count5 become one packed array `[5:0][13:0] count`, which the loop nest indexes by level."""
+    out: list[tuple[str, int, int]] = []
+    for name, lsb, size in fields:
+        stem = name.rstrip("0123456789")
+        if stem != name and stem in ("count", "da", "dw", "dn", "do", "dp"):
+            if name.endswith("0"):
+                out.append((_SV_NAME.get(stem, stem), lsb, size * abi.LEVELS))
+        else:
+            out.append((name, lsb, size))
+    return out
+
+
+_SV_NAME = {"do": "dout_step"}  # "do" is a keyword
+
+
+def package() -> str:
+    """Text of hwgen_pkg.sv."""
+    out = [_HEADER]
+    constant = "  localparam logic [{w}:0] {n} = {v};".format
+    out.append(constant(w=31, n="MAGIC", v=f"32'h{abi.MAGIC:08X}"))
+    out.append(constant(w=31, n="ABI_VERSION", v=f"32'd{abi.ABI_VERSION}"))
+    out.append(constant(w=31, n="IMAGE_MAGIC", v=f"32'h{abi.IMAGE_MAGIC:08X}"))
+    out.append(constant(w=15, n="SECTION_MAGIC", v=f"16'h{abi.SECTION_MAGIC:04X}"))
+    out += [f"  localparam int {n} = {v};" for n, v in _INTS.items()]
+    out.append("\n  // registers (byte offsets)")
+    out += [constant(w=11, n=f"REG_{r.name}", v=f"12'h{r.offset:03X}") for r in abi.REGISTERS]
+    out.append("\n  // error codes")
+    out += [constant(w=7, n=f"ERR_{name}", v=f"8'd{code}") for code, (name, _) in abi.ERRORS.items()]
+    out.append("\n  // targets of image sections")
+    out += [constant(w=7, n=f"TGT_{name}", v=f"8'd{code}") for name, code in abi.TARGETS.items()]
+    out.append("\n  // instruction words")
+    out += [constant(w=3, n=f"OP_{name}", v=f"4'd{code}") for name, code in abi.OPCODES.items()]
+    out += [constant(w=3, n=f"ROWOP_{name}", v=f"4'd{code}") for name, code in abi.ROW_OPS.items()]
+    out += [constant(w=2, n=f"UNIT_{name}", v=f"3'd{code}") for name, code in abi.UNITS.items()]
+    out += [f"  localparam int {name}_BEATS = {abi.beats(fields)};" for name, fields in abi.INSTRUCTIONS.items()]
+    out += ["", f"  typedef logic [{abi.NEED_BITS - 1}:0] count_t;", ""]
+    out += ["  /// Octets (8 bytes) written by each unit in this run."]
+    out += ["  typedef struct packed {\n    count_t dout;\n    count_t row;\n    count_t mm;\n    count_t din;\n  } progress_t;\n"]
+    out.append("  /// One channel's requantization: v = acc * mult + bias (+ residual * rmult), then shifted right.")
+    out.append(_struct("param_t", abi.PARAM))
+    out += [_struct(f"{name.lower()}_instr_t", fields) for name, fields in abi.INSTRUCTIONS.items()]
+    out.append(_REACHED)
+    out.append("endpackage\n")
+    return "\n".join(out)
+
+
+_INTS = {
+    "BEAT_BITS": abi.BEAT_BYTES * 8,
+    "LEVELS": abi.LEVELS,
+    "COUNT_BITS": abi.COUNT_BITS,
+    "ADDR_BITS": abi.ADDR_BITS,
+    "PADDR_BITS": abi.PADDR_BITS,
+    "NEED_BITS": abi.NEED_BITS,
+    "BANK_BITS": abi.BANK_BITS,
+    "V_BITS": abi.V_BITS,
+    "PARAM_BITS": abi.width(abi.PARAM),
+    "PARAM_BITS_PLAIN": abi.PARAM[2][1] + abi.PARAM[2][2],  # without the residual's multiplier
+}
+
+_REACHED = """\
+  /// Whether `unit` has written at least `need` octets; UNIT_NONE never waits.
+  function automatic logic reached(progress_t progress, logic [2:0] unit, count_t need);
+    unique case (unit)
+      UNIT_DIN: return progress.din >= need;
+      UNIT_MM: return progress.mm >= need;
+      UNIT_ROW: return progress.row >= need;
+      UNIT_DOUT: return progress.dout >= need;
+      default: return 1'b1;
+    endcase
+  endfunction
+"""
+
+
+def document() -> str:
+    """Text of docs/abi.md."""
+    out = ["# ABI\n", f"Version {abi.ABI_VERSION}. Made from `hwgen/runtime/abi.py` by `python -m hwgen.backends.engine.svpkg`.\n"]
+    out += ["## Registers (AXI4-Lite, 32 bits each)\n", "| offset | name | access | meaning |", "|---|---|---|---|"]
+    for reg in abi.REGISTERS:
+        out.append(f"| 0x{reg.offset:03X} | {reg.name} | {reg.access} | {reg.doc} |")
+        out += [f"| | · [{lsb + size - 1}:{lsb}] {name} | | {doc} |" for name, lsb, size, doc in reg.fields]
+    out += ["\n## Error codes\n", "| code | name | meaning |", "|---|---|---|"]
+    out += [f"| {code} | {name} | {doc} |" for code, (name, doc) in abi.ERRORS.items()]
+    out += ["\n## Load image\n", _IMAGE_TEXT, "| target | code |", "|---|---|"]
+    out += [f"| {name} | {code} |" for name, code in abi.TARGETS.items()]
+    for title, fields in {"Image header": abi.IMAGE_HEADER, "Section header": abi.SECTION_HEADER, "Channel parameters": abi.PARAM}.items():
+        out += [f"\n### {title}\n", *_table(fields)]
+    out += ["\n## Instructions\n", _INSTRUCTION_TEXT]
+    for name, fields in abi.INSTRUCTIONS.items():
+        out += [f"\n### {name} ({abi.beats(fields)} beats)\n", *_table(fields)]
+    return "\n".join(out) + "\n"
+
+
+def _table(fields: tuple[tuple[str, int, int], ...]) -> list[str]:
+    return ["| bits | field |", "|---|---|", *(f"| [{lsb + size - 1}:{lsb}] | {name} |" for name, lsb, size in fields)]
+
+
+_IMAGE_TEXT = """\
+A header beat, then sections (a header beat and `words` words for memory `target` from word `first`), then an END section.
+The engine refuses an image whose magic, ABI version, design hash, section bounds or total length is wrong.
+"""
+_INSTRUCTION_TEXT = """\
+Opcodes: """ + ", ".join(f"{n} = {c}" for n, c in abi.OPCODES.items()) + """. `last` ends a unit's program. Bits above the last field are reserved and zero.
+docs/engine.md says what each field does.
+"""
+
+
+def write(root: Path) -> None:
+    """Write both files below the checkout `root`."""
+    (root / "hls_templates/engine/rtl/hwgen_pkg.sv").write_text(package())
+    (root / "docs").mkdir(exist_ok=True)
+    (root / "docs/abi.md").write_text(document())
+
+
+if __name__ == "__main__":
+    write(Path(__file__).resolve().parents[3])

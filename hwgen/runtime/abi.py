@@ -163,13 +163,13 @@ ROW_OPS = {"LAYERNORM": 1, "RMSNORM": 2}
 MM = _layout(
     *_HEAD, ("dep_unit", 3), ("red_mask", LEVELS), ("a_signed", 1), ("a_bank", BANK_BITS), ("a", ADDR_BITS), ("w", ADDR_BITS),
     ("need", NEED_BITS), ("o_bank", BANK_BITS), ("o", ADDR_BITS), ("p", PADDR_BITS), ("r_bank", BANK_BITS), ("r", ADDR_BITS),
-    ("r_signed", 1), ("residual", 1), ("relu", 1), ("wide", 1), ("lookup", 1), ("table", 4), ("lo", 9), ("hi", 9),
+    ("r_signed", 1), ("residual", 1), ("relu", 1), ("wide", 1), ("lookup", 1), ("slot", 4), ("lo", 9), ("hi", 9),
     *((f"count{i}", COUNT_BITS) for i in range(LEVELS)),
-    *((f"da{i}", ADDR_BITS) for i in range(LEVELS)),
-    *((f"dw{i}", ADDR_BITS) for i in range(LEVELS)),
-    *((f"dn{i}", NEED_BITS) for i in range(LEVELS)),
-    *((f"do{i}", ADDR_BITS) for i in range(LEVELS)),
-    *((f"dp{i}", PADDR_BITS) for i in range(LEVELS)),
+    *((f"a_step{i}", ADDR_BITS) for i in range(LEVELS)),
+    *((f"w_step{i}", ADDR_BITS) for i in range(LEVELS)),
+    *((f"need_step{i}", NEED_BITS) for i in range(LEVELS)),
+    *((f"o_step{i}", ADDR_BITS) for i in range(LEVELS)),
+    *((f"p_step{i}", PADDR_BITS) for i in range(LEVELS)),
 )  # fmt: skip
 INSTRUCTIONS = {"DIN": DIN, "MM": MM, "ROW": ROW, "DOUT": DOUT}
 

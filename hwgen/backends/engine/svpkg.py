@@ -18,24 +18,23 @@ package hwgen_pkg;
 
 def _struct(name: str, fields: tuple[tuple[str, int, int], ...]) -> str:
     """A packed struct whose least significant field is the first of the table."""
-    lines = [f"    logic [{size - 1}:0] {field};" for field, _, size in reversed(_merge_levels(fields))]
+    lines = []
+    for field, _, size, levels in reversed(_merge_levels(fields)):
+        lines.append(f"    logic {f'[{levels - 1}:0]' if levels else ''}{f'[{size - 1}:0]' if size > 1 else ''} {field};".replace("  ", " "))
     return "  typedef struct packed {\n" + "\n".join(lines) + f"\n  }} {name};\n"
 
 
-def _merge_levels(fields: tuple[tuple[str, int, int], ...]) -> list[tuple[str, int, int]]:
+def _merge_levels(fields: tuple[tuple[str, int, int], ...]) -> list[tuple[str, int, int, int]]:
     """count0..count5 become one packed array `[5:0][13:0] count`, which the loop nest indexes by level."""
-    out: list[tuple[str, int, int]] = []
+    out: list[tuple[str, int, int, int]] = []
     for name, lsb, size in fields:
         stem = name.rstrip("0123456789")
-        if stem != name and stem in ("count", "da", "dw", "dn", "do", "dp"):
+        if stem != name:
             if name.endswith("0"):
-                out.append((_SV_NAME.get(stem, stem), lsb, size * abi.LEVELS))
+                out.append((stem, lsb, size, abi.LEVELS))
         else:
-            out.append((name, lsb, size))
+            out.append((name, lsb, size, 0))
     return out
-
-
-_SV_NAME = {"do": "dout_step"}  # "do" is a keyword
 
 
 def package() -> str:

@@ -1,0 +1,105 @@
+/// Requantize lane: y = clamp(round_half_even((relu(acc * mult + bias) + r * rmult) / 2**shift), lo, hi).
+///
+/// Contract: all inputs are sampled together in clock c; `y_o` (registered) shows the result in clock c + LATENCY,
+/// LATENCY = 5 + RESIDUAL. A new value every clock, no enable, no reset: valid bits travel beside (`delay_valid`).
+/// Steps, one clock each: partial products; bias; sum; (residual); shift; round and clamp.
+/// Exact as long as |acc * mult + bias| and the sum with the residual are below 2**51 (the compiler checks this).
+/// `wide_i` replaces lo and hi by the range of 32 bits. `relu_i` needs hi >= 0. lo <= hi.
+/// Without RESIDUAL the residual inputs are not read, and ReLU is taken at the clamp, which is the same.
+module requantize #(
+    parameter  bit RESIDUAL = 0,            ///< with the residual input
+    localparam int LATENCY  = 5 + RESIDUAL  ///< clocks from inputs to `y_o`
+) (
+    input  logic               clk_i,
+    input  logic signed [31:0] acc_i,
+    input  logic signed [17:0] mult_i,
+    input  logic        [ 5:0] shift_i,
+    input  logic signed [47:0] bias_i,
+    input  logic signed [26:0] rmult_i,
+    input  logic signed [ 8:0] r_i,
+    input  logic               relu_i,
+    input  logic               wide_i,
+    input  logic signed [ 8:0] lo_i,
+    input  logic signed [ 8:0] hi_i,
+    output logic signed [31:0] y_o
+);
+  localparam int VW = hwgen_pkg::V_BITS;
+
+  typedef struct packed {
+    logic [5:0] shift;
+    logic relu;
+    logic wide;
+    logic signed [8:0] lo;
+    logic signed [8:0] hi;
+  } control_t;
+
+  // What the later steps need; control_q[k] belongs to the value k clocks after its inputs.
+  control_t [LATENCY-1:1] control_q;
+  always_ff @(posedge clk_i) begin
+    control_q[1] <= '{shift: shift_i, relu: relu_i, wide: wide_i, lo: lo_i, hi: hi_i};
+    for (int i = 2; i < LATENCY; i++) control_q[i] <= control_q[i-1];
+  end
+
+  // 1: the accumulator in two halves, so that each product fits one 27x18 multiplier
+  logic signed [32:0] high1_q, high2_q;
+  logic signed [34:0] low1_q;
+  logic signed [47:0] bias1_q;
+  // 2: bias on the low half; 3: the sum
+  logic signed [48:0] low2_q;
+  logic signed [VW-1:0] v3_q, v;
+  always_ff @(posedge clk_i) begin
+    high1_q <= 33'(signed'(acc_i[31:17])) * 33'(mult_i);
+    low1_q  <= 35'(signed'({1'b0, acc_i[16:0]})) * 35'(mult_i);
+    bias1_q <= bias_i;
+    high2_q <= high1_q;
+    low2_q  <= 49'(low1_q) + 49'(bias1_q);
+    v3_q    <= (VW'(high2_q) <<< 17) + VW'(low2_q);
+  end
+
+  // 4, only with a residual
+  if (RESIDUAL) begin : g_residual
+    logic signed [35:0] term1_q, term2_q, term3_q;
+    logic signed [VW-1:0] v4_q;
+    always_ff @(posedge clk_i) begin
+      term1_q <= 36'(r_i) * 36'(rmult_i);
+      term2_q <= term1_q;
+      term3_q <= term2_q;
+      v4_q    <= (control_q[3].relu && v3_q[VW-1] ? '0 : v3_q) + VW'(term3_q);
+    end
+    assign v = v4_q;
+  end else begin : g_plain
+    assign v = v3_q;
+    logic unused;
+    assign unused = &{1'b0, rmult_i, r_i};
+  end
+
+  // 5: integer part, and whether to round up: above one half, or one half with an odd integer part
+  logic [5:0] shift;
+  logic [63:0] fraction;  // what is shifted out, left-aligned
+  logic signed [VW-1:0] whole, whole_q;
+  logic up_q;
+  assign shift = control_q[LATENCY-2].shift;
+  assign whole = v >>> shift;
+  assign fraction = {64'(v) << 1} << ~shift;
+  always_ff @(posedge clk_i) begin
+    whole_q <= whole;
+    up_q <= fraction[63] && (whole[0] || fraction[62:0] != 0);
+  end
+
+  // 6: clamp. Rounding up crosses neither bound from inside, so the comparisons need not wait for it.
+  logic signed [31:0] lo, hi;
+  always_comb begin
+    lo = 32'(control_q[LATENCY-1].lo);
+    hi = 32'(control_q[LATENCY-1].hi);
+    if (control_q[LATENCY-1].wide) begin
+      lo = 32'sh80000000;
+      hi = 32'sh7FFFFFFF;
+    end
+    if (!RESIDUAL && control_q[LATENCY-1].relu && lo < 0) lo = '0;
+  end
+  always_ff @(posedge clk_i) begin
+    if (whole_q >= VW'(hi)) y_o <= hi;
+    else if (whole_q < VW'(lo)) y_o <= lo;
+    else y_o <= whole_q[31:0] + 32'(up_q);
+  end
+endmodule

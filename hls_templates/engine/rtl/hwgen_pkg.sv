@@ -1,6 +1,8 @@
 /// Constants and types of the binary interface: registers, status codes, load image, instructions.
 /// Made from hwgen/runtime/abi.py; change that table, not this file.
 package hwgen_pkg;
+  // A package offers constants; no module takes all of them.
+  // verilator lint_off UNUSEDPARAM
 
   localparam logic [31:0] MAGIC = 32'h4E475748;
   localparam logic [31:0] ABI_VERSION = 32'd1;
@@ -96,95 +98,95 @@ package hwgen_pkg;
 
   /// One channel's requantization: v = acc * mult + bias (+ residual * rmult), then shifted right.
   typedef struct packed {
-  logic [26:0] rmult;
-  logic [47:0] bias;
-  logic [5:0] shift;
-  logic [17:0] mult;
+    logic [26:0] rmult;
+    logic [47:0] bias;
+    logic [5:0] shift;
+    logic [17:0] mult;
   } param_t;
 
   typedef struct packed {
-  logic [1:0] ptr;
-  logic [19:0] addr;
-  logic [2:0] bank;
-  logic [19:0] beats;
-  logic [31:0] offset;
-  logic [23:0] gate;
-  logic [2:0] gate_unit;
-  logic last;
-  logic [3:0] opcode;
+    logic [1:0] ptr;
+    logic [19:0] addr;
+    logic [2:0] bank;
+    logic [19:0] beats;
+    logic [31:0] offset;
+    logic [23:0] gate;
+    logic [2:0] gate_unit;
+    logic last;
+    logic [3:0] opcode;
   } din_instr_t;
 
   typedef struct packed {
-  logic [5:0][11:0] p_step;
-  logic [5:0][19:0] o_step;
-  logic [5:0][23:0] need_step;
-  logic [5:0][19:0] w_step;
-  logic [5:0][19:0] a_step;
-  logic [5:0][13:0] count;
-  logic [8:0] hi;
-  logic [8:0] lo;
-  logic [3:0] slot;
-  logic lookup;
-  logic wide;
-  logic relu;
-  logic residual;
-  logic r_signed;
-  logic [19:0] r;
-  logic [2:0] r_bank;
-  logic [11:0] p;
-  logic [19:0] o;
-  logic [2:0] o_bank;
-  logic [23:0] need;
-  logic [19:0] w;
-  logic [19:0] a;
-  logic [2:0] a_bank;
-  logic a_signed;
-  logic [5:0] red_mask;
-  logic [2:0] dep_unit;
-  logic [23:0] gate;
-  logic [2:0] gate_unit;
-  logic last;
-  logic [3:0] opcode;
+    logic [5:0][11:0] p_step;
+    logic [5:0][19:0] o_step;
+    logic [5:0][23:0] need_step;
+    logic [5:0][19:0] w_step;
+    logic [5:0][19:0] a_step;
+    logic [5:0][13:0] count;
+    logic [8:0] hi;
+    logic [8:0] lo;
+    logic [3:0] slot;
+    logic lookup;
+    logic wide;
+    logic relu;
+    logic residual;
+    logic r_signed;
+    logic [19:0] r;
+    logic [2:0] r_bank;
+    logic [11:0] p;
+    logic [19:0] o;
+    logic [2:0] o_bank;
+    logic [23:0] need;
+    logic [19:0] w;
+    logic [19:0] a;
+    logic [2:0] a_bank;
+    logic a_signed;
+    logic [5:0] red_mask;
+    logic [2:0] dep_unit;
+    logic [23:0] gate;
+    logic [2:0] gate_unit;
+    logic last;
+    logic [3:0] opcode;
   } mm_instr_t;
 
   typedef struct packed {
-  logic [39:0] eps;
-  logic [15:0] rows;
-  logic [13:0] words;
-  logic [15:0] length;
-  logic [11:0] param;
-  logic [19:0] dst_stride;
-  logic [19:0] dst;
-  logic [2:0] dst_bank;
-  logic [19:0] src_stride;
-  logic [19:0] src;
-  logic [2:0] src_bank;
-  logic [7:0] need_step;
-  logic [23:0] need;
-  logic [2:0] dep_unit;
-  logic [8:0] hi;
-  logic [8:0] lo;
-  logic x_signed;
-  logic [3:0] op;
-  logic [23:0] gate;
-  logic [2:0] gate_unit;
-  logic last;
-  logic [3:0] opcode;
+    logic [39:0] eps;
+    logic [15:0] rows;
+    logic [13:0] words;
+    logic [15:0] length;
+    logic [11:0] param;
+    logic [19:0] dst_stride;
+    logic [19:0] dst;
+    logic [2:0] dst_bank;
+    logic [19:0] src_stride;
+    logic [19:0] src;
+    logic [2:0] src_bank;
+    logic [7:0] need_step;
+    logic [23:0] need;
+    logic [2:0] dep_unit;
+    logic [8:0] hi;
+    logic [8:0] lo;
+    logic x_signed;
+    logic [3:0] op;
+    logic [23:0] gate;
+    logic [2:0] gate_unit;
+    logic last;
+    logic [3:0] opcode;
   } row_instr_t;
 
   typedef struct packed {
-  logic [7:0] need_step;
-  logic [23:0] need;
-  logic [2:0] dep_unit;
-  logic [1:0] ptr;
-  logic [19:0] addr;
-  logic [2:0] bank;
-  logic [19:0] beats;
-  logic [31:0] offset;
-  logic [23:0] gate;
-  logic [2:0] gate_unit;
-  logic last;
-  logic [3:0] opcode;
+    logic [7:0] need_step;
+    logic [23:0] need;
+    logic [2:0] dep_unit;
+    logic [1:0] ptr;
+    logic [19:0] addr;
+    logic [2:0] bank;
+    logic [19:0] beats;
+    logic [31:0] offset;
+    logic [23:0] gate;
+    logic [2:0] gate_unit;
+    logic last;
+    logic [3:0] opcode;
   } dout_instr_t;
 
   /// Whether `unit` has written at least `need` octets; UNIT_NONE never waits.
@@ -198,4 +200,5 @@ package hwgen_pkg;
     endcase
   endfunction
 
+  // verilator lint_on UNUSEDPARAM
 endpackage

@@ -13,6 +13,8 @@ _HEADER = """\
 /// Constants and types of the binary interface: registers, status codes, load image, instructions.
 /// Made from hwgen/runtime/abi.py; change that table, not this file.
 package hwgen_pkg;
+  // A package offers constants; no module takes all of them.
+  // verilator lint_off UNUSEDPARAM
 """
 
 
@@ -20,7 +22,8 @@ def _struct(name: str, fields: tuple[tuple[str, int, int], ...]) -> str:
     """A packed struct whose least significant field is the first of the table."""
     lines = []
     for field, _, size, levels in reversed(_merge_levels(fields)):
-        lines.append(f"    logic {f'[{levels - 1}:0]' if levels else ''}{f'[{size - 1}:0]' if size > 1 else ''} {field};".replace("  ", " "))
+        dims = (f"[{levels - 1}:0]" if levels else "") + (f"[{size - 1}:0]" if size > 1 else "")
+        lines.append("    logic " + (f"{dims} " if dims else "") + f"{field};")
     return "  typedef struct packed {\n" + "\n".join(lines) + f"\n  }} {name};\n"
 
 
@@ -64,7 +67,7 @@ def package() -> str:
     out.append(_struct("param_t", abi.PARAM))
     out += [_struct(f"{name.lower()}_instr_t", fields) for name, fields in abi.INSTRUCTIONS.items()]
     out.append(_REACHED)
-    out.append("endpackage\n")
+    out.append("  // verilator lint_on UNUSEDPARAM\nendpackage\n")
     return "\n".join(out)
 
 

@@ -1,0 +1,398 @@
+/// One engine: bus side, activation memory, matrix unit and, when the policy has norms, the row unit.
+///
+/// The four units (DIN, MM, ROW, DOUT) run their own programs side by side and meet only through the progress counters and the
+/// activation memory. docs/engine.md has the instruction set, the memory map and the timing.
+/// Memory ports: the compiler guarantees that no two units use one bank's port in one clock; `conflict` ends the run with an error.
+module engine
+  import hwgen_pkg::*;
+#(
+    parameter int          N               = 16,     ///< activations a clock
+    parameter int          M               = 32,     ///< outputs
+    parameter int          WW              = 4,      ///< bits of a stored weight
+    parameter int          BANKS           = 4,      ///< activation banks
+    parameter int          ACT_DEPTH       = 512,    ///< words of a bank
+    parameter int          WEIGHT_DEPTH    = 1024,   ///< words of the weight memory
+    parameter int          PARAM_DEPTH     = 64,     ///< groups of channel parameters
+    parameter int          ROW_PARAM_DEPTH = 64,     ///< words of the norms' parameters; 0: no row unit
+    parameter int          SLOTS           = 4,      ///< activation tables; 0: none
+    parameter int          PROG_DEPTH      = 64,     ///< instructions of each unit
+    parameter bit          RESIDUAL        = 1,      ///< residual input
+    parameter bit          WIDE            = 1,      ///< 32-bit results
+    parameter string       WEIGHT_STYLE    = "auto", ///< see `ram_1r1w`
+    parameter string       ACT_STYLE       = "auto",
+    parameter logic [63:0] HASH            = 64'd0   ///< design hash
+) (
+    input  logic         clk_i,
+    input  logic         rst_ni,
+    // AXI4-Lite slave
+    input  logic [ 11:0] s_axil_awaddr_i,
+    input  logic         s_axil_awvalid_i,
+    output logic         s_axil_awready_o,
+    input  logic [ 31:0] s_axil_wdata_i,
+    input  logic [  3:0] s_axil_wstrb_i,
+    input  logic         s_axil_wvalid_i,
+    output logic         s_axil_wready_o,
+    output logic [  1:0] s_axil_bresp_o,
+    output logic         s_axil_bvalid_o,
+    input  logic         s_axil_bready_i,
+    input  logic [ 11:0] s_axil_araddr_i,
+    input  logic         s_axil_arvalid_i,
+    output logic         s_axil_arready_o,
+    output logic [ 31:0] s_axil_rdata_o,
+    output logic [  1:0] s_axil_rresp_o,
+    output logic         s_axil_rvalid_o,
+    input  logic         s_axil_rready_i,
+    // AXI4 master, 128 bit
+    output logic [ 63:0] m_axi_araddr_o,
+    output logic [  7:0] m_axi_arlen_o,
+    output logic [  2:0] m_axi_arsize_o,
+    output logic [  1:0] m_axi_arburst_o,
+    output logic [  3:0] m_axi_arcache_o,
+    output logic [  2:0] m_axi_arprot_o,
+    output logic         m_axi_arvalid_o,
+    input  logic         m_axi_arready_i,
+    input  logic [127:0] m_axi_rdata_i,
+    input  logic [  1:0] m_axi_rresp_i,
+    input  logic         m_axi_rlast_i,
+    input  logic         m_axi_rvalid_i,
+    output logic         m_axi_rready_o,
+    output logic [ 63:0] m_axi_awaddr_o,
+    output logic [  7:0] m_axi_awlen_o,
+    output logic [  2:0] m_axi_awsize_o,
+    output logic [  1:0] m_axi_awburst_o,
+    output logic [  3:0] m_axi_awcache_o,
+    output logic [  2:0] m_axi_awprot_o,
+    output logic         m_axi_awvalid_o,
+    input  logic         m_axi_awready_i,
+    output logic [127:0] m_axi_wdata_o,
+    output logic [ 15:0] m_axi_wstrb_o,
+    output logic         m_axi_wlast_o,
+    output logic         m_axi_wvalid_o,
+    input  logic         m_axi_wready_i,
+    input  logic [  1:0] m_axi_bresp_i,
+    input  logic         m_axi_bvalid_i,
+    output logic         m_axi_bready_o,
+    output logic         irq_o
+);
+  localparam int MAX_NM = (N > M) ? N : M;
+  localparam int V = (MAX_NM > 16) ? MAX_NM : 16;
+  localparam int COLS = V / 8;
+
+  // ------------------------------------------------------------------------------------------------ control and buses
+  logic run, clear, loaded, conflict;
+  progress_t progress;
+  count_t mm_count, row_count;
+  logic mm_done, row_done, mm_bad, row_bad, ev_issue;
+  logic [2:0] ev_wait;
+  din_instr_t din_instr;
+  dout_instr_t dout_instr;
+  logic din_valid, din_pop, dout_valid, dout_pop;
+  logic ld_we;
+  logic [7:0] ld_target;
+  logic [23:0] ld_word;
+  logic [9:0] ld_beat;
+  logic [127:0] ld_data;
+
+  // write ports: 0 MM, 1 ROW, 2 DIN; word read ports: 0 ROW, 1 DOUT
+  logic [2:0] wr_en;
+  logic [2:0][BANK_BITS-1:0] wr_bank;
+  logic [2:0][16:0] wr_addr;
+  logic [2:0][COLS-1:0] wr_mask;
+  logic [2:0][V*8-1:0] wr_data;
+  logic [1:0] rd_en;
+  logic [1:0][BANK_BITS-1:0] rd_bank;
+  logic [1:0][16:0] rd_addr;
+  logic [1:0][V*8-1:0] rd_data;
+
+  engine_bus #(
+      .N(N),
+      .M(M),
+      .WW(WW),
+      .BANKS(BANKS),
+      .V(V),
+      .WEIGHT_DEPTH(WEIGHT_DEPTH),
+      .ACT_DEPTH(ACT_DEPTH),
+      .PARAM_DEPTH(PARAM_DEPTH),
+      .TABLE_DEPTH(SLOTS),
+      .ROW_PARAM_DEPTH(ROW_PARAM_DEPTH),
+      .PROG_DIN_DEPTH(PROG_DEPTH),
+      .PROG_MM_DEPTH(PROG_DEPTH),
+      .PROG_ROW_DEPTH(ROW_PARAM_DEPTH > 0 ? PROG_DEPTH : 0),
+      .PROG_DOUT_DEPTH(PROG_DEPTH),
+      .HASH(HASH)
+  ) u_bus (
+      .clk_i,
+      .rst_ni,
+      .s_axil_awaddr_i,
+      .s_axil_awvalid_i,
+      .s_axil_awready_o,
+      .s_axil_wdata_i,
+      .s_axil_wstrb_i,
+      .s_axil_wvalid_i,
+      .s_axil_wready_o,
+      .s_axil_bresp_o,
+      .s_axil_bvalid_o,
+      .s_axil_bready_i,
+      .s_axil_araddr_i,
+      .s_axil_arvalid_i,
+      .s_axil_arready_o,
+      .s_axil_rdata_o,
+      .s_axil_rresp_o,
+      .s_axil_rvalid_o,
+      .s_axil_rready_i,
+      .m_axi_araddr_o,
+      .m_axi_arlen_o,
+      .m_axi_arsize_o,
+      .m_axi_arburst_o,
+      .m_axi_arcache_o,
+      .m_axi_arprot_o,
+      .m_axi_arvalid_o,
+      .m_axi_arready_i,
+      .m_axi_rdata_i,
+      .m_axi_rresp_i,
+      .m_axi_rlast_i,
+      .m_axi_rvalid_i,
+      .m_axi_rready_o,
+      .m_axi_awaddr_o,
+      .m_axi_awlen_o,
+      .m_axi_awsize_o,
+      .m_axi_awburst_o,
+      .m_axi_awcache_o,
+      .m_axi_awprot_o,
+      .m_axi_awvalid_o,
+      .m_axi_awready_i,
+      .m_axi_wdata_o,
+      .m_axi_wstrb_o,
+      .m_axi_wlast_o,
+      .m_axi_wvalid_o,
+      .m_axi_wready_i,
+      .m_axi_bresp_i,
+      .m_axi_bvalid_i,
+      .m_axi_bready_o,
+      .irq_o,
+      .run_o(run),
+      .clear_o(clear),
+      .loaded_o(loaded),
+      .progress_o(progress),
+      .mm_count_i(mm_count),
+      .row_count_i(row_count),
+      .din_instr_i(din_instr),
+      .din_valid_i(din_valid),
+      .din_pop_o(din_pop),
+      .dout_instr_i(dout_instr),
+      .dout_valid_i(dout_valid),
+      .dout_pop_o(dout_pop),
+      .prog_index_i('0),
+      .mm_done_i(mm_done),
+      .row_done_i(row_done),
+      .mm_bad_instr_i(mm_bad),
+      .row_bad_instr_i(row_bad),
+      .conflict_i(conflict),
+      .ev_issue_i(ev_issue),
+      .ev_wait_i(ev_wait),
+      .din_wr_en_o(wr_en[2]),
+      .din_wr_bank_o(wr_bank[2]),
+      .din_wr_addr_o(wr_addr[2]),
+      .din_wr_mask_o(wr_mask[2]),
+      .din_wr_data_o(wr_data[2]),
+      .dout_rd_en_o(rd_en[1]),
+      .dout_rd_bank_o(rd_bank[1]),
+      .dout_rd_addr_o(rd_addr[1]),
+      .dout_rd_data_i(rd_data[1]),
+      .ld_we_o(ld_we),
+      .ld_target_o(ld_target),
+      .ld_word_o(ld_word),
+      .ld_beat_o(ld_beat),
+      .ld_data_o(ld_data)
+  );
+
+  prog_queue #(
+      .BEATS (DIN_BEATS),
+      .W     ($bits(din_instr_t)),
+      .D     (PROG_DEPTH),
+      .TARGET(TGT_PROG_DIN)
+  ) u_din_queue (
+      .clk_i,
+      .rst_ni,
+      .clear_i(clear),
+      .enable_i(loaded),
+      .ld_we_i(ld_we),
+      .ld_target_i(ld_target),
+      .ld_word_i(ld_word),
+      .ld_beat_i(ld_beat),
+      .ld_data_i(ld_data),
+      .instr_o(din_instr),
+      .valid_o(din_valid),
+      .pop_i(din_pop)
+  );
+  prog_queue #(
+      .BEATS (DOUT_BEATS),
+      .W     ($bits(dout_instr_t)),
+      .D     (PROG_DEPTH),
+      .TARGET(TGT_PROG_DOUT)
+  ) u_dout_queue (
+      .clk_i,
+      .rst_ni,
+      .clear_i(clear),
+      .enable_i(loaded),
+      .ld_we_i(ld_we),
+      .ld_target_i(ld_target),
+      .ld_word_i(ld_word),
+      .ld_beat_i(ld_beat),
+      .ld_data_i(ld_data),
+      .instr_o(dout_instr),
+      .valid_o(dout_valid),
+      .pop_i(dout_pop)
+  );
+
+  // ------------------------------------------------------------------------------------------------ activation memory
+  logic a_en, r_en;
+  logic [BANK_BITS-1:0] a_bank, r_bank;
+  logic [ADDR_BITS-1:0] a_addr, r_addr;
+  logic [N*8-1:0] a_data;
+  logic [M*8-1:0] r_data;
+
+  act_mem #(
+      .N(N),
+      .M(M),
+      .V(V),
+      .BANKS(BANKS),
+      .D(ACT_DEPTH),
+      .STYLE(ACT_STYLE)
+  ) u_act (
+      .clk_i,
+      .rst_ni,
+      .a_en_i(a_en),
+      .a_bank_i(a_bank),
+      .a_addr_i(a_addr),
+      .a_data_o(a_data),
+      .r_en_i(r_en),
+      .r_bank_i(r_bank),
+      .r_addr_i(r_addr),
+      .r_data_o(r_data),
+      .rd_en_i(rd_en),
+      .rd_bank_i(rd_bank),
+      .rd_addr_i(rd_addr),
+      .rd_data_o(rd_data),
+      .wr_en_i(wr_en),
+      .wr_bank_i(wr_bank),
+      .wr_addr_i(wr_addr),
+      .wr_mask_i(wr_mask),
+      .wr_data_i(wr_data),
+      .conflict_o(conflict)
+  );
+
+  // ------------------------------------------------------------------------------------------------ matrix unit
+  mm_unit #(
+      .N(N),
+      .M(M),
+      .V(V),
+      .WW(WW),
+      .WEIGHT_DEPTH(WEIGHT_DEPTH),
+      .PARAM_DEPTH(PARAM_DEPTH),
+      .PROG_DEPTH(PROG_DEPTH),
+      .RESIDUAL(RESIDUAL),
+      .SLOTS(SLOTS),
+      .WIDE(WIDE),
+      .WEIGHT_STYLE(WEIGHT_STYLE)
+  ) u_mm (
+      .clk_i,
+      .rst_ni,
+      .clear_i(clear),
+      .enable_i(loaded),
+      .run_i(run),
+      .ld_we_i(ld_we),
+      .ld_target_i(ld_target),
+      .ld_word_i(ld_word),
+      .ld_beat_i(ld_beat),
+      .ld_data_i(ld_data),
+      .a_en_o(a_en),
+      .a_bank_o(a_bank),
+      .a_addr_o(a_addr),
+      .a_data_i(a_data),
+      .r_en_o(r_en),
+      .r_bank_o(r_bank),
+      .r_addr_o(r_addr),
+      .r_data_i(r_data),
+      .wr_en_o(wr_en[0]),
+      .wr_bank_o(wr_bank[0]),
+      .wr_addr_o(wr_addr[0]),
+      .wr_mask_o(wr_mask[0]),
+      .wr_data_o(wr_data[0]),
+      .progress_i(progress),
+      .count_o(mm_count),
+      .done_o(mm_done),
+      .bad_instr_o(mm_bad),
+      .ev_issue_o(ev_issue),
+      .ev_wait_o(ev_wait)
+  );
+
+  // ------------------------------------------------------------------------------------------------ row unit
+  if (ROW_PARAM_DEPTH > 0) begin : g_row
+    row_instr_t row_instr;
+    logic row_valid, row_pop;
+    prog_queue #(
+        .BEATS (ROW_BEATS),
+        .W     ($bits(row_instr_t)),
+        .D     (PROG_DEPTH),
+        .TARGET(TGT_PROG_ROW)
+    ) u_queue (
+        .clk_i,
+        .rst_ni,
+        .clear_i(clear),
+        .enable_i(loaded),
+        .ld_we_i(ld_we),
+        .ld_target_i(ld_target),
+        .ld_word_i(ld_word),
+        .ld_beat_i(ld_beat),
+        .ld_data_i(ld_data),
+        .instr_o(row_instr),
+        .valid_o(row_valid),
+        .pop_i(row_pop)
+    );
+    row_unit #(
+        .V(V),
+        .PARAM_DEPTH(ROW_PARAM_DEPTH)
+    ) u_row (
+        .clk_i,
+        .rst_ni,
+        .clear_i(clear),
+        .run_i(run),
+        .instr_i(row_instr),
+        .valid_i(row_valid),
+        .pop_o(row_pop),
+        .progress_i(progress),
+        .ld_we_i(ld_we),
+        .ld_target_i(ld_target),
+        .ld_word_i(ld_word),
+        .ld_beat_i(ld_beat),
+        .ld_data_i(ld_data),
+        .rd_en_o(rd_en[0]),
+        .rd_bank_o(rd_bank[0]),
+        .rd_addr_o(rd_addr[0]),
+        .rd_data_i(rd_data[0]),
+        .wr_en_o(wr_en[1]),
+        .wr_bank_o(wr_bank[1]),
+        .wr_addr_o(wr_addr[1]),
+        .wr_mask_o(wr_mask[1]),
+        .wr_data_o(wr_data[1]),
+        .count_o(row_count),
+        .done_o(row_done),
+        .bad_instr_o(row_bad)
+    );
+  end else begin : g_no_row
+    assign row_count = '0;
+    assign row_done = 1'b1;
+    assign row_bad = 1'b0;
+    assign rd_en[0] = 1'b0;
+    assign rd_bank[0] = '0;
+    assign rd_addr[0] = '0;
+    assign wr_en[1] = 1'b0;
+    assign wr_bank[1] = '0;
+    assign wr_addr[1] = '0;
+    assign wr_mask[1] = '0;
+    assign wr_data[1] = '0;
+    logic unused;
+    assign unused = &{1'b0, rd_data[0]};
+  end
+endmodule

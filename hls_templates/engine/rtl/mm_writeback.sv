@@ -1,0 +1,86 @@
+/// Writes finished groups to the activation memory and counts them.
+///
+/// A narrow group (8 bits a channel) is written in the clock in which it is valid. A wide one (32 bits) is written as four byte planes: plane k,
+/// byte k of every channel, to address + k in clock k; the three clocks behind it must bring no group. The progress counter shows a
+/// group in the clock of its (last) write: `next_i` and `next_wide_i` are `valid_i` and `wide_i` one clock ahead.
+module mm_writeback
+  import hwgen_pkg::*;
+#(
+    parameter int M    = 32,  ///< channels of a group
+    parameter int V    = 32,  ///< bytes of an activation word, a multiple of M
+    parameter bit WIDE = 1    ///< wide groups exist
+) (
+    input  logic                 clk_i,
+    input  logic                 rst_ni,
+    input  logic                 clear_i,
+    input  logic                 run_i,
+    input  logic                 next_i,
+    input  logic                 next_wide_i,
+    input  logic                 valid_i,
+    input  logic                 wide_i,     ///< with `valid_i`
+    input  logic [BANK_BITS-1:0] bank_i,
+    input  logic [ADDR_BITS-1:0] addr_i,     ///< in M bytes
+    input  logic [M-1:0][  31:0] result_i,
+    output logic                 wr_en_o,
+    output logic [BANK_BITS-1:0] wr_bank_o,
+    output logic [         16:0] wr_addr_o,
+    output logic [      V/8-1:0] wr_mask_o,
+    output logic [      V*8-1:0] wr_data_o,
+    output count_t               count_o
+);
+  localparam int SUB = $clog2(V / M);
+
+  logic [ADDR_BITS-1:0] addr;
+  logic [M*8-1:0] bytes;
+  logic counted;  // a group whose (last) write is shown in the next clock
+
+  if (WIDE) begin : g_wide
+    logic [1:0] plane_q;  // plane written now; 0 also when idle
+    logic [M-1:0][23:0] rest_q;
+    logic [ADDR_BITS-1:0] addr_q;
+    logic [BANK_BITS-1:0] bank_q;
+    always_ff @(posedge clk_i) begin
+      if (valid_i && wide_i) begin
+        addr_q <= addr_i + 1'b1;
+        bank_q <= bank_i;
+        for (int m = 0; m < M; m++) rest_q[m] <= result_i[m][31:8];
+      end else if (plane_q != 0) begin
+        addr_q <= addr_q + 1'b1;
+        for (int m = 0; m < M; m++) rest_q[m] <= {8'd0, rest_q[m][23:8]};
+      end
+      if (!rst_ni || clear_i) plane_q <= '0;
+      else if (plane_q != 0 || (valid_i && wide_i)) plane_q <= plane_q + 1'b1;
+    end
+    assign wr_en_o = valid_i || plane_q != 0;
+    assign wr_bank_o = plane_q != 0 ? bank_q : bank_i;
+    assign addr = plane_q != 0 ? addr_q : addr_i;
+    for (genvar m = 0; m < M; m++) begin : g_byte
+      assign bytes[m*8+:8] = plane_q != 0 ? rest_q[m][7:0] : result_i[m][7:0];
+    end
+    assign counted = plane_q == 2'd2 || (next_i && !next_wide_i);
+  end else begin : g_narrow
+    assign wr_en_o = valid_i;
+    assign wr_bank_o = bank_i;
+    assign addr = addr_i;
+    for (genvar m = 0; m < M; m++) begin : g_byte
+      assign bytes[m*8+:8] = result_i[m][7:0];
+    end
+    assign counted = next_i;
+    logic unused;
+    assign unused = &{1'b0, next_wide_i, wide_i, result_i};
+  end
+
+  assign wr_addr_o = 17'(addr >> SUB);
+  if (SUB == 0) begin : g_whole
+    assign wr_mask_o = '1;
+    assign wr_data_o = bytes;
+  end else begin : g_part
+    assign wr_mask_o = (V / 8)'((1 << (M / 8)) - 1) << (32'(addr[SUB-1:0]) * (M / 8));
+    assign wr_data_o = {V / M{bytes}};
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || clear_i || !run_i) count_o <= '0;
+    else if (counted) count_o <= count_o + count_t'(M / 8);
+  end
+endmodule

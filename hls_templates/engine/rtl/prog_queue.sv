@@ -1,0 +1,96 @@
+/// A unit's program: instruction memory, filled by the loader, and a prefetch queue so that a new instruction is there every clock.
+///
+/// Contract: `instr_o` is the next instruction while `valid_o`; `pop_i` takes it. The queue fills ahead as soon as a program is there
+/// (`enable_i`), also before a run starts; after the instruction with `last` it goes on with the first one, ready for the next run.
+/// `clear_i` drops what was fetched and starts over. One instruction a clock; four clocks from `clear_i` to the first `valid_o`.
+module prog_queue #(
+    parameter int         BEATS  = 7,                      ///< 128-bit beats of an instruction
+    parameter int         W      = 854,                    ///< bits of an instruction, lsb first
+    parameter int         LAST   = 31,                     ///< bit that marks the end of the program
+    parameter int         D      = 64,                     ///< instructions
+    parameter logic [7:0] TARGET = hwgen_pkg::TGT_PROG_MM  ///< the loader's name of this memory
+) (
+    input  logic         clk_i,
+    input  logic         rst_ni,
+    input  logic         clear_i,
+    input  logic         enable_i,
+    // loader bus
+    input  logic         ld_we_i,
+    input  logic [  7:0] ld_target_i,
+    input  logic [ 23:0] ld_word_i,
+    input  logic [  9:0] ld_beat_i,
+    input  logic [127:0] ld_data_i,
+    // to the unit
+    output logic [W-1:0] instr_o,
+    output logic         valid_o,
+    input  logic         pop_i
+);
+  if (W > BEATS * 128 || LAST >= W) begin : g_illegal
+    $fatal(1, "prog_queue: W=%0d does not fit %0d beats, or LAST=%0d is outside", W, BEATS, LAST);
+  end
+  localparam int AW = $clog2(D);
+  localparam int DEPTH = 4;  // instructions in flight: 2 in the memory, and room to never starve
+
+  logic [BEATS*128-1:0] word;
+  logic [AW-1:0] pc_q;
+  logic [2:0] level_q;  // fetched or being fetched
+  logic fetch, arrive;
+  logic [2:0] flight;
+
+  // The end of the program is only seen when the word arrives, so what was fetched beyond it is dropped.
+  logic [W-1:0] fifo_q[DEPTH];
+  logic [1:0] head_q, tail_q;
+  logic [2:0] stored_q;
+  logic wrap;
+  assign wrap  = arrive && word[LAST];
+  assign fetch = enable_i && !clear_i && !wrap && level_q < 3'(DEPTH);
+  delay_valid #(
+      .L(2)
+  ) u_flight (
+      .clk_i,
+      .rst_ni,
+      .clear_i(clear_i || wrap),
+      .d_i(fetch),
+      .q_o(flight)
+  );
+  assign arrive = flight[2];
+  wide_mem #(
+      .COLUMNS(BEATS),
+      .D(D),
+      .TARGET(TARGET),
+      .STYLE("distributed")
+  ) u_mem (
+      .clk_i,
+      .ld_we_i,
+      .ld_target_i,
+      .ld_word_i,
+      .ld_beat_i,
+      .ld_data_i,
+      .re_i(fetch),
+      .raddr_i(pc_q),
+      .rdata_o(word)
+  );
+
+  assign instr_o = fifo_q[head_q];
+  assign valid_o = stored_q != 0;
+
+  always_ff @(posedge clk_i) begin
+    if (arrive) fifo_q[tail_q] <= word[W-1:0];
+    if (fetch) pc_q <= pc_q + 1'b1;
+    if (wrap) pc_q <= '0;
+    tail_q   <= tail_q + 2'(arrive);
+    head_q   <= head_q + 2'(pop_i);
+    stored_q <= stored_q + 3'(arrive) - 3'(pop_i);
+    // after a wrap only what is stored counts; the fetches behind it are dropped
+    level_q  <= wrap ? stored_q + 3'd1 - 3'(pop_i) : level_q + 3'(fetch) - 3'(pop_i);
+    if (!rst_ni || clear_i || !enable_i) begin
+      pc_q     <= '0;
+      head_q   <= '0;
+      tail_q   <= '0;
+      stored_q <= '0;
+      level_q  <= '0;
+    end
+  end
+  logic unused;
+  assign unused = &{1'b0, word, flight[1:0]};
+endmodule

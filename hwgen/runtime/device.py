@@ -1,0 +1,142 @@
+"""Ways to reach an engine. The driver needs four things of a device, which this small protocol names:
+
+    read(offset) -> int             one 32-bit register of the engine
+    write(offset, value)
+    allocate(nbytes) -> buffer      a uint8 array with physical_address, flush(), invalidate(), freebuffer()
+    timeout                         (optional) seconds to wait for a command when the caller names none
+
+`PynqPort` is that protocol over pynq's Overlay, MMIO and allocate: on a board and on `SimDevice` by the very same code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from hwgen.runtime.errors import DeviceFault, NoEngineError, UsageError
+
+ENGINE_NAME = "hwgen_top"
+ENGINE_VLNV = f"hwgen:accel:{ENGINE_NAME}:1.0"
+PAGE = 4096
+
+
+class Buffer(Protocol):
+    """Physically contiguous memory that the engine reaches by DMA."""
+
+    physical_address: int
+
+    def flush(self) -> None: ...
+    def invalidate(self) -> None: ...
+    def freebuffer(self) -> None: ...
+
+
+class Port(Protocol):
+    """What the driver needs of a device."""
+
+    def read(self, offset: int) -> int: ...
+    def write(self, offset: int, value: int) -> None: ...
+    def allocate(self, nbytes: int) -> Buffer: ...
+
+
+class PynqPort:
+    """An engine in a pynq overlay."""
+
+    def __init__(self, overlay, name: str | None = None) -> None:
+        from pynq import MMIO
+
+        self.overlay, self.device = overlay, overlay.device
+        self.name = _find_engine(overlay, name)
+        entry = overlay.ip_dict[self.name]
+        self._mmio = MMIO(int(entry["phys_addr"]), int(entry["addr_range"]), device=self.device)
+        self.write = self._mmio.write
+        self.timeout = getattr(self.device, "timeout", None)
+
+    def read(self, offset: int) -> int:
+        """One register, as a plain int."""
+        return int(self._mmio.read(offset))
+
+    def allocate(self, nbytes: int) -> Buffer:
+        """A contiguous uint8 buffer; pynq aligns it to a page."""
+        from pynq import allocate
+
+        return allocate((nbytes,), dtype="u1", target=self.device)
+
+    def download(self) -> None:
+        """Load the bitstream again: the last resort for an engine that no longer answers."""
+        self.overlay.download()
+
+
+def open_port(package: Path, bitstream: object, overlay: object, device: object, ip: str | None) -> Port:
+    """The port that the arguments of `Accelerator` name. Raises NoEngineError or UsageError."""
+    if device is not None and all(callable(getattr(device, name, None)) for name in ("read", "write", "allocate")):
+        if overlay is not None or bitstream is not None:
+            raise UsageError("device= is a device of its own: give it alone, or a pynq Device with bitstream=")
+        return device
+    if overlay is not None:
+        if bitstream is not None:
+            raise UsageError("give overlay= or bitstream=, not both")
+        return PynqPort(overlay, ip)
+    path = Path(bitstream) if bitstream is not None else package.with_suffix(".bit")
+    if not path.is_file():
+        if bitstream is None:
+            raise UsageError(f"which hardware? give bitstream=, overlay= or device= (there is no {path.name} beside {package.name})")
+        raise NoEngineError(f"bitstream {path}: no such file; give the .bit that was built for this package, with its .hwh beside it")
+    try:
+        import pynq
+    except ImportError as error:
+        raise NoEngineError(f"bitstream {path} needs pynq ({error}); on the board: pip install 'hwgen[board]'") from error
+    try:
+        loaded = pynq.Overlay(str(path), device=device)
+    except Exception as error:  # pynq raises whatever its parsers and the kernel raise
+        raise NoEngineError(f"bitstream {path} could not be loaded on this board ({type(error).__name__}: {error}); "
+                            "is it for this board, and is its .hwh beside it?") from error  # fmt: skip
+    return PynqPort(loaded, ip)
+
+
+def _find_engine(overlay, name: str | None) -> str:
+    found = [k for k, v in overlay.ip_dict.items() if f":{ENGINE_NAME}:" in str(v.get("type", ""))]
+    if name is not None and name in found:
+        return name
+    if name is not None or len(found) != 1:
+        asked = f"no hwgen engine '{name}'" if name is not None else f"{len(found) or 'no'} hwgen engine{'s' * (len(found) != 1)}"
+        raise NoEngineError(
+            f"bitstream {getattr(overlay, 'bitfile_name', '?')}: {asked} among its blocks ({', '.join(overlay.ip_dict) or 'none'}); "
+            + ("name one with ip=" if found else "load the bitstream that was built for this package")
+        )
+    return found[0]
+
+
+class DmaBuffer:
+    """A buffer of a port as plain uint8 memory, zeroed, page sized, with its addresses checked."""
+
+    def __init__(self, port: Port, nbytes: int, what: str) -> None:
+        size = -(-max(nbytes, 1) // PAGE) * PAGE
+        try:
+            self._buffer = port.allocate(size)
+        except (MemoryError, RuntimeError, OSError) as error:
+            raise DeviceFault(f"no DMA memory for the {what} ({size} bytes: {error}); free other buffers or enlarge CMA") from error
+        self.what, self.address = what, int(self._buffer.physical_address)
+        if self.address % 64 or not 0 <= self.address < 1 << 64:
+            address, self.freed = self.address, False
+            self.free()
+            raise DeviceFault(f"the {what} lies at {address:#x}; the engine needs addresses that are multiples of 64")
+        self.array = np.asarray(self._buffer)[:nbytes]
+        self.flush, self.invalidate = self._buffer.flush, self._buffer.invalidate
+        self.freed = False
+        np.asarray(self._buffer)[:] = 0
+        self.flush()  # no dirty cache line may fall on what the engine writes
+
+    def check(self) -> None:
+        """Raise UsageError if the memory was given back, here or behind the driver's back."""
+        buffer = self._buffer
+        if self.freed or getattr(buffer, "freed", False) or getattr(buffer, "pointer", 1) == 0:
+            raise UsageError(f"the {self.what} was freed; open the Accelerator again")
+
+    def free(self) -> None:
+        """Give the memory back, once."""
+        if not self.freed:
+            self.freed = True
+            if not getattr(self._buffer, "freed", False):
+                self._buffer.freebuffer()

@@ -1,0 +1,348 @@
+"""Build a graph node by node from real scales; multipliers, biases and shifts are computed here.
+
+    b = GraphBuilder("head")
+    x = b.input("obs", (32,), scale=2**-6)
+    a = b.linear(x, w_int, w_scale, bias_real, weight_bits=4)
+    y = b.requantize(a, bits=8, signed=False, scale=2**-5, relu=True)
+    b.output(y)
+    graph = b.build()
+
+Every method returns the name of the tensor that it makes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.errors import GraphError, UnsupportedError
+from hwgen.graph import ops
+from hwgen.graph.activations import activation_table
+from hwgen.graph.graph import Graph
+from hwgen.graph.ranges import Range, node_range
+from hwgen.graph.scaling import fixed_norm_eps, fraction_bits, lane_params
+from hwgen.graph.types import ACC, IntType, Tensor
+
+NORM_SCALE = 2.0**-20
+"""Scale of LayerNorm's normalized values."""
+WIDE_BIAS_BITS = 8
+"""A wide output gets at most this many bits below the accumulator's grid, to hold a bias that lies between."""
+
+
+class GraphBuilder:
+    """Collects nodes; see the module's example. Scales are real values per step, shapes leave out the batch."""
+
+    def __init__(self, name: str = "graph"):
+        self.graph = Graph(name)
+        self.ranges: dict[str, Range] = {}
+        self._bias: dict[str, np.ndarray] = {}
+        self._names: set[str] = set()
+
+    def build(self) -> Graph:
+        """The finished graph, validated (raises GraphError)."""
+        return self.graph.validate()
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor by name."""
+        return self.graph.tensors[name]
+
+    # -- edges -------------------------------------------------------------------------------------------------
+
+    def input(self, name: str, shape: tuple[int, ...], bits: int = 8, signed: bool = True, scale: float = 1.0,
+              narrow: bool = False) -> str:  # fmt: skip
+        """A graph input that holds integers of `bits` bits with a scale."""
+        self._check_type(name, bits, scale)
+        dtype = IntType(bits, signed)
+        self.graph.tensors[name] = Tensor(name, tuple(shape), dtype, float(scale), narrow=narrow)
+        self.graph.inputs.append(name)
+        self.ranges[name] = Range(dtype.lo, dtype.hi)
+        self._names.add(name)
+        return name
+
+    def output(self, x: str, name: str | None = None) -> str:
+        """Mark a tensor as graph output, renaming it if a name is given."""
+        if name and name != x:
+            self._rename(x, name)
+        self.graph.outputs.append(name or x)
+        return name or x
+
+    def _rename(self, old: str, new: str) -> None:
+        if new in self.graph.tensors:
+            raise GraphError(f"cannot rename {old!r} to {new!r}: that tensor exists already")
+        if old in self.graph.inputs or old in self.graph.outputs:
+            raise GraphError(f"cannot rename {old!r}: it is a graph input or output")
+        self.graph.tensors[new] = self.graph.tensors.pop(old)
+        self.graph.tensors[new].name = new
+        self.ranges[new] = self.ranges.pop(old)
+        for n in self.graph.nodes:
+            n.output = new if n.output == old else n.output
+            n.inputs = tuple(new if i == old else i for i in n.inputs)
+
+    # -- multiply-accumulate -----------------------------------------------------------------------------------
+
+    def linear(self, x: str, weight: np.ndarray, weight_scale: float | np.ndarray, bias_real: np.ndarray | None = None,
+               weight_bits: int = 8, name: str | None = None) -> str:  # fmt: skip
+        """x[..., in] times integer weight[in, out] -> accumulator. weight_scale: one, or one per output channel.
+
+        bias_real (real units, one per output channel) is added by the Requantize that reads the accumulator.
+        """
+        w = self._weight(weight, name or "linear")
+        node = ops.Linear(**self._ids("linear", name, x), weight=w, weight_bits=weight_bits)
+        return self._accumulate(node, weight_scale, bias_real, axis=-1)
+
+    def conv(self, x: str, weight: np.ndarray, weight_scale: float | np.ndarray, bias_real: np.ndarray | None = None,
+             weight_bits: int = 8, stride: int | tuple = 1, pads: int | tuple = 0, dilation: int | tuple = 1,
+             groups: int = 1, name: str | None = None) -> str:  # fmt: skip
+        """Integer weight[out, in / groups, *kernel] over x[C, T] or x[C, H, W] -> accumulator (channels first).
+
+        stride, pads and dilation: one number for all axes, or a tuple (pads: begin of each axis, then end of each).
+        """
+        w = self._weight(weight, name or "conv")
+        n = w.ndim - 2
+        if n not in (1, 2):
+            raise UnsupportedError(f"convolution {name or ''!r} has {n} spatial axes; 1 or 2 are possible")
+        cls = ops.Conv1D if n == 1 else ops.Conv2D
+        node = cls(**self._ids(cls.__name__.lower(), name, x), weight=w, weight_bits=weight_bits,
+                   stride=_tuple(stride, n), pads=_tuple(pads, 2 * n), dilation=_tuple(dilation, n),
+                   groups=groups)  # fmt: skip
+        return self._accumulate(node, weight_scale, bias_real, axis=-1 - n)
+
+    conv1d = conv
+    conv2d = conv
+
+    def _accumulate(self, node: ops.Node, weight_scale, bias_real, axis: int) -> str:
+        scale = self.tensor(node.inputs[0]).scale * np.asarray(weight_scale, np.float64)
+        out = self._add(node, ACC, _scalar_if_one(scale), axis)
+        if bias_real is not None:
+            self._bias[out] = np.asarray(bias_real, np.float64)
+        return out
+
+    # -- requantize --------------------------------------------------------------------------------------------
+
+    def requantize(self, x: str, bits: int = 8, signed: bool = True, scale: float = 1.0, relu: bool = False,
+                   residual: str | None = None, narrow: bool = False, bias_real: np.ndarray | None = None,
+                   gain: float | np.ndarray = 1.0, residual_gain: float | np.ndarray = 1.0, lo: int | None = None,
+                   hi: int | None = None, name: str | None = None) -> str:  # fmt: skip
+        """Round x * gain + bias [relu] [+ residual * residual_gain] to integers of `bits` bits with a scale.
+
+        x: accumulator or narrow tensor; residual: narrow tensor. gains are real factors, one or one per channel.
+        lo, hi: tighter clamp in output integers (Clip). Raises UnsupportedError if the lane cannot do it.
+        """
+        self._check_type(name or x, bits, scale)
+        dtype = IntType(bits, signed)
+        low, high = dtype.bounds(narrow)
+        low, high = max(low, low if lo is None else lo), min(high, high if hi is None else hi)
+        ids = self._ids("requantize", name, x, *([residual] if residual else []))
+        node = self._lane_node(ids, scale, bias_real, gain, residual_gain, relu, low, high)
+        return self._add(node, dtype, float(scale))
+
+    def wide(self, x: str, relu: bool = False, residual: str | None = None, bias_real: np.ndarray | None = None,
+             gain: float | np.ndarray = 1.0, residual_gain: float | np.ndarray = 1.0,
+             scale: float | np.ndarray | None = None, name: str | None = None) -> str:  # fmt: skip
+        """x * gain + bias [relu] [+ residual] as 32-bit integers, for outputs without a quantizer.
+
+        Without `scale` the grid is the accumulator's, refined only as far as the bias asks (by at most 2**8).
+        """
+        t = self.tensor(x)
+        axis = t.channel_axis
+        if scale is None:
+            scale = np.abs(np.asarray(t.scale, np.float64) * gain)
+            bias = self._full_bias(x, bias_real, gain)
+            scale = scale / 2.0 ** self._wide_bits(bias / scale, x)
+        ids = self._ids("requantize", name, x, *([residual] if residual else []))
+        node = self._lane_node(ids, scale, bias_real, gain, residual_gain, relu, ACC.lo, ACC.hi)
+        return self._add(node, ACC, _scalar_if_one(scale), axis)
+
+    def _wide_bits(self, offset: np.ndarray, x: str) -> int:
+        needed = min(WIDE_BIAS_BITS, max(fraction_bits(o) for o in np.ravel(offset)))
+        room = 31 - int(np.ceil(np.log2(self.ranges[x].bound + float(np.max(np.abs(offset))) + 2)))
+        return max(0, min(needed, room))
+
+    def _full_bias(self, x: str, bias_real, gain) -> np.ndarray:
+        bias = self._bias.get(x, np.float64(0)) * np.asarray(gain, np.float64)
+        return bias + (0 if bias_real is None else np.asarray(bias_real, np.float64))
+
+    def _lane_node(self, ids, scale, bias_real, gain, residual_gain, relu, lo, hi) -> ops.Requantize:
+        ins = [self.tensor(i) for i in ids["inputs"]]
+        axis = ins[0].channel_axis
+        gains = (gain, residual_gain)
+        ratios = [np.asarray(t.scale) * np.asarray(g, np.float64) / scale for t, g in zip(ins, gains, strict=False)]
+        offset = self._full_bias(ids["inputs"][0], bias_real, gain) / scale
+        bounds = [self.ranges[i].bound for i in ids["inputs"]]
+        p = lane_params(ratios, offset, bounds, max(abs(lo), abs(hi)), f"node {ids['name']!r} (Requantize)")
+        return ops.Requantize(
+            **ids, mult=p.mult, bias=p.bias, shift=p.shift, relu=relu, lo=lo, hi=hi, channel_axis=axis
+        )
+
+    # -- tables, norms, products -------------------------------------------------------------------------------
+
+    def activation(self, x: str, fn, bits: int = 8, signed: bool = True, scale: float = 1.0, narrow: bool = False,
+                   name: str | None = None) -> str:  # fmt: skip
+        """A table: fn of every value of x, quantized. fn: a name of activations.FUNCTIONS, or float64 -> float64."""
+        self._check_type(name or x, bits, scale)
+        t, dtype = self.tensor(x), IntType(bits, signed)
+        if t.dtype.is_wide:
+            raise UnsupportedError(f"activation on {x!r}: it is {t.dtype}; requantize it to 8 bits or less first")
+        table = activation_table(fn, t.dtype, float(t.scale), float(scale), *dtype.bounds(narrow))
+        label = fn if isinstance(fn, str) else "lookup"
+        return self.lookup(x, table, bits, signed, scale, name=name or self._fresh(label))
+
+    def lookup(self, x: str, table: np.ndarray, bits: int = 8, signed: bool = True, scale: float = 1.0,
+               name: str | None = None) -> str:  # fmt: skip
+        """A table of 256 integers (index x + 128 if x is signed, else x)."""
+        node = ops.Lookup(**self._ids("lookup", name, x), table=np.asarray(table, np.int64))
+        return self._add(node, IntType(bits, signed), float(scale))
+
+    def layernorm(self, x: str, gamma: np.ndarray | float, beta: np.ndarray | float = 0.0, eps: float = 1e-5,
+                  bits: int = 8, signed: bool = True, scale: float = 1.0, rms: bool = False, narrow: bool = False,
+                  name: str | None = None) -> str:  # fmt: skip
+        """(x - mean) / sqrt(var + eps) * gamma + beta over the last axis, as integers with a scale (rms: RMSNorm)."""
+        self._check_type(name or x, bits, scale)
+        t, dtype = self.tensor(x), IntType(bits, signed)
+        lo, hi = dtype.bounds(narrow)
+        row = t.shape[-1]
+        ids = self._ids("layernorm", name, x)
+        z_bound = int(2**20 * np.sqrt(row) * 1.01) + 1
+        gamma, beta = np.asarray(gamma, np.float64), np.asarray(beta, np.float64)
+        p = lane_params([gamma * NORM_SCALE / scale], beta / scale, [z_bound], max(abs(lo), abs(hi)),
+                        f"node {ids['name']!r} (LayerNorm)")  # fmt: skip
+        node = ops.LayerNorm(**ids, gamma_mult=p.mult[0], bias=p.bias, shift=p.shift,
+                             eps_int=fixed_norm_eps(eps, row, float(t.scale)), rms=rms, lo=lo, hi=hi)  # fmt: skip
+        return self._add(node, dtype, float(scale))
+
+    def mul(self, a: str, b: str, bits: int = 8, signed: bool = True, scale: float = 1.0, narrow: bool = False,
+            gain: float | np.ndarray = 1.0, channel_axis: int = -1, name: str | None = None) -> str:  # fmt: skip
+        """a * b * gain, broadcast as in ONNX, as integers with a scale."""
+        self._check_type(name or a, bits, scale)
+        dtype = IntType(bits, signed)
+        lo, hi = dtype.bounds(narrow)
+        ids = self._ids("mul", name, a, b)
+        ratio = self.tensor(a).scale * self.tensor(b).scale * np.asarray(gain, np.float64) / scale
+        bound = self.ranges[a].bound * self.ranges[b].bound
+        p = lane_params([ratio], 0.0, [bound], max(abs(lo), abs(hi)), f"node {ids['name']!r} (Mul)")
+        node = ops.Mul(**ids, mult=p.mult[0], shift=p.shift, lo=lo, hi=hi, channel_axis=channel_axis)
+        return self._add(node, dtype, float(scale))
+
+    def product(self, a: str, b: str, name: str | None = None) -> str:
+        """a * b unrounded, as a wide tensor that a Requantize reads."""
+        one, zero = np.ones(1, np.int64), np.zeros(1, np.int64)
+        node = ops.Mul(**self._ids("mul", name, a, b), mult=one, shift=zero, lo=ACC.lo, hi=ACC.hi)
+        out = self._add(node, ACC, float(self.tensor(a).scale * self.tensor(b).scale))
+        ra, rb = self.ranges[a].flat(), self.ranges[b].flat()
+        corners = [i * j for i in (ra.lo, ra.hi) for j in (rb.lo, rb.hi)]
+        self.ranges[out] = Range(min(corners), max(corners))
+        return out
+
+    def film(self, x: str, gamma: str, beta: str | None = None, bits: int = 8, signed: bool = True, scale: float = 1.0,
+             relu: bool = False, name: str | None = None) -> str:  # fmt: skip
+        """x * gamma + beta (all integers, broadcast as in ONNX), rounded once."""
+        wide = self.product(x, gamma, name=self._fresh(f"{name or 'film'}_product"))
+        return self.requantize(wide, bits, signed, scale, relu=relu, residual=beta, name=name)
+
+    # -- pooling and moves -------------------------------------------------------------------------------------
+
+    def maxpool(self, x: str, kernel, stride=None, pads=0, name: str | None = None) -> str:
+        """Largest value of each window of x[C, *space]."""
+        return self._keep(ops.MaxPool(**self._ids("maxpool", name, x), **self._window(x, kernel, stride, pads)))
+
+    def sumpool(self, x: str, kernel=None, stride=None, pads=0, name: str | None = None) -> str:
+        """Sum of each window of x[C, *space] -> accumulator; without a kernel, of everything."""
+        kernel = self.tensor(x).shape[1:] if kernel is None else kernel
+        node = ops.SumPool(**self._ids("sumpool", name, x), **self._window(x, kernel, stride, pads))
+        return self._add(node, ACC, float(self.tensor(x).scale), axis=-len(self.tensor(x).shape))
+
+    def avgpool(self, x: str, kernel=None, stride=None, pads=0, bits: int = 8, signed: bool = True, scale: float = 1.0,
+                name: str | None = None) -> str:  # fmt: skip
+        """Mean of each window (padding counts), as integers with a scale; without a kernel, of everything."""
+        acc = self.sumpool(x, kernel, stride, pads)
+        count = float(np.prod(self.graph.nodes[-1].kernel))
+        return self.requantize(acc, bits, signed, scale, gain=1.0 / count, name=name)
+
+    def _window(self, x: str, kernel, stride, pads) -> dict:
+        n = len(self.tensor(x).shape) - 1
+        kernel = _tuple(kernel, n)
+        stride = kernel if stride is None else _tuple(stride, n)
+        return {"kernel": kernel, "stride": stride, "pads": _tuple(pads, 2 * n)}
+
+    def flatten(self, x: str, name: str | None = None) -> str:
+        """All axes into one."""
+        return self._keep(ops.Flatten(**self._ids("flatten", name, x)))
+
+    def reshape(self, x: str, shape: tuple[int, ...], name: str | None = None) -> str:
+        """The same integers in row-major order."""
+        return self._keep(ops.Reshape(**self._ids("reshape", name, x), shape=tuple(shape)))
+
+    def transpose(self, x: str, perm: tuple[int, ...], name: str | None = None) -> str:
+        """Reorder the axes (numbers without batch)."""
+        return self._keep(ops.Transpose(**self._ids("transpose", name, x), perm=tuple(perm)))
+
+    def slice(self, x: str, axis: int, start: int, stop: int, step: int = 1, name: str | None = None) -> str:
+        """x[start:stop:step] along one axis."""
+        return self._keep(
+            ops.Slice(**self._ids("slice", name, x), axis=axis, start=start, stop=stop, step=step)
+        )
+
+    def concat(self, xs: list[str], axis: int = -1, name: str | None = None) -> str:
+        """One after the other along an axis; types and scales must be equal."""
+        return self._keep(ops.Concat(**self._ids("concat", name, *xs), axis=axis))
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _keep(self, node: ops.Node) -> str:
+        t = self.tensor(node.inputs[0])
+        if t.per_channel:
+            raise UnsupportedError(
+                f"node {node.name!r} ({node.op}) would move {t.name!r}, whose scale differs between channels; "
+                "requantize it to one scale first"
+            )
+        return self._add(node, t.dtype, t.scale)
+
+    def _add(self, node: ops.Node, dtype: IntType, scale, axis: int = -1) -> str:
+        try:
+            shape = node.out_shape(self.graph.in_shapes(node))
+        except ValueError as e:
+            raise GraphError(f"node {node.name!r} ({node.op}): {e}") from None
+        self.graph.nodes.append(node)
+        self.graph.tensors[node.output] = Tensor(node.output, shape, dtype, scale, axis)
+        tensors = [self.tensor(i) for i in node.inputs]
+        self.ranges[node.output] = node_range(node, [self.ranges[i] for i in node.inputs], tensors)
+        return node.output
+
+    def _ids(self, kind: str, name: str | None, *inputs: str) -> dict:
+        for i in inputs:
+            if i not in self.graph.tensors:
+                raise GraphError(f"{kind} {name or ''!r} reads {i!r}, which does not exist; make it first")
+        name = self._fresh(kind) if name is None else name
+        self._names.add(name)
+        return {"name": name, "inputs": tuple(inputs), "output": name}
+
+    def _fresh(self, base: str) -> str:
+        name, k = base, 0
+        while name in self._names or name in self.graph.tensors:
+            k += 1
+            name = f"{base}_{k}"
+        return name
+
+    @staticmethod
+    def _weight(weight: np.ndarray, name: str) -> np.ndarray:
+        w = np.asarray(weight)
+        if not np.issubdtype(w.dtype, np.integer) or w.min() < -128 or w.max() > 127:
+            raise GraphError(f"{name!r}: weights must be integers within -128 and 127; quantize them first")
+        return w.astype(np.int8)
+
+    @staticmethod
+    def _check_type(name: str, bits: int, scale: float) -> None:
+        if not 2 <= bits <= 8:
+            raise UnsupportedError(f"{name!r}: activations of {bits} bits; 2 to 8 are possible")
+        if np.ndim(scale) or not (np.isfinite(scale) and scale > 0):
+            raise UnsupportedError(f"{name!r}: the scale of an activation must be one positive number, not {scale}")
+
+
+def _tuple(value, n: int) -> tuple[int, ...]:
+    return (int(value),) * n if np.ndim(value) == 0 else tuple(int(v) for v in value)
+
+
+def _scalar_if_one(scale) -> float | np.ndarray:
+    scale = np.asarray(scale, np.float64)
+    return float(scale.reshape(-1)[0]) if scale.size == 1 else scale
+
+

@@ -1,0 +1,223 @@
+"""The meaning of every operator, in NumPy integers. This is what hardware and references must equal.
+
+Arrays are int64 and batch first. Each function takes the node's parameters and arrays and returns an array; nothing
+here uses floating point except ``dot`` and ``floor_log2``, which do so only because it is exact there and faster.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.errors import InputError
+from hwgen.graph import ops
+from hwgen.graph.graph import Graph
+from hwgen.graph.types import Tensor, along_axis
+
+NORM_ROM = np.array([round(2**16 / np.sqrt((i + 0.5) / 256)) if i >= 256 else 0 for i in range(1024)], np.int64)
+"""First guess of 1/sqrt(m), Q16, by the top 10 bits of m (Q24, 1 <= m < 4). Entries below 256 are never read."""
+
+
+def run(graph: Graph, inputs: dict[str, np.ndarray], keep: bool = False) -> dict[str, np.ndarray]:
+    """Run the graph on integers.
+
+    inputs: one integer array [batch, *shape] per graph input, values within its type.
+    Returns int64 arrays by output name; with keep=True, every tensor of the graph by name.
+    Raises InputError for a missing input, a wrong shape, a non-integer array or a value outside the input's type.
+    """
+    values = check_inputs(graph, inputs)
+    for node in graph.nodes:
+        args = [values[name] for name in node.inputs]
+        values[node.output] = EVAL[node.op](node, args, [graph.tensors[name] for name in node.inputs])
+    return values if keep else {name: values[name] for name in graph.outputs}
+
+
+def check_inputs(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The inputs as int64, after checking names, shapes, dtypes and ranges (raises InputError)."""
+    if unknown := set(inputs) - set(graph.inputs):
+        raise InputError(f"{sorted(unknown)} is not an input of {graph.name}; its inputs are {graph.inputs}")
+    values, batch = {}, None
+    for name in graph.inputs:
+        t = graph.tensors[name]
+        if name not in inputs:
+            raise InputError(f"input {name!r} of {graph.name} is missing; give an array [batch, {t.shape}]")
+        x = np.asarray(inputs[name])
+        if not np.issubdtype(x.dtype, np.integer):
+            raise InputError(f"input {name!r} has dtype {x.dtype}; give integers, or use quantize_inputs() first")
+        if x.ndim == 0 or x.shape[1:] != t.shape:
+            raise InputError(f"input {name!r} has shape {x.shape}; expected (batch, {', '.join(map(str, t.shape))})")
+        if batch not in (None, x.shape[0]):
+            raise InputError(f"input {name!r} has batch {x.shape[0]} but another input has {batch}")
+        batch = x.shape[0]
+        if x.size and (x.min() < t.dtype.lo or x.max() > t.dtype.hi):
+            raise InputError(f"input {name!r} leaves the range of {t.dtype}: {t.dtype.lo} to {t.dtype.hi}")
+        values[name] = x.astype(np.int64)
+    return values
+
+
+def quantize_inputs(graph: Graph, real: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Real inputs [batch, *shape] -> integers: round half to even of real / scale, clamped to the input's range.
+
+    Raises InputError when a value is NaN or infinite.
+    """
+    out = {}
+    for name, x in real.items():
+        if name not in graph.inputs:
+            raise InputError(f"{name!r} is not an input of {graph.name}; its inputs are {graph.inputs}")
+        x, t = np.asarray(x), graph.tensors[name]
+        if not np.isfinite(x).all():
+            raise InputError(f"input {name!r} holds NaN or infinity; real inputs must be finite")
+        lo, hi = graph.input_range(name)
+        # float32 division, as in QONNX's Quant; float64 inputs keep their precision.
+        x = x.astype(np.float32) if x.dtype != np.float64 else x
+        out[name] = np.clip(np.round(x / x.dtype.type(t.scale)), lo, hi).astype(np.int64)
+    return out
+
+
+def dequantize_outputs(graph: Graph, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Integers -> real values (float64): integer * scale, per channel where the output's scale is."""
+    return {name: np.asarray(y) * graph.tensors[name].scale_array() for name, y in outputs.items()}
+
+
+def round_shift(v: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """v / 2**shift, rounded half to even. |v| < 2**62, shift 0..63."""
+    shift = np.minimum(np.asarray(shift, np.int64), 62)
+    half_less_one = np.where(shift > 0, (np.int64(1) << np.maximum(shift - 1, 0)) - 1, 0)
+    keep_odd = np.where(shift > 0, (v >> shift) & 1, 0)
+    return (v + half_less_one + keep_odd) >> shift
+
+
+def dot(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Integer matrix product. Every partial sum is an integer below 2**53, so float64 is exact (and uses BLAS)."""
+    return (x.astype(np.float64) @ w.astype(np.float64)).astype(np.int64)
+
+
+def linear(node: ops.Linear, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """acc[b, ..., o] = sum over i of x[b, ..., i] * weight[i, o]"""
+    return dot(args[0], node.weight)
+
+
+def windows(x: np.ndarray, kernel, stride, pads, dilation, fill: int = 0) -> np.ndarray:
+    """x[b, c, *space] -> view [b, c, *out, *kernel]: the window at each output position, `fill` on padding."""
+    n = len(kernel)
+    x = np.pad(x, [(0, 0), (0, 0), *((pads[i], pads[n + i]) for i in range(n))], constant_values=fill)
+    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    view = np.lib.stride_tricks.sliding_window_view(x, extent, axis=tuple(range(2, 2 + n)))
+    at = tuple(slice(None, None, s) for s in stride) + tuple(slice(None, None, d) for d in dilation)
+    return view[(slice(None), slice(None), *at)]
+
+
+def conv(node: ops._Conv, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """acc[b, o, p] = sum over channels c of o's group and taps k: x[b, c, p*stride + k*dilation - pad] * w[o, c, k]"""
+    x, w, n = args[0], node.weight, node.weight.ndim - 2
+    view = windows(x, w.shape[2:], node.stride, node.pads, node.dilation)
+    out_space = view.shape[2 : 2 + n]
+    per_group, outs = x.shape[1] // node.groups, w.shape[0] // node.groups
+    view = np.moveaxis(view, 1, 1 + n)  # [b, *out, c, *kernel]
+    parts = []
+    for g in range(node.groups):
+        cols = np.take(view, range(g * per_group, (g + 1) * per_group), axis=1 + n)
+        rows = cols.reshape(x.shape[0], -1, per_group * int(np.prod(w.shape[2:])))
+        parts.append(dot(rows, w[g * outs : (g + 1) * outs].reshape(outs, -1).T))
+    acc = np.concatenate(parts, axis=-1)
+    return np.moveaxis(acc, -1, 1).reshape(x.shape[0], w.shape[0], *out_space)
+
+
+def requantize(node: ops.Requantize, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """v = in0*mult0 + bias; relu; v += in1*mult1; y = clamp(round_half_even(v / 2**shift), lo, hi)"""
+    ndim = args[0].ndim - 1
+    mult = [along_axis(m, ndim, node.channel_axis) for m in node.mult]
+    v = args[0] * mult[0] + along_axis(node.bias, ndim, node.channel_axis)
+    if node.relu:
+        v = np.maximum(v, 0)
+    if len(args) == 2:
+        v = v + args[1] * mult[1]
+    return np.clip(round_shift(v, along_axis(node.shift, ndim, node.channel_axis)), node.lo, node.hi)
+
+
+def lookup(node: ops.Lookup, args: list[np.ndarray], types: list[Tensor]) -> np.ndarray:
+    """y = table[x + 128] for signed x, table[x] for unsigned x"""
+    return np.asarray(node.table, np.int64)[args[0] + 128 if types[0].dtype.signed else args[0]]
+
+
+def layernorm(node: ops.LayerNorm, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """Each row over the last axis: z = Q20 of (x - mean) / sqrt(var + eps), then the lane of requantize."""
+    z = normalize(args[0], node.eps_int, node.rms)
+    v = z * np.asarray(node.gamma_mult, np.int64) + np.asarray(node.bias, np.int64)
+    return np.clip(round_shift(v, node.shift), node.lo, node.hi)
+
+
+def normalize(x: np.ndarray, eps_int: int, rms: bool) -> np.ndarray:
+    """Q20 of (x - mean(x)) / sqrt(var(x) + eps) over the last axis (rms: of x / sqrt(mean(x**2) + eps))."""
+    d = x.shape[-1]
+    s1 = np.zeros((*x.shape[:-1], 1), np.int64) if rms else x.sum(-1, keepdims=True)
+    s2 = (x * x).sum(-1, keepdims=True)
+    v = d * s2 - s1 * s1 + eps_int  # D**2 * (variance + eps), 1 <= v < 2**49
+    r, e = reciprocal_sqrt(v)
+    q = (x * d - s1) * r
+    shift = 4 + e
+    return (q + (np.int64(1) << (shift - 1))) >> shift
+
+
+def reciprocal_sqrt(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """1/sqrt(v) = r * 2**-24 * 2**-e for 1 <= v < 2**49: a table, then one Newton step."""
+    e = floor_log2(v) >> 1
+    # m = (v << 24) >> 2e, written so that it stays within 64 bits.
+    m = np.where(2 * e >= 24, v >> np.maximum(2 * e - 24, 0), v << np.maximum(24 - 2 * e, 0))
+    r0 = NORM_ROM[m >> 16]
+    u = (m * ((r0 * r0) >> 14)) >> 18  # Q24 of m * r0**2, about 1
+    return (r0 * (3 * 2**24 - u)) >> 17, e
+
+
+def floor_log2(v: np.ndarray) -> np.ndarray:
+    """Index of the highest set bit of v, 1 <= v < 2**53 (frexp is exact there)."""
+    return np.frexp(v.astype(np.float64))[1].astype(np.int64) - 1
+
+
+def mul(node: ops.Mul, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """y = clamp(round_half_even(a * b * mult / 2**shift), lo, hi)"""
+    ndim = args[0].ndim - 1
+    v = args[0] * args[1] * along_axis(node.mult, ndim, node.channel_axis)
+    return np.clip(round_shift(v, along_axis(node.shift, ndim, node.channel_axis)), node.lo, node.hi)
+
+
+def maxpool(node: ops.MaxPool, args: list[np.ndarray], types: list[Tensor]) -> np.ndarray:
+    """Largest value of each window; padding holds the smallest value of the type, so it never wins"""
+    n = len(node.kernel)
+    view = windows(args[0], node.kernel, node.stride, node.pads, (1,) * n, fill=types[0].dtype.lo)
+    return view.max(axis=tuple(range(-n, 0)))
+
+
+def sumpool(node: ops.SumPool, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """Sum of each window, padding is 0"""
+    n = len(node.kernel)
+    return windows(args[0], node.kernel, node.stride, node.pads, (1,) * n).sum(axis=tuple(range(-n, 0)))
+
+
+def reshape(node: ops.Reshape | ops.Flatten, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """The same integers in row-major order"""
+    return args[0].reshape(args[0].shape[0], *node.out_shape([args[0].shape[1:]]))
+
+
+def transpose(node: ops.Transpose, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """Output axis i is input axis perm[i] (without batch)"""
+    return args[0].transpose(0, *(p + 1 for p in node.perm))
+
+
+def concat(node: ops.Concat, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """One after the other along the axis"""
+    return np.concatenate(args, axis=node.axis % (args[0].ndim - 1) + 1)
+
+
+def slice_(node: ops.Slice, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """x[start:stop:step] along the axis"""
+    at = [slice(None)] * args[0].ndim
+    at[node.axis % (args[0].ndim - 1) + 1] = slice(node.start, node.stop, node.step)
+    return args[0][tuple(at)]
+
+
+EVAL = {
+    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
+    "LayerNorm": layernorm, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool, "Reshape": reshape,
+    "Flatten": reshape, "Transpose": transpose, "Concat": concat, "Slice": slice_,
+}  # fmt: skip
+"""Meaning of every operator: function(node, input arrays, input tensors) -> output array."""

@@ -1,0 +1,84 @@
+"""How large each tensor of a graph can get: interval arithmetic, per channel for accumulators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwgen.graph import ops
+from hwgen.graph.types import Tensor
+
+
+@dataclass
+class Range:
+    """Every value lies within lo and hi (ints, or int64 arrays per channel along ``axis`` of the tensor).
+
+    peak: the largest magnitude inside the node before rounding (requantize lanes only).
+    """
+
+    lo: int | np.ndarray
+    hi: int | np.ndarray
+    peak: float = 0.0
+
+    @property
+    def bound(self) -> int:
+        """Largest magnitude."""
+        return int(max(np.max(np.abs(self.lo)), np.max(np.abs(self.hi))))
+
+    def flat(self) -> Range:
+        """The same for all channels together."""
+        return Range(int(np.min(self.lo)), int(np.max(self.hi)))
+
+
+def node_range(node: ops.Node, args: list[Range], tensors: list[Tensor]) -> Range:
+    """The range of a node's output, given those of its inputs."""
+    a = args[0]
+    if isinstance(node, ops.Linear):
+        return weighted(node.weight.astype(np.int64), a.flat(), axis=0)
+    if isinstance(node, ops._Conv):
+        x = with_padding(a.flat(), node.pads)
+        return weighted(node.weight.reshape(node.weight.shape[0], -1).astype(np.int64), x, axis=1)
+    if isinstance(node, ops.SumPool):
+        x, n = with_padding(a.flat(), node.pads), int(np.prod(node.kernel))
+        return Range(min(x.lo * n, x.lo), max(x.hi * n, x.hi))
+    if isinstance(node, ops.Requantize):
+        return Range(node.lo, node.hi, lane_peak(node, args))
+    if isinstance(node, ops.LayerNorm):
+        row = tensors[0].shape[-1]
+        z = 2.0**20 * np.sqrt(row) * 1.01 + 1
+        return Range(node.lo, node.hi, float(np.max(z * np.abs(node.gamma_mult) + np.abs(node.bias))))
+    if isinstance(node, ops.Mul):
+        v = a.bound * args[1].bound * float(np.abs(node.mult).max())
+        return Range(node.lo, node.hi, v)
+    if isinstance(node, ops.Lookup):
+        return Range(int(np.min(node.table)), int(np.max(node.table)))
+    if isinstance(node, ops.Concat):
+        flat = [r.flat() for r in args]
+        return Range(min(r.lo for r in flat), max(r.hi for r in flat))
+    return a.flat()
+
+
+def weighted(w: np.ndarray, x: Range, axis: int) -> Range:
+    """Extremes of sums of w * x along an axis of w."""
+    plus, minus = np.maximum(w, 0).sum(axis), np.minimum(w, 0).sum(axis)
+    return Range(plus * x.lo + minus * x.hi, plus * x.hi + minus * x.lo)
+
+
+def with_padding(x: Range, pads: tuple[int, ...]) -> Range:
+    """Zeros may stand beside the values where there is padding."""
+    return Range(min(x.lo, 0), max(x.hi, 0)) if any(pads) else x
+
+
+def lane_peak(node: ops.Requantize, args: list[Range]) -> float:
+    """Largest magnitude of v in Requantize, also in between."""
+    peak = np.abs(np.asarray(node.bias, np.float64))
+    for r, m in zip(args, node.mult, strict=True):
+        bound = np.maximum(np.abs(r.lo), np.abs(r.hi)).astype(np.float64)
+        m = np.abs(np.asarray(m, np.float64))
+        if bound.size > 1 and m.size not in (1, bound.size):
+            bound = bound.max()
+        if bound.size > 1 and peak.size not in (1, bound.size):
+            bound = bound.max()
+        peak = peak + bound * m
+    return float(np.max(peak))

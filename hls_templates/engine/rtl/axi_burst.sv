@@ -1,0 +1,69 @@
+/// Address side of an AXI4 master, for reads and writes alike: cuts a command (address, beats) into bursts.
+///
+/// Contract: INCR bursts of at most 64 beats of 16 bytes that never cross a 1 KiB boundary, hence never a 4 KiB one: the first burst runs to the
+/// boundary, all others start on one. A command taken in clock c shows its first `valid_o` in clock c+1, then a burst a clock while
+/// `ready_i`, also over command boundaries. The low four bits of the address are ignored; a command of no beats is the user's error.
+/// A burst that is shown stays until it is taken, also in drain mode; everything behind it is dropped there.
+module axi_burst (
+    input  logic        clk_i,
+    input  logic        rst_ni,
+    // command
+    input  logic        cmd_valid_i,
+    output logic        cmd_ready_o,  ///< a register: two commands fit
+    input  logic [63:0] cmd_addr_i,
+    input  logic [31:0] cmd_beats_i,
+    // burst
+    input  logic        hold_i,       ///< show no new burst; may rise only in the clock after a burst was taken
+    output logic        valid_o,
+    input  logic        ready_i,
+    output logic [63:0] addr_o,
+    output logic [ 5:0] len_o,        ///< beats - 1
+    //
+    input  logic        drain_i,      ///< level: take nothing new
+    output logic        idle_o        ///< no command here
+);
+  logic active_q, next_q;
+  logic [59:0] addr_q, next_addr_q;  // in beats
+  logic [31:0] beats_q, next_beats_q;
+
+  logic [6:0] room, size;
+  logic last, taken, accept, load;
+  assign room        = 7'd64 - {1'b0, addr_q[5:0]};
+  assign last        = beats_q <= 32'(room);
+  assign size        = last ? beats_q[6:0] : room;
+  assign valid_o     = active_q && !hold_i;
+  assign taken       = valid_o && ready_i;
+  assign addr_o      = {addr_q, 4'b0};
+  assign len_o       = 6'(size - 7'd1);
+  assign cmd_ready_o = !next_q;
+  assign accept      = cmd_valid_i && cmd_ready_o && !drain_i;
+  assign load        = !active_q || (taken && last);  // the front place is free for a command
+  assign idle_o      = !active_q && !next_q;
+
+  always_ff @(posedge clk_i) begin
+    if (taken) begin
+      addr_q  <= {addr_q[59:6] + 1'b1, 6'b0};
+      beats_q <= beats_q - 32'(room);
+    end
+    if (load) begin
+      active_q <= next_q || accept;
+      next_q   <= 1'b0;
+      addr_q   <= next_q ? next_addr_q : cmd_addr_i[63:4];
+      beats_q  <= next_q ? next_beats_q : cmd_beats_i;
+    end else if (accept) begin
+      next_q       <= 1'b1;
+      next_addr_q  <= cmd_addr_i[63:4];
+      next_beats_q <= cmd_beats_i;
+    end
+    if (drain_i) begin
+      next_q <= 1'b0;
+      if (!valid_o || ready_i) active_q <= 1'b0;
+    end
+    if (!rst_ni) begin
+      active_q <= 1'b0;
+      next_q   <= 1'b0;
+    end
+  end
+  logic unused;
+  assign unused = &{1'b0, cmd_addr_i[3:0]};
+endmodule

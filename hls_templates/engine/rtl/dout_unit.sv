@@ -1,0 +1,160 @@
+/// Executes the DOUT program: copies results from the activation memory to DDR.
+///
+/// Contract: an EXEC instruction sends `beats` beats, from consecutive 16-byte places from `addr` in `bank`, to base_i + offset. It starts when
+/// progress[gate_unit] >= gate; the k-th activation word that it touches is read when progress[dep_unit] >= need + k * need_step.
+/// Words are read only while there is room for them (DEPTH credits). A NOP, or no beats, does nothing. Field `ptr` is not looked at.
+/// Latency: word allowed in clock t -> write command (first word) in t, read address shown in t+1, data in t+4, first beat offered
+/// in t+5, then a beat a clock, also over instruction boundaries. `done_o` in the clock after the last write answer.
+module dout_unit
+  import hwgen_pkg::*;
+#(
+    parameter int unsigned V     = 16,  ///< bytes of an activation word: 16, 32, 64
+    parameter int unsigned DEPTH = 8    ///< words under way, a power of two; 8 or more for full rate at V=16
+) (
+    input  logic                 clk_i,
+    input  logic                 rst_ni,
+    input  logic                 run_i,         ///< level
+    input  logic                 clear_i,       ///< back to the start; what was fetched is dropped
+    input  logic       [   63:0] base_i,        ///< output buffer
+    input  progress_t            progress_i,
+    // program queue
+    input  dout_instr_t          instr_i,
+    input  logic                 valid_i,
+    output logic                 pop_o,
+    // activation memory: data arrive three clocks after the address
+    output logic                 rd_en_o,
+    output logic       [    2:0] rd_bank_o,
+    output logic       [   16:0] rd_addr_o,
+    input  logic       [V*8-1:0] rd_data_i,
+    // write command and beats
+    output logic                 cmd_valid_o,
+    input  logic                 cmd_ready_i,
+    output logic       [   63:0] cmd_addr_o,
+    output logic       [   31:0] cmd_beats_o,
+    output logic                 beat_valid_o,
+    input  logic                 beat_ready_i,
+    output logic       [  127:0] beat_data_o,
+    input  logic                 wr_idle_i,     ///< the write master has nothing under way
+    //
+    output logic                 done_o,        ///< level: the program is done and DDR has it
+    output logic                 bad_instr_o    ///< level: unknown opcode at the head
+);
+  if (V != 16 && V != 32 && V != 64 && V != 128) begin : g_illegal
+    $fatal(1, "dout_unit: V=%0d must be 16, 32, 64 or 128", V);
+  end
+  localparam int unsigned PARTS = V / 16;  // beats of an activation word
+  localparam int unsigned SUB = $clog2(PARTS);
+  localparam int unsigned SW = SUB == 0 ? 1 : SUB;  // bits of a beat's place in its word
+  localparam int unsigned CW = $clog2(DEPTH) + 1;
+
+  // The words of the instruction at the head.
+  logic ended_q;  // the last instruction was popped
+  logic [20:0] word_q, last_word;  // word: the next to read, counted from the instruction's first
+  logic [20:0] last_place;  // of the last beat, counted from the beginning of the first word
+  logic [SW-1:0] first_sub;
+  count_t need_q, need;
+  logic nop, exec, open, first, final_word, go;
+  logic [CW-1:0] credit_q;
+  logic pop_word;
+  if (SUB == 0) begin : g_whole
+    assign first_sub = '0;
+  end else begin : g_part
+    assign first_sub = instr_i.addr[SW-1:0];
+  end
+  assign last_place  = 21'(first_sub) + 21'(instr_i.beats) - 21'd1;
+  assign last_word   = last_place >> SUB;
+  assign nop         = instr_i.opcode == OP_NOP || (instr_i.opcode == OP_EXEC && instr_i.beats == 0);
+  assign exec        = instr_i.opcode == OP_EXEC && instr_i.beats != 0;
+  assign open        = run_i && valid_i && !ended_q && reached(progress_i, instr_i.gate_unit, instr_i.gate);
+  assign first       = word_q == 0;
+  assign final_word  = word_q == last_word;
+  assign need        = first ? instr_i.need : need_q;
+  // The first word goes together with the write command.
+  assign cmd_valid_o = open && exec && first && credit_q != 0 && reached(progress_i, instr_i.dep_unit, need);
+  assign go          = open && exec && credit_q != 0 && reached(progress_i, instr_i.dep_unit, need) && (!first || cmd_ready_i);
+  assign cmd_addr_o  = base_i + 64'(instr_i.offset);
+  assign cmd_beats_o = 32'(instr_i.beats);
+  assign pop_o       = (go && final_word) || (open && nop);
+
+  // Which beats of a word are sent.
+  logic [SW-1:0] from, upto, head_from, head_upto;
+  logic marks_valid, marks_full;
+  assign from = first ? first_sub : '0;
+  assign upto = final_word ? SW'(last_place) & SW'(PARTS - 1) : SW'(PARTS - 1);
+  bus_fifo #(
+      .W(2 * SW),
+      .DEPTH(DEPTH)
+  ) u_marks (
+      .clk_i,
+      .rst_ni,
+      .clear_i,
+      .push_i (go),
+      .data_i ({from, upto}),
+      .pop_i  (pop_word),
+      .valid_o(marks_valid),
+      .full_o (marks_full),
+      .data_o ({head_from, head_upto})
+  );
+
+  // The words.
+  logic [3:0] flight_q;  // [0]: address shown, [3]: data here
+  logic words_full;
+  logic [V*8-1:0] word;
+  bus_fifo #(
+      .W(V * 8),
+      .DEPTH(DEPTH)
+  ) u_words (
+      .clk_i,
+      .rst_ni,
+      .clear_i,
+      .push_i (flight_q[3]),
+      .data_i (rd_data_i),
+      .pop_i  (pop_word),
+      .valid_o(beat_valid_o),
+      .full_o (words_full),
+      .data_o (word)
+  );
+
+  // Beat by beat out of the oldest word.
+  logic [SW-1:0] sub, sub_q;
+  logic inside_q;  // a beat of the oldest word was sent
+  logic sent;
+  assign sub      = inside_q ? sub_q : head_from;
+  assign sent     = beat_valid_o && beat_ready_i;
+  assign pop_word = sent && sub == head_upto;
+  if (SUB == 0) begin : g_word_beat
+    assign beat_data_o = word;
+  end else begin : g_part_beat
+    assign beat_data_o = word[sub*128+:128];
+  end
+
+  assign done_o  = ended_q && wr_idle_i && credit_q == CW'(DEPTH);
+  assign rd_en_o = flight_q[0];
+
+  always_ff @(posedge clk_i) begin
+    if (pop_o && instr_i.last) ended_q <= 1'b1;
+    if (open && !nop && !exec) bad_instr_o <= 1'b1;
+    flight_q <= {flight_q[2:0], go};
+    credit_q <= credit_q - CW'(go) + CW'(pop_word);
+    if (go) begin
+      rd_bank_o <= instr_i.bank;
+      rd_addr_o <= 17'((instr_i.addr >> SUB) + ADDR_BITS'(word_q));
+      word_q    <= final_word ? '0 : word_q + 1'b1;
+      need_q    <= need + 24'(instr_i.need_step);
+    end
+    if (sent) begin
+      inside_q <= !pop_word;
+      sub_q    <= sub + 1'b1;
+    end
+    if (!rst_ni || clear_i) begin
+      ended_q     <= 1'b0;
+      bad_instr_o <= 1'b0;
+      flight_q    <= '0;
+      credit_q    <= CW'(DEPTH);
+      word_q      <= '0;
+      inside_q    <= 1'b0;
+    end
+  end
+  logic unused;
+  assign unused = &{1'b0, instr_i.ptr, marks_valid, marks_full, words_full};
+endmodule

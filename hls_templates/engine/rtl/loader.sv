@@ -1,0 +1,225 @@
+/// Reads the load image from DDR, checks it, and writes memories over the loader bus.
+///
+/// Contract: while `load_i`, one read command for the whole image, then the beats: header, sections, END. The image must end exactly with its
+/// END beat; every word must lie inside the depth of its target. Then `done_o`, else `err_o` with code and beat index; both hold
+/// until `load_i` falls, which also resets the loader. Memories written before an error keep what was written.
+/// Latency: a beat taken in clock c is on the loader bus in clock c+1; `done_o`/`err_o` one clock after the deciding beat.
+/// One beat a clock, but a table beat takes 16: tables are written entry by entry (`ld_beat_o` counts entries 0..255, the
+/// entry is `ld_data_o[7:0]`), so that table memories have a byte-wide write port.
+module loader
+  import hwgen_pkg::*;
+#(
+    parameter logic [63:0] HASH            = '0,  ///< design hash that the image must name
+    parameter int unsigned WEIGHT_DEPTH    = 0,   ///< words of each target; 0: the target is absent
+    parameter int unsigned PARAM_DEPTH     = 0,
+    parameter int unsigned TABLE_DEPTH     = 0,
+    parameter int unsigned ROW_PARAM_DEPTH = 0,
+    parameter int unsigned PROG_DIN_DEPTH  = 0,
+    parameter int unsigned PROG_MM_DEPTH   = 0,
+    parameter int unsigned PROG_ROW_DEPTH  = 0,
+    parameter int unsigned PROG_DOUT_DEPTH = 0,
+    parameter int unsigned WEIGHT_BEATS    = 1,   ///< beats of a word, 1..1024
+    parameter int unsigned PARAM_BEATS     = 1,
+    parameter int unsigned ROW_PARAM_BEATS = 1
+) (
+    input  logic         clk_i,
+    input  logic         rst_ni,
+    input  logic         load_i,         ///< level while the LOAD command is under way
+    input  logic [ 63:0] base_i,         ///< image address
+    input  logic [ 31:0] beats_i,        ///< image length
+    // read command and beats
+    output logic         cmd_valid_o,
+    input  logic         cmd_ready_i,
+    output logic [ 63:0] cmd_addr_o,
+    output logic [ 31:0] cmd_beats_o,
+    input  logic         beat_valid_i,
+    output logic         beat_ready_o,
+    input  logic [127:0] beat_data_i,
+    // loader bus
+    output logic         ld_we_o,
+    output logic [  7:0] ld_target_o,
+    output logic [ 23:0] ld_word_o,
+    output logic [  9:0] ld_beat_o,
+    output logic [127:0] ld_data_o,
+    //
+    output logic         done_o,
+    output logic         err_o,
+    output logic [  7:0] err_code_o,
+    output logic [ 31:0] err_info_o,     ///< image beat
+    output logic [ 31:0] beats_taken_o
+);
+  if (WEIGHT_BEATS < 1 || WEIGHT_BEATS > 1024 || PARAM_BEATS < 1 || PARAM_BEATS > 1024 || ROW_PARAM_BEATS < 1 || ROW_PARAM_BEATS > 1024)
+  begin : g_illegal
+    $fatal(1, "loader: a word must have 1..1024 beats (weight %0d, param %0d, row param %0d)", WEIGHT_BEATS, PARAM_BEATS, ROW_PARAM_BEATS);
+  end
+  localparam int unsigned TABLE_BEATS = 16;
+
+  typedef enum logic [1:0] {
+    HEADER,
+    SECTION,
+    WORDS,
+    FINISHED
+  } state_t;
+  state_t state_q;
+
+  // What is known of the target that a section header names.
+  logic [7:0] target;
+  logic [31:0] depth;
+  logic [9:0] last_beat;
+  logic known;
+  assign target = beat_data_i[23:16];
+  always_comb begin
+    known     = 1'b1;
+    depth     = 32'd0;
+    last_beat = 10'd0;
+    unique case (target)
+      TGT_WEIGHT: begin
+        depth     = 32'(WEIGHT_DEPTH);
+        last_beat = 10'(WEIGHT_BEATS - 1);
+      end
+      TGT_PARAM: begin
+        depth     = 32'(PARAM_DEPTH);
+        last_beat = 10'(PARAM_BEATS - 1);
+      end
+      TGT_TABLE: begin
+        depth     = 32'(TABLE_DEPTH);
+        last_beat = 10'(TABLE_BEATS - 1);
+      end
+      TGT_ROW_PARAM: begin
+        depth     = 32'(ROW_PARAM_DEPTH);
+        last_beat = 10'(ROW_PARAM_BEATS - 1);
+      end
+      TGT_PROG_DIN: begin
+        depth     = 32'(PROG_DIN_DEPTH);
+        last_beat = 10'(DIN_BEATS - 1);
+      end
+      TGT_PROG_MM: begin
+        depth     = 32'(PROG_MM_DEPTH);
+        last_beat = 10'(MM_BEATS - 1);
+      end
+      TGT_PROG_ROW: begin
+        depth     = 32'(PROG_ROW_DEPTH);
+        last_beat = 10'(ROW_BEATS - 1);
+      end
+      TGT_PROG_DOUT: begin
+        depth     = 32'(PROG_DOUT_DEPTH);
+        last_beat = 10'(DOUT_BEATS - 1);
+      end
+      TGT_END: ;
+      default: known = 1'b0;
+    endcase
+  end
+
+  // Header checks.
+  logic [23:0] first, words;
+  logic is_end, last_of_image, image_ok, hash_ok, section_ok;
+  logic [31:0] taken_q;
+  assign first         = beat_data_i[55:32];
+  assign words         = beat_data_i[87:64];
+  assign is_end        = target == TGT_END;
+  assign last_of_image = taken_q == beats_i - 32'd1;
+  assign image_ok      = beat_data_i[31:0] == IMAGE_MAGIC && beat_data_i[63:32] == ABI_VERSION;
+  assign hash_ok       = beat_data_i[127:64] == HASH;
+  // END must be the last beat, and only END may be.
+  assign section_ok    = beat_data_i[15:0] == SECTION_MAGIC && known && (32'(first) + 32'(words) <= depth || is_end) && is_end == last_of_image;
+
+  // Position in the section.
+  logic [7:0] target_q;
+  logic [23:0] word_q, left_q;  // left_q: words after this one
+  logic [9:0] beat_q, last_beat_q;
+  logic table_q;
+  logic [3:0] entry_q;  // of the table beat that is on the loader bus
+  logic table_busy_q;  // entries of it follow
+
+  logic cmd_sent_q, take;
+  assign cmd_valid_o   = load_i && !cmd_sent_q && beats_i != 0;
+  assign cmd_addr_o    = base_i;
+  assign cmd_beats_o   = beats_i;
+  assign beat_ready_o  = load_i && !table_busy_q && state_q != FINISHED;
+  assign take          = beat_valid_i && beat_ready_o;
+  assign beats_taken_o = taken_q;
+
+  logic fail;
+  logic [7:0] fail_code;
+  always_comb begin
+    fail      = 1'b0;
+    fail_code = ERR_BAD_IMAGE;
+    unique case (state_q)
+      HEADER: begin
+        if (take && image_ok && !last_of_image && !hash_ok) fail_code = ERR_HASH;
+        fail = load_i && beats_i == 0 || take && (!image_ok || last_of_image || !hash_ok);
+      end
+      SECTION: fail = take && !section_ok;
+      WORDS:   fail = take && last_of_image;
+      default: ;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    ld_we_o <= 1'b0;
+    if (cmd_valid_o && cmd_ready_i) cmd_sent_q <= 1'b1;
+    if (take) taken_q <= taken_q + 1'b1;
+
+    if (table_busy_q) begin
+      ld_we_o        <= 1'b1;
+      ld_beat_o[3:0] <= entry_q + 1'b1;
+      ld_data_o      <= 128'(ld_data_o[127:8]);
+      entry_q        <= entry_q + 1'b1;
+      table_busy_q   <= entry_q != 4'd14;
+    end
+
+    if (take) begin
+      unique case (state_q)
+        HEADER: state_q <= SECTION;
+        SECTION: begin
+          target_q    <= target;
+          word_q      <= first;
+          left_q      <= words - 1'b1;
+          beat_q      <= '0;
+          last_beat_q <= last_beat;
+          table_q     <= target == TGT_TABLE;
+          if (is_end) state_q <= FINISHED;
+          else if (words != 0) state_q <= WORDS;
+          done_o <= is_end && !fail;
+        end
+        WORDS: begin
+          ld_we_o     <= 1'b1;
+          ld_target_o <= target_q;
+          ld_word_o   <= word_q;
+          ld_beat_o   <= table_q ? {2'b0, beat_q[3:0], 4'b0} : beat_q;
+          ld_data_o   <= beat_data_i;
+          if (table_q) begin
+            entry_q      <= '0;
+            table_busy_q <= 1'b1;
+          end
+          beat_q <= beat_q + 1'b1;
+          if (beat_q == last_beat_q) begin
+            beat_q <= '0;
+            word_q <= word_q + 1'b1;
+            left_q <= left_q - 1'b1;
+            if (left_q == 0) state_q <= SECTION;
+          end
+        end
+        default: ;
+      endcase
+    end
+    if (fail) begin
+      err_o      <= 1'b1;
+      err_code_o <= fail_code;
+      err_info_o <= taken_q;
+      state_q    <= FINISHED;
+    end
+
+    if (!rst_ni || !load_i) begin
+      state_q      <= HEADER;
+      taken_q      <= '0;
+      cmd_sent_q   <= 1'b0;
+      table_busy_q <= 1'b0;
+      ld_we_o      <= 1'b0;
+      done_o       <= 1'b0;
+      err_o        <= 1'b0;
+      err_code_o   <= ERR_NONE;
+      err_info_o   <= '0;
+    end
+  end
+endmodule

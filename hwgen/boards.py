@@ -4,9 +4,10 @@ A new board is a new folder and no code; `load` checks every field and names the
 """
 
 import difflib
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomllib
 
 from hwgen import resources
 from hwgen.errors import InputError
@@ -152,7 +153,9 @@ class _Fields:
 
     def nothing_left(self) -> None:
         if self.left:
-            raise InputError(f"{self.file}: unknown field {', '.join(sorted(self.left))}; remove it or correct its name")
+            raise InputError(
+                f"{self.file}: unknown field {', '.join(sorted(self.left))}; remove it or correct its name"
+            )
 
 
 def _flatten(data: dict, prefix: str = ""):

@@ -15,10 +15,10 @@ def cases(sample: int, full: int) -> int:
 
 
 def flow_python() -> Path:
-    """Return the interpreter of the flow environment: for a test in the pynq environment that needs a simulator built."""
+    """Return the flow environment's interpreter: for a test in the pynq environment that needs a simulator."""
     return ROOT / ".venv" / "bin" / "python"
 
 
 def pynq_python() -> Path:
-    """Return the interpreter of the pynq environment: for a test in the flow environment that drives through pynq."""
+    """Return the pynq environment's interpreter: for a test in the flow environment that drives through pynq."""
     return ROOT / ".venv-pynq" / "bin" / "python"

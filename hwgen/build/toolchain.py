@@ -114,5 +114,6 @@ def run(
 def _first_errors(output: str, limit: int = 5) -> str:
     """Pick the lines that say what went wrong; a tool's last lines seldom do."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()] or lines[-limit:]
+    told = [line for line in lines if "error" in line.lower() or line.startswith("%Warning")]
+    errors = [line for line in told if "Exiting due to" not in line] or told or lines[-limit:]
     return " | ".join(errors[:limit]) or "it printed nothing"

@@ -1,0 +1,255 @@
+"""The `hwgen` command. Each command imports what it needs when it runs, so that help is quick.
+
+An error that a user can act on is one line on stderr and exit code 2; HWGEN_TRACEBACK=1 shows where it was raised.
+"""
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwgen import __version__
+from hwgen.errors import HwgenError, InputError, ToolError, UnsupportedError
+
+BACKENDS = ("engine", "hls4ml", "finn")
+LATER_BACKENDS = ("hls4ml", "finn")
+
+app = typer.Typer(
+    name="hwgen",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""From a trained robot policy to a running FPGA accelerator.
+
+A model becomes a **graph** of integers (`quantize`), the graph becomes **SystemVerilog** for a board (`generate`), and
+the SystemVerilog is run in Verilator and compared bit for bit (`simulate`). On the robot, Python drives the same design
+through `hwgen.runtime`, which needs none of these commands.
+
+Start here: `hwgen sim --board zcu104` does all of it with a Franka arm and the policy that comes along.
+""",
+)
+
+BoardOption = Annotated[str, typer.Option("--board", "-b", help="A board's name (`hwgen boards`), or its folder.")]
+BackendOption = Annotated[str, typer.Option(help=f"How to build: {', '.join(BACKENDS)}.")]
+ArrayOption = Annotated[
+    str | None,
+    typer.Option(metavar="NxM", help="N inputs times M outputs multiplied in each clock. Default: hwgen chooses."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hwgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """The options before a command (the help text is the app's)."""
+
+
+@app.command()
+def boards() -> None:
+    """List the boards with what they hold.
+
+    Example: `hwgen boards`
+    """
+    from hwgen import boards as table
+
+    typer.echo(
+        f"{'board':<10} {'part':<21} {'MHz':>4} {'LUT':>7} {'FF':>7} {'DSP':>5} {'BRAM36':>6} {'URAM':>4}  memory"
+    )
+    for name in table.names():
+        board = table.load(name)
+        held, memory = board.resources, board.memory
+        ports = f"{len(memory.ports)} ports of {memory.port_bits} bits" if memory.ports else "serial host"
+        typer.echo(
+            f"{name:<10} {board.part:<21} {board.clock_mhz:>4.0f} {held.lut:>7} {held.ff:>7} {held.dsp:>5} "
+            f"{held.bram36:>6} {held.uram:>4}  {memory.bytes >> 20} MiB {memory.kind}, {ports}"
+        )
+
+
+@app.command()
+def quantize(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A `.keras` file with QKeras layers, or QONNX.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where to write the QONNX graph.")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="An npz of inputs by name, batch first, that shows the ranges.")
+    ] = None,
+) -> None:
+    """Turn a trained model into an integer graph, written as QONNX.
+
+    A model trained with quantizers (QKeras, Brevitas' QONNX export) keeps its own scales: it is checked, simplified and
+    written again, and every node that cannot be mapped is named.
+
+    Example: `hwgen quantize policy.keras -o policy.onnx`
+    """
+    _must_exist(model)
+    if calibration is not None:
+        _must_exist(calibration)
+    graph = _load_quantized(model)
+    _call("hwgen.graph.qonnx_out", "save")(graph, out)
+    typer.echo(f"{out}: {len(graph.nodes)} nodes, {graph.macs():,} multiplications")
+
+
+@app.command()
+def generate(
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH.onnx", help="A QONNX graph, from hwgen or from anyone.")],
+    board: BoardOption,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where to write the design.")],
+    backend: BackendOption = "engine",
+    array: ArrayOption = None,
+) -> None:
+    """Make the hardware of a graph: SystemVerilog, program, weights and a report.
+
+    DIR then holds `rtl/`, `graph.onnx`, `golden.npz`, `manifest.json` and `report.json`, where `predicted_cycles` is
+    the exact latency that the simulation must show.
+
+    Example: `hwgen generate policy.onnx --board zcu104 --array 16x32 -o build/policy`
+    """
+    _must_exist(graph)
+    check_backend(backend)
+    _load_board(board)
+    shape = parse_array(array)
+    _call("hwgen.backends", "generate")(graph, board, backend, shape, out)
+
+
+@app.command()
+def simulate(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A design that `hwgen generate` wrote.")],
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="IN.npz", help="Inputs by name, batch first, in real units.")
+    ] = None,
+    outputs: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Where to write the outputs.")] = None,
+    waves: Annotated[bool, typer.Option("--waves", help="Record a waveform (slower).")] = False,
+) -> None:
+    """Run a design in Verilator and compare every bit with the golden model.
+
+    Without inputs it runs the vectors in `DIR/golden.npz`.
+
+    Example: `hwgen simulate build/policy --inputs frames.npz --outputs actions.npz`
+    """
+    _must_exist(directory)
+    if inputs is not None:
+        _must_exist(inputs)
+    _call("hwgen.evaluate.simulate", "simulate")(directory, inputs, outputs, waves)
+
+
+@app.command()
+def sim(
+    board: BoardOption = "zcu104",
+    policy: Annotated[str | None, typer.Option(help="A checkpoint. Default: the one that comes along.")] = None,
+) -> None:
+    """The whole way with a robot: quantize, generate, verify, then move a simulated Franka arm with the RTL.
+
+    Example: `hwgen sim --board zcu104`
+    """
+    _load_board(board)
+    _exit_with(_call("hwgen.evaluate.main_job", "run")(board, policy))
+
+
+@app.command()
+def train() -> None:
+    """Collect demonstrations and train the policy that comes along, quantization-aware; takes under an hour on 2 cores.
+
+    Example: `hwgen train`
+    """
+    _exit_with(_call("hwgen.policies.train", "main")())
+
+
+@app.command()
+def bitstream(
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH.onnx", help="A QONNX graph.")],
+    board: BoardOption,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where to write the design.")],
+    backend: BackendOption = "engine",
+    array: ArrayOption = None,
+) -> None:
+    """Make what a bitstream is built from. This version ends before the vendor's tools, and exits with 2 to say so.
+
+    Example: `hwgen bitstream policy.onnx --board zcu104 -o build/policy`
+    """
+    generate(graph, board, out, backend, array)
+    flow = "the open ECP5 flow" if _load_board(board).family == "ecp5" else "Vivado"
+    raise ToolError(
+        f"no bitstream was made: this version does not run {flow} yet. The SystemVerilog in {out / 'rtl'} is complete "
+        "(top hwgen_top) and can be taken into a project by hand"
+    )
+
+
+def parse_array(text: str | None) -> tuple[int, int] | None:
+    """Return (N, M) of ``"NxM"``, None of None. Raises `InputError` for another form."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,4})[xX](\d{1,4})", text.strip())
+    if not match or "0" in (match[1].lstrip("0") or "0", match[2].lstrip("0") or "0"):
+        raise InputError(f"array {text!r} is not NxM: give inputs x outputs per clock, such as --array 16x32")
+    return int(match[1]), int(match[2])
+
+
+def check_backend(name: str) -> None:
+    """Raise `InputError` for an unknown backend, `UnsupportedError` for one that this version lacks."""
+    if name not in BACKENDS:
+        raise InputError(f"unknown backend {name!r}: use one of {', '.join(BACKENDS)}")
+    if name in LATER_BACKENDS:
+        raise UnsupportedError(f"backend {name} is not available in this version of hwgen: use --backend engine")
+
+
+def _load_board(name: str):
+    from hwgen import boards as table
+
+    return table.load(name)
+
+
+def _load_quantized(model: Path):
+    """Return the integer graph of a model that carries its own quantizers."""
+    if model.suffix == ".keras":
+        return _call("hwgen.frontends.keras_qkeras", "load")(model)
+    if model.suffix == ".onnx":
+        return _call("hwgen.graph.qonnx_in", "load")(model)
+    raise InputError(
+        f"{model} is neither .keras nor .onnx: this version quantizes Keras files with QKeras layers and QONNX"
+    )
+
+
+def _must_exist(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the path")
+
+
+def _call(module: str, name: str) -> Callable:
+    """Import ``module`` and return its function ``name``; a package missing from this Python becomes a `ToolError`."""
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "hwgen":
+            raise
+        raise ToolError(
+            f"the Python package {error.name} is missing: run `make env`, or pip install 'hwgen[flow]'"
+        ) from error
+
+
+def _exit_with(code: int | None) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command line."""
+    from hwgen.runtime.errors import RuntimeFault
+
+    try:
+        app(prog_name="hwgen")
+    except (HwgenError, RuntimeFault) as error:
+        if os.environ.get("HWGEN_TRACEBACK", "") not in ("", "0"):
+            raise
+        print(f"hwgen: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

@@ -212,7 +212,7 @@ def _load_board(name: str):
 def _load_quantized(model: Path):
     """Return the integer graph of a model that carries its own quantizers."""
     if model.suffix == ".keras":
-        return _call("hwgen.frontends.keras_qkeras", "load")(model)
+        return _call("hwgen.frontends.keras_qkeras", "load_keras")(model)
     if model.suffix == ".onnx":
         return _call("hwgen.graph.qonnx_in", "load")(model)
     raise InputError(

@@ -7,7 +7,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
-from tests.rtl.row.model import round_shift
+from hwgen.graph.golden import round_shift
 
 RESIDUAL = int(os.environ["RESIDUAL"])
 LATENCY = 5 + RESIDUAL

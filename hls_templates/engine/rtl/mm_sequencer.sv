@@ -3,6 +3,7 @@
 /// An instruction is up to six nested loops, level 0 innermost. Each step names a chunk of N activations (`a`), a weight word (`w`) and
 /// what they belong to: an output group (`o`, `p`, `r`). Levels in `red_mask` are the reduction: `first_o` marks its first step and `last_o`
 /// its last. A step is issued as soon as progress[dep_unit] has reached `need`, which has an address generator of its own.
+/// A NOP waits for its gate only.
 /// Addresses advance by the step of the outermost level that moves, so steps hold the difference, not the stride.
 /// Timing: the outputs are registered: a step issued in clock t (`ev_issue_o`) is seen in t+1. No clock is lost between instructions.
 module mm_sequencer
@@ -62,7 +63,7 @@ module mm_sequencer
   assign gate_ok = reached(progress_i, cur_q.gate_unit, cur_q.gate);
   assign dep_ok  = reached(progress_i, cur_q.dep_unit, need_q);
   assign issue   = exec && gate_ok && dep_ok;
-  assign retire  = (issue && finish) || (active_q && cur_q.opcode == OP_NOP);
+  assign retire  = (issue && finish) || (active_q && cur_q.opcode == OP_NOP && gate_ok);
   assign stop    = retire && cur_q.last;
   assign load    = run_i && !ended_q && !stop && valid_i && (!active_q || retire) && !bad_o;
   assign pop_o   = load;

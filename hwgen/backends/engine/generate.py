@@ -1,0 +1,134 @@
+"""QONNX -> DIR: RTL, program, golden vectors, package and the report with the predicted clocks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from hwgen import boards
+from hwgen.backends.engine import rtl
+from hwgen.errors import FitError, InputError
+from hwgen.graph import Graph, golden
+from hwgen.graph.types import Tensor
+from hwgen.runtime import abi
+from hwgen.runtime.package import write_package
+from hwgen.schedule import Design, compile_graph, fit, memory
+from hwgen.schedule.config import SIZES
+from hwgen.schedule.image import image
+
+GOLDEN_VECTORS = 32
+PACKAGE = "policy.hwpkg"
+ARRAYS = ((8, 8), (8, 16), (16, 16), (16, 32), (32, 32), (32, 64))  # tried when none is asked for
+
+
+def generate(graph_file: Path, board_name: str, array: tuple[int, int] | None, out: Path) -> Path:
+    """Write DIR for a QONNX file. Raises HwgenError (file, node, board, array or fit)."""
+    board = boards.load(board_name)
+    from hwgen.graph import qonnx_in  # onnx takes a second to import
+
+    graph = qonnx_in.load(graph_file)
+    design = choose(graph, board, array)
+    write(design, board, out, graph_file)
+    return out
+
+
+def choose(graph: Graph, board: boards.Board, array: tuple[int, int] | None) -> Design:
+    """Compile for the array asked for, or for the one with the lowest predicted latency that fits. Raises FitError, InputError."""
+    if array is not None:
+        n, m = array
+        if n not in SIZES or m not in SIZES:
+            raise InputError(f"array {n}x{m} cannot be built: N and M must each be one of {', '.join(map(str, SIZES))}")
+        design = compile_graph(graph, n, m)
+        fit.check(design.config, board)
+        return design
+    best, why = None, ""
+    for n, m in ARRAYS:
+        try:
+            design = compile_graph(graph, n, m)
+            fit.check(design.config, board)
+        except FitError as error:
+            why = str(error)
+            continue
+        if best is None or design.timing.latency < best.timing.latency:
+            best = design
+    if best is None:
+        raise FitError(f"no array fits {board.name}; the last one tried says: {why}")
+    return best
+
+
+def golden_vectors(graph: Graph, count: int, seed: int = 1) -> dict[str, np.ndarray]:
+    """Random integer inputs over the whole range of each input, extremes among them, and golden's outputs, by name."""
+    rng = np.random.default_rng(seed)
+    inputs = {}
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        lo, hi = graph.input_range(name)
+        values = rng.integers(lo, hi + 1, (count, *tensor.shape))
+        values[: min(2, count)] = np.array([lo, hi])[: min(2, count)].reshape(-1, *[1] * len(tensor.shape))
+        inputs[name] = values
+    outputs = golden.run(graph, inputs)
+    return {name: v.astype(graph.tensors[name].dtype.numpy) for name, v in (inputs | outputs).items()}
+
+
+def write(design: Design, board: boards.Board, out: Path, graph_file: Path | None = None) -> dict:
+    """Write DIR; returns the manifest."""
+    out.mkdir(parents=True, exist_ok=True)
+    code = rtl.write(design.config, board, design.graph.name, out)
+    if graph_file is not None and graph_file.resolve() != (out / "graph.onnx").resolve():
+        shutil.copyfile(graph_file, out / "graph.onnx")
+    vectors = golden_vectors(design.graph, GOLDEN_VECTORS)
+    np.savez_compressed(out / "golden.npz", **vectors)
+    manifest = describe(design, board, code)
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write_package(out / PACKAGE, manifest, image(design.program, design.config, code), vectors)
+    (out / "report.json").write_text(json.dumps(report(design, board, code), indent=1) + "\n")
+    return manifest
+
+
+def describe(design: Design, board: boards.Board, code: int) -> dict:
+    """The package's manifest (docs/runtime.md)."""
+    graph, plan, config = design.graph, design.plan, design.config
+
+    def tensor(t: Tensor, offset: int) -> dict:
+        scale = np.asarray(t.scale, np.float64)
+        return {
+            "name": t.name, "shape": list(t.shape), "dtype": str(t.dtype.numpy), "offset": offset,
+            "scale": scale.tolist() if scale.ndim and scale.size > 1 else float(scale.reshape(-1)[0]),
+        }  # fmt: skip
+
+    inputs = []
+    for name in graph.inputs:
+        lo, hi = graph.input_range(name)
+        inputs.append(tensor(graph.tensors[name], plan.input_offsets[name]) | {"lo": lo, "hi": hi})
+    outputs = []
+    for o in plan.outputs:
+        t = graph.tensors[o.name]
+        layout = {"layout": {"planar": config.m}} if o.wide else {"layout": "linear"}
+        outputs.append(tensor(t, o.offset) | layout | ({"channel_axis": t.channel_axis} if t.per_channel else {}))
+    return {
+        "name": graph.name or "policy", "board": board.name, "backend": "engine", "abi": abi.ABI_VERSION, "design_hash": f"{code:016x}",
+        "clock_mhz_assumed": board.clock_mhz, "array": [config.n, config.m], "engine": config.as_dict(), "inputs": inputs, "outputs": outputs,
+        "in_bytes": plan.in_bytes, "out_bytes": plan.out_bytes, "predicted_cycles": design.timing.latency,
+        "watchdog_cycles": 64 * design.timing.latency + 100_000,
+    }  # fmt: skip
+
+
+def report(design: Design, board: boards.Board, code: int) -> dict:
+    """report.json before simulation: what is measured later is null."""
+    t = design.timing
+    return {
+        "name": design.graph.name, "board": board.name, "backend": "engine", "design_hash": f"{code:016x}",
+        "array": [design.config.n, design.config.m], "latency_cycles": None, "predicted_cycles": t.latency, "compute_cycles": t.compute,
+        "macs": design.graph.macs(), "multipliers": design.config.multipliers, "utilization": design.utilization,
+        "bit_exact": None, "vectors": 0, "clock_mhz_assumed": board.clock_mhz, "latency_us_assumed": t.latency / board.clock_mhz,
+        "resources": fit.resources(design.config, board), "ddr_ports": 1, "streamed_bytes": design.streamed_bytes,
+        "cycles": {
+            "array_busy": t.issued, "wait_input": t.waits["DIN"], "wait_array": t.waits["MM"], "wait_norms": t.waits["ROW"],
+            "tail": t.latency - 1 - t.last_issue,
+        },
+        "activation_bytes": memory.footprint(design.plan, design.config.v),
+        "spans": [{"unit": s.unit, "name": s.name, "first": s.first, "last": s.last, "work": s.work} for s in t.spans],
+    }  # fmt: skip

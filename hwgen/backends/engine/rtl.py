@@ -1,0 +1,71 @@
+"""DIR/rtl: the engine's SystemVerilog library and the top level with this design's parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import jinja2
+
+from hwgen import resources
+from hwgen.boards import Board
+from hwgen.runtime import abi
+from hwgen.schedule.config import EngineConfig
+
+LITE_IN = ("awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready")
+LITE_OUT = ("awready", "wready", "bresp", "bvalid", "arready", "rdata", "rresp", "rvalid")
+AXI_IN = ("arready", "rdata", "rresp", "rlast", "rvalid", "awready", "wready", "bresp", "bvalid")
+AXI_OUT = (
+    "araddr", "arlen", "arsize", "arburst", "arcache", "arprot", "arvalid", "rready",
+    "awaddr", "awlen", "awsize", "awburst", "awcache", "awprot", "awvalid", "wdata", "wstrb", "wlast", "wvalid", "bready",
+)  # fmt: skip
+ULTRA_WORDS = 1024  # weight memories deeper than this go to UltraRAM where the part has some
+
+
+def library() -> list[Path]:
+    """The SystemVerilog files of the engine, the package first."""
+    files = sorted(resources.path("hls_templates", "engine", "rtl").glob("*.sv"))
+    return sorted(files, key=lambda f: not f.name.endswith("_pkg.sv"))
+
+
+def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
+    """Parameters of module `engine` as SystemVerilog text, without the hash."""
+    ultra = board.resources.uram and config.weight_depth > ULTRA_WORDS
+    values: dict[str, object] = {
+        "N": config.n, "M": config.m, "WW": config.ww, "BANKS": config.banks, "ACT_DEPTH": config.act_depth,
+        "WEIGHT_DEPTH": config.weight_depth, "PARAM_DEPTH": config.param_depth, "ROW_PARAM_DEPTH": config.row_param_depth,
+        "SLOTS": config.slots, "PROG_DEPTH": config.prog_depth, "RESIDUAL": f"1'b{int(config.residual)}",
+        "WIDE": f"1'b{int(config.wide)}", "WEIGHT_STYLE": '"ultra"' if ultra else '"auto"', "ACT_STYLE": '"auto"',
+    }  # fmt: skip
+    return {key: str(value) for key, value in values.items()}
+
+
+def design_hash(config: EngineConfig, board: Board) -> int:
+    """64 bits over everything that the bitstream depends on: parameters, RTL, ABI. The policy's weights are not part of it."""
+    digest = hashlib.sha256(json.dumps([abi.ABI_VERSION, parameters(config, board)], sort_keys=True).encode())
+    for file in [*library(), resources.path("hls_templates", "engine", "top", "hwgen_top.sv.j2")]:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return int.from_bytes(digest.digest()[:8], "big")
+
+
+def write(config: EngineConfig, board: Board, name: str, out: Path) -> int:
+    """Write DIR/rtl; returns the design hash."""
+    rtl = out / "rtl"
+    rtl.mkdir(parents=True, exist_ok=True)
+    for old in rtl.glob("*.sv"):
+        old.unlink()
+    for file in library():
+        shutil.copyfile(file, rtl / file.name)
+    code = design_hash(config, board)
+    template = jinja2.Template(
+        resources.path("hls_templates", "engine", "top", "hwgen_top.sv.j2").read_text(), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    text = template.render(
+        name=name, n=config.n, m=config.m, ww=config.ww, clock_mhz=board.clock_mhz, board=board.name,
+        parameters=parameters(config, board) | {"HASH": f"64'h{code:016X}"},
+        lite_in=LITE_IN, lite_out=LITE_OUT, axi_in=AXI_IN, axi_out=AXI_OUT,
+    )  # fmt: skip
+    (rtl / "hwgen_top.sv").write_text(text)
+    return code

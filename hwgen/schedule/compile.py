@@ -1,0 +1,118 @@
+"""Graph + array -> everything that the engine needs: configuration, plan, program, predicted clocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwgen.errors import FitError
+from hwgen.graph import Graph, ops
+from hwgen.runtime import abi
+from hwgen.schedule import memory
+from hwgen.schedule.config import EngineConfig
+from hwgen.schedule.emit import emit
+from hwgen.schedule.instructions import MM, Program
+from hwgen.schedule.lower import lower
+from hwgen.schedule.plan import Plan
+from hwgen.schedule.timing import Timing, predict
+
+
+@dataclass
+class Design:
+    """One compiled graph."""
+
+    graph: Graph
+    config: EngineConfig
+    plan: Plan
+    program: Program
+    timing: Timing
+
+    @property
+    def utilization(self) -> float:
+        """Multiplications that must happen / multipliers / latency."""
+        return self.graph.macs() / self.config.multipliers / self.timing.latency
+
+    @property
+    def streamed_bytes(self) -> int:
+        """Weight bytes read from DDR during a run; all are resident in this version."""
+        return 0
+
+
+def compile_graph(graph: Graph, n: int, m: int) -> Design:
+    """Compile for an array of n x m. Raises UnsupportedError, FitError (naming node or memory)."""
+    base = EngineConfig(n, m, ww=_weight_bits(graph))
+    plan = lower(graph, m, base.v)
+    words = memory.allocate(plan, base.v, base.banks)
+    program = emit(plan, base)
+    config = _sized(base, program, words)
+    _check_address_range(config)
+    return Design(graph, config, plan, program, predict(program, config))
+
+
+def _weight_bits(graph: Graph) -> int:
+    """Bits that hold every weight of the graph; the identity needs two."""
+    return max([node.weight_bits for node in graph.nodes if isinstance(node, ops.Linear)], default=2)
+
+
+def _sized(base: EngineConfig, program: Program, act_words: int) -> EngineConfig:
+    """The engine with just the units and memories that this program needs, rounded up so that like policies share a bitstream."""
+    mm = [ins for ins in program.mm if isinstance(ins, MM)]
+    longest = max(len(program.din), len(program.mm), len(program.row), len(program.dout), 1)
+    return base.resized(
+        act_depth=_round_up(act_words, 64),
+        weight_depth=_round_up(len(program.weights), 512),
+        param_depth=_round_up(len(program.params), 16),
+        row_param_depth=_round_up(len(program.row_params), 16) if program.row else 0,
+        slots=1 << (len(program.tables) - 1).bit_length() if program.tables else 0,
+        prog_depth=max(16, 1 << (longest - 1).bit_length()),
+        residual=any(ins.residual is not None for ins in mm),
+        wide=any(ins.wide for ins in mm),
+    )
+
+
+def _round_up(value: int, unit: int) -> int:
+    return max(-(-value // unit), 1) * unit
+
+
+def _check_address_range(config: EngineConfig) -> None:
+    limits = {
+        "weight_depth": 1 << abi.ADDR_BITS,
+        "param_depth": 1 << abi.PADDR_BITS,
+        "row_param_depth": 1 << abi.PADDR_BITS,
+        "act_depth": (1 << abi.ADDR_BITS) * min(config.n, config.m, 16) // config.v,
+        "prog_depth": 1024,
+    }
+    for what, limit in limits.items():
+        if getattr(config, what) > limit:
+            raise FitError(
+                f"the graph needs {what} = {getattr(config, what)} on a {config.n}x{config.m} array; instructions reach {limit}: "
+                "use a larger --array, or split the graph"
+            )
+
+
+def pack_inputs(plan: Plan, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """Integer inputs {name: [B, *shape]} -> DDR input buffers, uint8 [B, in_bytes]."""
+    batch = len(next(iter(inputs.values())))
+    out = np.zeros((batch, plan.in_bytes), np.uint8)
+    for name, values in inputs.items():
+        flat = np.asarray(values).reshape(batch, -1).astype(np.int64) & 0xFF
+        at = plan.input_offsets[name]
+        out[:, at : at + flat.shape[1]] = flat
+    return out
+
+
+def unpack_outputs(design: Design, raw: np.ndarray) -> dict[str, np.ndarray]:
+    """DDR output buffers uint8 [B, out_bytes] -> integer outputs {name: int64 [B, *shape]}."""
+    out = {}
+    for o in design.plan.outputs:
+        tensor = design.graph.tensors[o.name]
+        if o.wide:
+            m = design.config.m
+            groups = -(-o.size // m)
+            planes = raw[:, o.offset : o.offset + groups * 4 * m].reshape(len(raw), groups, 4, m)
+            values = np.ascontiguousarray(planes.transpose(0, 1, 3, 2)).view("<i4")[..., 0].reshape(len(raw), -1)[:, : o.size]
+        else:
+            values = raw[:, o.offset : o.offset + o.size].view(np.int8 if tensor.dtype.signed else np.uint8)
+        out[o.name] = values.astype(np.int64).reshape(len(raw), *tensor.shape)
+    return out

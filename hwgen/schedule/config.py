@@ -1,0 +1,77 @@
+"""The parameters of one engine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, replace
+
+from hwgen.errors import InputError
+
+SIZES = (8, 16, 32, 64)
+BANKS = 4
+MAX_SLOTS = 16
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """One engine: the array (n activations x m outputs a clock), stored weight bits, and memory depths in words.
+
+    row_param_depth 0: no row unit. slots 0: no activation tables. Every field is a parameter of the RTL.
+    """
+
+    n: int
+    m: int
+    ww: int = 8
+    banks: int = BANKS
+    act_depth: int = 64
+    weight_depth: int = 512
+    param_depth: int = 16
+    row_param_depth: int = 0
+    slots: int = 0
+    prog_depth: int = 16
+    residual: bool = False
+    wide: bool = False
+
+    @property
+    def v(self) -> int:
+        """Bytes of an activation word."""
+        return max(self.n, self.m, 16)
+
+    @property
+    def multipliers(self) -> int:
+        """Multiplications a clock."""
+        return self.n * self.m
+
+    @property
+    def tree_stages(self) -> int:
+        """Register stages of the adder tree (adder_tree.sv)."""
+        return ((self.n - 1).bit_length() + 1) // 2
+
+    @property
+    def pipe(self) -> int:
+        """Clocks from the issue of a group's last step to its write (mm_unit.sv)."""
+        return 12 + self.tree_stages + int(self.residual) + int(self.slots > 0)
+
+    @property
+    def weight_beats(self) -> int:
+        """128-bit beats of a weight word."""
+        return -(-self.n * self.m * self.ww // 128)
+
+    def as_dict(self) -> dict[str, int | bool]:
+        """Plain fields, for the manifest and the design hash."""
+        return asdict(self)
+
+    def resized(self, **depths: int | bool) -> EngineConfig:
+        """The same engine with other memories."""
+        return replace(self, **depths)
+
+
+def parse_array(text: str) -> tuple[int, int]:
+    """(N, M) of "16x32". Raises InputError that says what is possible."""
+    match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
+    if not match:
+        raise InputError(f"array {text!r} is not of the form NxM, for instance 16x32 (16 activations, 32 outputs a clock)")
+    n, m = int(match[1]), int(match[2])
+    if n not in SIZES or m not in SIZES:
+        raise InputError(f"array {n}x{m} cannot be built: N and M must each be one of {', '.join(map(str, SIZES))}")
+    return n, m

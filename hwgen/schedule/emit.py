@@ -1,0 +1,254 @@
+"""Plan with addresses -> Program: instructions, weight words, parameters and tables.
+
+Progress is counted in octets (8 bytes) that a unit has written since START, so a reader's need is a linear function of its address. Operations run
+in order; the emitter adds a gate wherever order and data do not already guarantee that an operand is there or a memory port is free.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.errors import FitError
+from hwgen.runtime.abi import BEAT_BYTES
+from hwgen.schedule.config import MAX_SLOTS, EngineConfig
+from hwgen.schedule.instructions import MM, Din, Dout, Gate, Loop, Nop, Program, Row
+from hwgen.schedule.plan import INPUTS, Lane, MatOp, Plan, RowOp
+
+OCTET = 8
+WIDE_STEPS = 4  # clocks that the write of a wide group takes
+
+
+def emit(plan: Plan, config: EngineConfig) -> Program:
+    """The program of a plan whose buffers have addresses. Raises FitError."""
+    return _Emitter(plan, config).run()
+
+
+class _Emitter:
+    def __init__(self, plan: Plan, config: EngineConfig):
+        self.plan, self.config = plan, config
+        self.program = Program()
+        self.total = {"DIN": 0, "MM": 0, "ROW": 0}  # octets so far
+        self.before: list[int] = []  # by operation: its unit's octets before it
+        self.after: list[int] = []
+        self.complete: list[set[int]] = []  # by operation: those certainly complete when its first result is written
+        self.identity_at: int | None = None
+
+    def run(self) -> Program:
+        self._inputs()
+        for op in self.plan.ops:
+            if isinstance(op, MatOp):
+                self._matrix(op)
+            else:
+                self._row(op)
+        self._outputs()
+        return self.program
+
+    # --- progress ---------------------------------------------------------------------------------------------------------------------
+    def _unit(self, i: int) -> str:
+        return "MM" if isinstance(self.plan.ops[i], MatOp) else "ROW"
+
+    def _wrote(self, unit: str, octets: int, complete: set[int]) -> None:
+        self.before.append(self.total[unit])
+        self.total[unit] += octets
+        self.after.append(self.total[unit])
+        self.complete.append(complete)
+
+    def _complete_with(self, buffer: str) -> set[int]:
+        """Operations complete once this buffer is completely written: its writers, what they waited for, and what ran before in their unit."""
+        out: set[int] = set()
+        for w in self.plan.buffers[buffer].writers:
+            out |= {w} | self.complete[w] | {i for i in range(w) if self._unit(i) == self._unit(w)}
+        return out
+
+    def _follow(self, buffer: str) -> tuple[str, int] | None:
+        """(unit, octets before the buffer's first byte) when the buffer can be read while it is being written."""
+        if buffer == INPUTS:
+            return "DIN", 0
+        writers = self.plan.buffers[buffer].writers
+        op = self.plan.ops[writers[0]]
+        if len(writers) > 1 or (isinstance(op, MatOp) and op.wide):
+            return None
+        return self._unit(writers[0]), self.before[writers[0]] - op.out_start // OCTET
+
+    def _gate_for(self, ops: set[int]) -> dict[str, int]:
+        """Octets of each unit after which all these operations are complete."""
+        out: dict[str, int] = {}
+        for i in ops:
+            out[self._unit(i)] = max(out.get(self._unit(i), 0), self.after[i])
+        return out
+
+    # --- input --------------------------------------------------------------------------------------------------------------------------
+    def _inputs(self) -> None:
+        beats = -(-self.plan.in_bytes // BEAT_BYTES)
+        self.program.din.append(Din(0, beats, self.plan.buffers[INPUTS].bank, self._byte(INPUTS, 0) // BEAT_BYTES))
+        self.total["DIN"] = beats * BEAT_BYTES // OCTET
+
+    def _byte(self, buffer: str, at: int) -> int:
+        return self.plan.buffers[buffer].word * self.config.v + at
+
+    # --- matrix operations ------------------------------------------------------------------------------------------------------------
+    def _matrix(self, op: MatOp) -> None:
+        cfg = self.config
+        groups = -(-op.size // cfg.m)
+        groups += -groups % (cfg.v // cfg.m)  # whole words, so that readers of wider words find every octet counted
+        behind_wide = bool(self.program.mm) and getattr(self.program.mm[-1], "wide", False)
+        slow = WIDE_STEPS if op.wide or behind_wide else 1
+        if op.weight is None and slow == 1:
+            loops, first, w = self._identity(op, groups)
+        else:
+            loops, first, w = self._dense(op, groups, slow)
+        waits, complete, follow = self._operands(op)
+        if follow is None:
+            dep, need = "NONE", 0
+            loops = [Loop(x.count, x.a, x.w, 0, x.o, x.p, x.reduce) for x in loops]
+        else:
+            dep, need = follow[0], follow[1] + (first + 1) * cfg.n // OCTET
+        gates = [Gate(unit, count) for unit, count in waits.items()] or [Gate()]
+        self.program.mm += [Nop(gate) for gate in gates[1:]]
+        residual = None
+        if op.residual is not None:
+            at = self._byte(op.residual.buffer, int(op.residual.positions[0])) // cfg.m
+            residual = (self.plan.buffers[op.residual.buffer].bank, at, op.residual.signed)
+        self.program.mm.append(
+            MM(
+                loops=tuple(loops), dep=dep, need=need, a_bank=self.plan.buffers[op.x.buffer].bank,
+                a=self._byte(op.x.buffer, 0) // cfg.n + first, a_signed=op.x.signed, w=w, o_bank=self.plan.buffers[op.out].bank,
+                o=self._byte(op.out, op.out_start) // cfg.m, p=len(self.program.params), lo=op.lane.lo, hi=op.lane.hi, relu=op.lane.relu,
+                wide=op.wide, slot=self._slot(op), residual=residual, gate=gates[0], name=op.name,
+            )
+        )  # fmt: skip
+        self.program.params += _lane_words(op.lane, groups, cfg.m)
+        self._wrote("MM", groups * cfg.m // OCTET, complete)
+
+    def _operands(self, op: MatOp) -> tuple[dict[str, int], set[int], tuple[str, int] | None]:
+        """(octets to wait for before the start, operations complete by the first result, the unit to follow chunk by chunk)."""
+        follow = self._follow(op.x.buffer)
+        complete = self._complete_with(op.x.buffer)
+        must: set[int] = set() if follow else set(self.plan.buffers[op.x.buffer].writers)
+        must |= {i for i in range(len(self.after)) if self._unit(i) == "ROW"}  # never beside an unrelated row operation: ports
+        waits: dict[str, int] = {}
+        if op.residual is not None:
+            if op.residual.buffer == INPUTS:
+                waits["DIN"] = (int(op.residual.positions[-1]) // BEAT_BYTES + 1) * (BEAT_BYTES // OCTET)
+            must |= set(self.plan.buffers[op.residual.buffer].writers)
+        must -= complete if follow else set()
+        waits |= self._gate_for(must)
+        for i in must:
+            complete |= {i} | self.complete[i]
+        return waits, complete, follow
+
+    def _dense(self, op: MatOp, groups: int, slow: int) -> tuple[list[Loop], int, int]:
+        """(loops, first chunk of the operand's buffer, first weight word) of a full matrix: a group's sum is finished before the next begins.
+
+        slow: at least that many clocks a group; a short one meets its inputs again, with weights of zero.
+        """
+        cfg, pos = self.config, op.x.positions
+        weight = np.eye(op.size, dtype=np.int8) if op.weight is None else op.weight
+        first, last = int(pos.min()) // cfg.n, int(pos.max()) // cfg.n
+        chunks = last - first + 1
+        times = -(-slow // chunks)
+        full = np.zeros((times * chunks * cfg.n, groups * cfg.m), np.int8)
+        np.add.at(full, pos - first * cfg.n, np.pad(weight, ((0, 0), (0, groups * cfg.m - op.size))))
+        words = full.reshape(times * chunks, cfg.n, groups, cfg.m).transpose(2, 0, 3, 1)  # group, chunk, m, n
+        at = len(self.program.weights)
+        self.program.weights += list(words.reshape(-1, cfg.m * cfg.n))
+        loops = [Loop(chunks, a=1, w=1, need=cfg.n // OCTET, reduce=True)]
+        if times > 1:
+            loops.append(Loop(times, w=chunks, reduce=True))
+        loops.append(Loop(groups, w=times * chunks, o=4 if op.wide else 1, p=1))
+        return loops, first, at
+
+    def _identity(self, op: MatOp, groups: int) -> tuple[list[Loop], int, int]:
+        """The same for an identity: each group only meets its own inputs, and all groups share the weight words."""
+        cfg = self.config
+        if self.identity_at is None:
+            self.identity_at = len(self.program.weights)
+            eye = np.eye(max(cfg.n, cfg.m), dtype=np.int8)
+            if cfg.m >= cfg.n:  # word j passes inputs j*n.. of the group's m
+                blocks = [eye[:, j * cfg.n : (j + 1) * cfg.n] for j in range(cfg.m // cfg.n)]
+            else:  # word s passes the s-th m inputs of a chunk
+                blocks = [eye[s * cfg.m : (s + 1) * cfg.m, :] for s in range(cfg.n // cfg.m)]
+            self.program.weights += [block.reshape(-1) for block in blocks]
+        first, step = int(op.x.positions[0]) // cfg.n, cfg.n // OCTET
+        if cfg.m >= cfg.n:
+            per = cfg.m // cfg.n
+            loops = [Loop(per, a=1, w=1, need=step, reduce=True), Loop(groups, a=per, need=per * step, o=1, p=1)]
+        else:
+            per = cfg.n // cfg.m
+            loops = [Loop(per, w=1, o=1, p=1), Loop(groups // per, a=1, need=step, o=per, p=per)]
+        return loops, first, self.identity_at
+
+    def _slot(self, op: MatOp) -> int | None:
+        if op.table is None:
+            return None
+        data = op.table.tobytes()
+        if data not in self.program.tables:
+            if len(self.program.tables) == MAX_SLOTS:
+                raise FitError(f"node {op.name!r}: more than {MAX_SLOTS} different activation tables; give some activations the same scales")
+            self.program.tables.append(data)
+        return self.program.tables.index(data)
+
+    # --- row operations ---------------------------------------------------------------------------------------------------------------
+    def _row(self, op: RowOp) -> None:
+        cfg = self.config
+        words, step = -(-op.size // cfg.v), cfg.v // OCTET
+        start = int(op.x.positions[0])
+        writers = self.plan.buffers[op.x.buffer].writers
+        follow = self._follow(op.x.buffer)
+        latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
+        gate = Gate()
+        if follow is None or (latest_mm is not None and latest_mm not in writers):
+            # not right behind its producer: wait until the array is done with everything before
+            gate = Gate("MM", self.total["MM"]) if latest_mm is not None else Gate()
+            dep, need, need_step = "ROW", self.total["ROW"], 0
+        else:
+            dep, need, need_step = follow[0], follow[1] + start // OCTET + step, step
+        complete = self._complete_with(op.x.buffer)
+        if gate.unit == "MM":
+            complete |= {i for i in range(len(self.after)) if self._unit(i) == "MM"}
+        self.program.row.append(
+            Row(
+                rms=op.rms, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi, dep=dep, need=need, need_step=need_step,
+                src_bank=self.plan.buffers[op.x.buffer].bank, src=self._byte(op.x.buffer, start) // cfg.v,
+                dst_bank=self.plan.buffers[op.out].bank, dst=self._byte(op.out, op.out_start) // cfg.v, param=len(self.program.row_params),
+                length=op.size, words=words, eps=op.eps, gate=gate, name=op.name,
+            )
+        )  # fmt: skip
+        self.program.row_params += _lane_words(op.lane, words, cfg.v)
+        self._wrote("ROW", words * step, complete)
+
+    # --- output -------------------------------------------------------------------------------------------------------------------------
+    def _outputs(self) -> None:
+        cfg, offset = self.config, 0
+        for i, output in enumerate(self.plan.outputs):
+            last = output.op == len(self.plan.ops) - 1 and i == len(self.plan.outputs) - 1
+            follow = self._follow(output.buffer) if last else None
+            loose = {k for k in range(len(self.after)) if k not in self._complete_with(output.buffer)}
+            gate = Gate()
+            if follow is not None:
+                dep, need, step = follow[0], follow[1] + output.start // OCTET + cfg.v // OCTET, cfg.v // OCTET
+                if loose:
+                    gate = Gate(*next(iter(self._gate_for(loose).items())))
+            else:
+                dep, need, step = "MM", self.total["MM"], 0
+                gate = Gate("ROW", self.total["ROW"])
+            size = _wide_bytes(output.size, cfg.m) if output.wide else output.size
+            beats = -(-size // BEAT_BYTES)
+            address = self._byte(output.buffer, output.start) // BEAT_BYTES
+            self.program.dout.append(Dout(offset, beats, self.plan.buffers[output.buffer].bank, address, dep, need, step, gate))
+            output.offset = offset
+            offset += -(-beats * BEAT_BYTES // 64) * 64
+        self.plan.out_bytes = offset
+
+
+def _wide_bytes(size: int, m: int) -> int:
+    """Bytes of a 32-bit vector in byte planes."""
+    return -(-size // m) * m * 4
+
+
+def _lane_words(lane: Lane, words: int, width: int) -> list[np.ndarray]:
+    """Parameters as [width, 4] arrays (mult, shift, bias, rmult), one a word; channels beyond the last are zero."""
+    rmult = lane.rmult if lane.rmult is not None else np.zeros_like(lane.mult)
+    table = np.stack([lane.mult, lane.shift, lane.bias, rmult], axis=1).astype(np.int64)
+    table = np.pad(table, ((0, words * width - len(table)), (0, 0)))
+    return list(table.reshape(words, width, 4))

@@ -1,0 +1,194 @@
+"""Instructions as the compiler thinks of them, with strides; encoding turns strides into the steps of the address generators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwgen.runtime import abi
+
+NONE = "NONE"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One level of the array's loop nest: how often, and what one round adds to each address. reduce: part of the sum."""
+
+    count: int
+    a: int = 0
+    w: int = 0
+    need: int = 0
+    o: int = 0
+    p: int = 0
+    reduce: bool = False
+
+
+@dataclass
+class Gate:
+    """Wait until `unit` has written `count` octets."""
+
+    unit: str = NONE
+    count: int = 0
+
+    def fields(self) -> dict[str, int]:
+        """As instruction fields."""
+        return {"gate_unit": abi.UNITS[self.unit], "gate": self.count}
+
+
+@dataclass
+class MM:
+    """A matrix operation; loops innermost first. Addresses in the units of docs/engine.md."""
+
+    loops: tuple[Loop, ...]
+    dep: str
+    need: int
+    a_bank: int
+    a: int
+    a_signed: bool
+    w: int
+    o_bank: int
+    o: int
+    p: int
+    lo: int
+    hi: int
+    relu: bool = False
+    wide: bool = False
+    slot: int | None = None
+    residual: tuple[int, int, bool] | None = None  # bank, address, signed
+    gate: Gate = field(default_factory=Gate)
+    name: str = ""
+
+    def steps(self) -> int:
+        """Clocks of the array."""
+        return int(np.prod([loop.count for loop in self.loops]))
+
+    def walk(self, what: str, base: int = 0) -> np.ndarray:
+        """The address stream of `what` ("a", "w", "need", "o", "p"), one entry a step."""
+        out = np.array([base], np.int64)
+        for loop in self.loops:
+            out = (out[None, :] + (np.arange(loop.count) * getattr(loop, what))[:, None]).reshape(-1)
+        return out
+
+    def ends(self) -> np.ndarray:
+        """Whether each step ends a group."""
+        out = np.ones(1, bool)
+        for loop in self.loops:
+            mask = np.arange(loop.count) == loop.count - 1 if loop.reduce else np.ones(loop.count, bool)
+            out = (out[None, :] & mask[:, None]).reshape(-1)
+        return out
+
+    def encode(self, last: bool) -> bytes:
+        """The instruction word."""
+        loops = [*self.loops, *[Loop(1)] * (abi.LEVELS - len(self.loops))]
+        values: dict[str, int] = {
+            "opcode": abi.OPCODES["EXEC"], "last": last, **self.gate.fields(), "dep_unit": abi.UNITS[self.dep], "need": self.need,
+            "red_mask": sum(loop.reduce << i for i, loop in enumerate(loops)), "a_signed": self.a_signed, "a_bank": self.a_bank, "a": self.a,
+            "w": self.w, "o_bank": self.o_bank, "o": self.o, "p": self.p, "relu": self.relu, "wide": self.wide,
+            "lookup": self.slot is not None, "slot": self.slot or 0, "lo": self.lo, "hi": self.hi,
+        }  # fmt: skip
+        if self.residual is not None:
+            bank, address, signed = self.residual
+            values |= {"residual": 1, "r_bank": bank, "r": address, "r_signed": signed}
+        for what in ("a", "w", "need", "o", "p"):
+            done = 0  # what the finished inner levels have added
+            for level, loop in enumerate(loops):
+                stride = getattr(loop, what)
+                values[f"{what}_step{level}"] = stride - done
+                done += (loop.count - 1) * stride
+        values |= {f"count{level}": loop.count - 1 for level, loop in enumerate(loops)}
+        return abi.pack(abi.MM, **values)
+
+
+@dataclass
+class Row:
+    """A norm over rows; need is the octet count before the first word, need_step per word."""
+
+    rms: bool
+    x_signed: bool
+    lo: int
+    hi: int
+    dep: str
+    need: int
+    need_step: int
+    src_bank: int
+    src: int
+    dst_bank: int
+    dst: int
+    param: int
+    length: int
+    words: int
+    eps: int
+    rows: int = 1
+    src_stride: int = 0
+    dst_stride: int = 0
+    gate: Gate = field(default_factory=Gate)
+    name: str = ""
+
+    def encode(self, last: bool) -> bytes:
+        """The instruction word."""
+        return abi.pack(
+            abi.ROW, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(), op=abi.ROW_OPS["RMSNORM" if self.rms else "LAYERNORM"],
+            x_signed=self.x_signed, lo=self.lo, hi=self.hi, dep_unit=abi.UNITS[self.dep], need=self.need, need_step=self.need_step,
+            src_bank=self.src_bank, src=self.src, src_stride=self.src_stride, dst_bank=self.dst_bank, dst=self.dst,
+            dst_stride=self.dst_stride, param=self.param, length=self.length, words=self.words, rows=self.rows, eps=self.eps,
+        )  # fmt: skip
+
+
+@dataclass
+class Din:
+    """DDR input buffer -> activation memory; offset in bytes, address in beats."""
+
+    offset: int
+    beats: int
+    bank: int
+    address: int
+
+    def encode(self, last: bool) -> bytes:
+        """The instruction word."""
+        return abi.pack(abi.DIN, opcode=abi.OPCODES["EXEC"], last=last, **Gate().fields(), offset=self.offset, beats=self.beats,
+                        bank=self.bank, addr=self.address)  # fmt: skip
+
+
+@dataclass
+class Dout:
+    """Activation memory -> DDR output buffer. Word k needs need + k * need_step octets of `dep`."""
+
+    offset: int
+    beats: int
+    bank: int
+    address: int
+    dep: str
+    need: int
+    need_step: int
+    gate: Gate = field(default_factory=Gate)
+
+    def encode(self, last: bool) -> bytes:
+        """The instruction word."""
+        return abi.pack(abi.DOUT, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(), offset=self.offset, beats=self.beats,
+                        bank=self.bank, addr=self.address, dep_unit=abi.UNITS[self.dep], need=self.need, need_step=self.need_step)  # fmt: skip
+
+
+@dataclass
+class Nop:
+    """Waits for its gate."""
+
+    gate: Gate = field(default_factory=Gate)
+
+    def encode(self, last: bool, fields: tuple = abi.MM) -> bytes:
+        """The instruction word for a unit with these fields."""
+        return abi.pack(fields, opcode=abi.OPCODES["NOP"], last=last, **self.gate.fields())
+
+
+@dataclass
+class Program:
+    """What each unit runs, and the words of the memories. weights: list of [N*M] int arrays (m, n); params: Lane-like tuples a group."""
+
+    din: list[Din] = field(default_factory=list)
+    mm: list[MM | Nop] = field(default_factory=list)
+    row: list[Row | Nop] = field(default_factory=list)
+    dout: list[Dout] = field(default_factory=list)
+    weights: list[np.ndarray] = field(default_factory=list)
+    params: list[np.ndarray] = field(default_factory=list)  # [M, 4] int64: mult, shift, bias, rmult
+    row_params: list[np.ndarray] = field(default_factory=list)  # [V, 4]
+    tables: list[bytes] = field(default_factory=list)

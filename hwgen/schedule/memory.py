@@ -1,0 +1,109 @@
+"""Activation memory plan: a bank and an address for every buffer.
+
+A bank has one read and one write port, so buffers that two ports may read in the same clock lie in different banks. Operations run in
+order, except that a consumer may overlap the tail of its producer; that leaves these pairs apart:
+
+- the operand and the residual of one matrix operation;
+- the source and the destination-to-be-read of one row operation (the array reads the first words of its result while it reads on);
+- what an operation reads and what it writes, when a row operation or the output DMA follows its result closely.
+
+Inputs have bank 0 for themselves: the input DMA writes there at any time.
+Words are reused once the last operation that reads a buffer has ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from hwgen.errors import FitError
+from hwgen.schedule.plan import INPUTS, Buffer, MatOp, Plan, RowOp
+
+
+def allocate(plan: Plan, v: int, banks: int) -> int:
+    """Set bank and word of every buffer; returns the words that the fullest bank needs (of v bytes each).
+
+    Raises FitError when the buffers cannot be kept apart in that many banks.
+    """
+    apart = _conflicts(plan)
+    _colour(plan, apart, banks)
+    return _place(plan, v, banks)
+
+
+def _conflicts(plan: Plan) -> dict[str, set[str]]:
+    apart: dict[str, set[str]] = {name: set() for name in plan.buffers}
+
+    def split(a: str, b: str) -> None:
+        if a != b:
+            apart[a].add(b)
+            apart[b].add(a)
+
+    followed = {o.x.buffer for o in plan.ops if isinstance(o, RowOp)} | {o.buffer for o in plan.outputs}
+    for op in plan.ops:
+        reads = [op.x.buffer]
+        if isinstance(op, MatOp) and op.residual is not None:
+            reads.append(op.residual.buffer)
+            split(*reads)
+        if isinstance(op, RowOp) or op.out in followed:
+            for name in reads:
+                split(name, op.out)
+    return apart
+
+
+def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> None:
+    """Backtracking graph colouring in order of first use; the emptiest bank first."""
+    names = [name for name in plan.buffers if name != INPUTS]
+    bank = {INPUTS: 0}
+    load = [0] * banks
+    steps = 0
+
+    def put(i: int) -> bool:
+        nonlocal steps
+        steps += 1
+        if i == len(names) or steps > 200_000:
+            return i == len(names)
+        name = names[i]
+        taken = {bank[other] for other in apart[name] if other in bank}
+        size = plan.buffers[name].bytes
+        for b in sorted(set(range(1, banks)) - taken, key=lambda b: load[b]):
+            bank[name] = b
+            load[b] += size
+            if put(i + 1):
+                return True
+            load[b] -= size
+            del bank[name]
+        return False
+
+    if not put(0):
+        raise FitError(
+            f"{len(names)} activation buffers cannot be kept apart in {banks - 1} banks; the graph joins too many branches at once: "
+            "split it, or generate the branches as graphs of their own"
+        )
+    for name, b in bank.items():
+        plan.buffers[name].bank = b
+
+
+def _place(plan: Plan, v: int, banks: int) -> int:
+    """First fit in order of first write; a buffer's words are free after its last reader."""
+    used = 1
+    for bank in range(banks):
+        placed: list[tuple[int, int, Buffer]] = []  # first and last operation
+        mine = [b for b in plan.buffers.values() if b.bank == bank and (b.writers or b.name == INPUTS)]
+        for buffer in sorted(mine, key=lambda b: min(b.writers, default=-1)):
+            first = min(buffer.writers, default=-1)
+            last = len(plan.ops) if buffer.keep else max([*buffer.readers, *buffer.writers], default=-1)
+            words = -(-buffer.bytes // v)
+            busy = sorted((p.word, p.word + -(-p.bytes // v)) for f, la, p in placed if f <= last and first <= la)
+            buffer.word = next(
+                at for at in itertools.chain([0], (end for _, end in busy)) if all(at + words <= s or e <= at for s, e in busy)
+            )
+            placed.append((first, last, buffer))
+            used = max(used, buffer.word + words)
+    return used
+
+
+def footprint(plan: Plan, v: int) -> dict[str, int]:
+    """Bytes of all buffers together ("sum"), and what they take after reuse ("peak")."""
+    tops: dict[int, int] = {}
+    for b in plan.buffers.values():
+        tops[b.bank] = max(tops.get(b.bank, 0), b.word * v + b.bytes)
+    return {"sum": sum(b.bytes for b in plan.buffers.values()), "peak": sum(tops.values())}

@@ -1,4 +1,6 @@
-"""What runs on the robot: packages, devices and the driver. Imports numpy, and pynq where a board is driven; nothing else of hwgen."""
+"""What runs on the robot: packages, devices and the driver. Imports numpy, and pynq where a board is driven; nothing
+else of hwgen.
+"""
 
 from hwgen.runtime.driver import Accelerator
 from hwgen.runtime.errors import (

@@ -1,7 +1,7 @@
 """Measure the driver's own time: `python -m hwgen.runtime.bench [PACKAGE]`, with a device that answers at once.
 
-Printed: median and 99th percentile in microseconds of infer() with float32 inputs and out=, on the plain protocol and, where
-pynq is installed, through pynq's Overlay, MMIO and allocate.
+Printed: median and 99th percentile in microseconds of infer() with float32 inputs and out=, on the plain protocol and,
+where pynq is installed, through pynq's Overlay, MMIO and allocate.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from hwgen.runtime import abi
 from hwgen.runtime.driver import Accelerator
 from hwgen.runtime.errors import RuntimeFault
 from hwgen.runtime.instant import InstantBus
-from hwgen.runtime.package import FORMAT, Package, read_package
 from hwgen.runtime.layout import parse_tensors
+from hwgen.runtime.package import FORMAT, Package, read_package
 from hwgen.runtime.sim_direct import SimDirect
 
 
@@ -28,13 +28,16 @@ def sample_package(inputs: int = 490, outputs: int = 12) -> Package:
     """A package in memory with one int8 vector in and one out, which no file holds."""
     in_bytes, out_bytes = -(-inputs // 64) * 64, -(-outputs // 64) * 64
     manifest = {
-        "format": FORMAT, "name": f"bench {inputs}-{outputs}", "board": "none", "backend": "engine", "abi": abi.ABI_VERSION,
-        "design_hash": "0" * 16, "clock_mhz_assumed": 250.0, "array": [16, 32], "in_bytes": in_bytes, "out_bytes": out_bytes,
-        "predicted_cycles": 1, "watchdog_cycles": 0,
+        "format": FORMAT, "name": f"bench {inputs}-{outputs}", "board": "none", "backend": "engine",
+        "abi": abi.ABI_VERSION, "design_hash": "0" * 16, "clock_mhz_assumed": 250.0, "array": [16, 32],
+        "in_bytes": in_bytes, "out_bytes": out_bytes, "predicted_cycles": 1, "watchdog_cycles": 0,
         "inputs": [{"name": "x", "shape": [inputs], "dtype": "int8", "scale": 0.0625, "offset": 0}],
-        "outputs": [{"name": "y", "shape": [outputs], "dtype": "int8", "scale": 0.125, "offset": 0, "layout": "linear"}],
+        "outputs": [{"name": "y", "shape": [outputs], "dtype": "int8", "scale": 0.125, "offset": 0}],
     }  # fmt: skip
-    specs = [parse_tensors(manifest[key], key, size, ValueError) for key, size in (("inputs", in_bytes), ("outputs", out_bytes))]
+    specs = [
+        parse_tensors(manifest[key], key, size, ValueError)
+        for key, size in (("inputs", in_bytes), ("outputs", out_bytes))
+    ]
     return Package(Path("bench.hwpkg"), manifest, bytes(32), {}, *specs)
 
 
@@ -85,7 +88,9 @@ def main() -> int:
     if options.json:
         print(json.dumps(results))
         return 0
-    print(f"driver overhead per infer(), package '{package.manifest['name']}', {options.count} inferences, device answers at once:")
+    print(
+        f"driver overhead per infer(), {package.manifest['name']}, {options.count} inferences, device answers at once:"
+    )
     for name, times in results.items():
         print(f"  {name:12s} median {times['median']:6.1f} us   99 % below {times['p99']:6.1f} us")
     return 0

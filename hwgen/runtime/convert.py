@@ -1,7 +1,8 @@
-"""Between the caller's arrays and a DMA buffer: checks, quantization, scaling. Everything is precomputed; a call allocates nothing.
+"""Between the caller's arrays and a DMA buffer: checks, quantization, scaling. Everything is precomputed; a call
+allocates nothing.
 
-Quantization is golden's: round half to even of x / scale in the dtype of x (float32 or float64), then saturation. Dividing by a
-power of two equals multiplying by its reciprocal, which is exact and faster.
+Quantization is golden's: round half to even of x / scale in the dtype of x (float32 or float64), then saturation.
+Dividing by a power of two equals multiplying by its reciprocal, which is exact and faster.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Packer:
             raise self._bad_shape(x)
         if x.dtype.kind != "f" or x.dtype.itemsize > 8:
             raise InputFault(
-                f"input '{self.spec.name}' has dtype {x.dtype}; give float32 in real units, or raw=True with {self.spec.dtype} integers"
+                f"input '{self.spec.name}' has dtype {x.dtype}; give float32 in real units, "
+                f"or raw=True with {self.spec.dtype} integers"
             )
         np.isfinite(x, out=self._finite)
         if not self._finite.all():
@@ -60,7 +62,9 @@ class Packer:
         if x.shape != self.spec.shape:
             raise self._bad_shape(x)
         if x.dtype.kind not in "iu":
-            raise InputFault(f"raw input '{self.spec.name}' has dtype {x.dtype}; give {self.spec.dtype} integers, or raw=False")
+            raise InputFault(
+                f"raw input '{self.spec.name}' has dtype {x.dtype}; give {self.spec.dtype} integers, or raw=False"
+            )
         if not (self._whole_range and x.dtype == self.spec.dtype) and x.size:
             low, high = int(x.min()), int(x.max())
             if low < self.spec.lo or high > self.spec.hi:
@@ -72,12 +76,15 @@ class Packer:
 
     def _bad_shape(self, x: np.ndarray) -> InputFault:
         hint = "; drop the batch axis" if x.shape[:1] == (1,) and x.shape[1:] == self.spec.shape else ""
-        return InputFault(f"input '{self.spec.name}' has shape {x.shape}; this accelerator takes {self.spec.shape}{hint}")
+        return InputFault(
+            f"input '{self.spec.name}' has shape {x.shape}; this accelerator takes {self.spec.shape}{hint}"
+        )
 
     def _not_finite(self, x: np.ndarray) -> InputFault:
         at = tuple(int(i) for i in np.argwhere(~self._finite)[0])
         return InputFault(
-            f"input '{self.spec.name}' is {x[at]} at {at}; real inputs must be finite: check the sensor or the normalization before it"
+            f"input '{self.spec.name}' is {x[at]} at {at}; real inputs must be finite: "
+            "check the sensor or the normalization before it"
         )
 
 
@@ -107,6 +114,13 @@ class Unpacker:
     def check(self, raw: bool, out: object) -> None:
         """Raise InputFault where `out` cannot take this output."""
         want = self._dtypes[raw]
-        if not isinstance(out, np.ndarray) or out.dtype != want or out.shape != self.spec.shape or not out.flags.writeable:
+        if (
+            not isinstance(out, np.ndarray)
+            or out.dtype != want
+            or out.shape != self.spec.shape
+            or not out.flags.writeable
+        ):
             what = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-            raise InputFault(f"out['{self.spec.name}'] is {what}; give a writeable {want} array of shape {self.spec.shape}")
+            raise InputFault(
+                f"out['{self.spec.name}'] is {what}; give a writeable {want} array of shape {self.spec.shape}"
+            )

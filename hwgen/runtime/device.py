@@ -81,12 +81,18 @@ def open_port(package: Path, bitstream: object, overlay: object, device: object,
     path = Path(bitstream) if bitstream is not None else package.with_suffix(".bit")
     if not path.is_file():
         if bitstream is None:
-            raise UsageError(f"which hardware? give bitstream=, overlay= or device= (there is no {path.name} beside {package.name})")
-        raise NoEngineError(f"bitstream {path}: no such file; give the .bit that was built for this package, with its .hwh beside it")
+            raise UsageError(
+                f"which hardware? give bitstream=, overlay= or device= (there is no {path.name} beside {package.name})"
+            )
+        raise NoEngineError(
+            f"bitstream {path}: no such file; give the .bit that was built for this package, with its .hwh beside it"
+        )
     try:
         import pynq
     except ImportError as error:
-        raise NoEngineError(f"bitstream {path} needs pynq ({error}); on the board: pip install 'hwgen[board]'") from error
+        raise NoEngineError(
+            f"bitstream {path} needs pynq ({error}); on the board: pip install 'hwgen[board]'"
+        ) from error
     try:
         loaded = pynq.Overlay(str(path), device=device)
     except Exception as error:  # pynq raises whatever its parsers and the kernel raise
@@ -100,10 +106,19 @@ def _find_engine(overlay, name: str | None) -> str:
     if name is not None and name in found:
         return name
     if name is not None or len(found) != 1:
-        asked = f"no hwgen engine '{name}'" if name is not None else f"{len(found) or 'no'} hwgen engine{'s' * (len(found) != 1)}"
+        asked = (
+            f"no hwgen engine '{name}'"
+            if name is not None
+            else f"{len(found)} hwgen engines"
+            if found
+            else "no hwgen engine"
+        )
+        way_out = (
+            f"name one with ip=: {', '.join(found)}" if found else "load the bitstream that was built for this package"
+        )
+        blocks = ", ".join(overlay.ip_dict) or "none"
         raise NoEngineError(
-            f"bitstream {getattr(overlay, 'bitfile_name', '?')}: {asked} among its blocks ({', '.join(overlay.ip_dict) or 'none'}); "
-            + ("name one with ip=" if found else "load the bitstream that was built for this package")
+            f"bitstream {getattr(overlay, 'bitfile_name', '?')}: {asked} among its blocks ({blocks}); {way_out}"
         )
     return found[0]
 
@@ -116,7 +131,9 @@ class DmaBuffer:
         try:
             self._buffer = port.allocate(size)
         except (MemoryError, RuntimeError, OSError) as error:
-            raise DeviceFault(f"no DMA memory for the {what} ({size} bytes: {error}); free other buffers or enlarge CMA") from error
+            raise DeviceFault(
+                f"no DMA memory for the {what} ({size} bytes: {error}); free other buffers or enlarge CMA"
+            ) from error
         self.what, self.address = what, int(self._buffer.physical_address)
         if self.address % 64 or not 0 <= self.address < 1 << 64:
             address, self.freed = self.address, False

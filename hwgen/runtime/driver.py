@@ -1,7 +1,7 @@
 """The driver: `Accelerator` takes a package to a device and runs observations on it.
 
-One call, one observation: `infer()`. Two in flight: `submit()` and `result()`, so that the host prepares frame t+1 while the
-engine works on frame t. Nothing is allocated after construction when the caller gives `out=`.
+One call, one observation: `infer()`. Two in flight: `submit()` and `result()`, so that the host prepares frame t+1
+while the engine works on frame t. Nothing is allocated after construction when the caller gives `out=`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ SLOTS = 2
 
 
 class _Slot:
-    """An input and an output buffer with what converts into and out of them (pynq 3 syncs whole buffers, so two are needed)."""
+    """An input and an output buffer with what converts into and out of them (pynq 3 syncs whole buffers, so two are
+    needed).
+    """
 
     def __init__(self, port: Port, package: Package, number: int) -> None:
         self.source = DmaBuffer(port, package.manifest["in_bytes"], f"input buffer {number}")
@@ -62,16 +64,24 @@ class _Slot:
 class Accelerator:
     """An engine that runs one policy. A context manager; every method may be called from any thread, one at a time.
 
-    `package`: path of a `.hwpkg`, or an opened Package. The hardware is one of `bitstream` (path of a .bit with its .hwh;
-    default: the one beside the package), `overlay` (a loaded pynq.Overlay), or `device` (an object with the protocol of
-    `hwgen.runtime.device`; together with `bitstream` a pynq Device). `ip` names the engine where the overlay has several.
-    `timeout`: seconds that a command may take before it is given up.
+    `package`: path of a `.hwpkg`, or an opened Package. The hardware is one of `bitstream` (path of a .bit with its
+    .hwh; default: the one beside the package), `overlay` (a loaded pynq.Overlay), or `device` (an object with the
+    protocol of `hwgen.runtime.device`; together with `bitstream` a pynq Device). `ip` names the engine where the
+    overlay has several. `timeout`: seconds that a command may take before it is given up.
 
     Raises PackageError, NoEngineError, HashMismatch, EngineError, EngineTimeout, UsageError.
     """
 
-    def __init__(self, package: str | os.PathLike | Package, *, bitstream: str | os.PathLike | None = None, overlay=None,
-                 device=None, ip: str | None = None, timeout: float | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        package: str | os.PathLike | Package,
+        *,
+        bitstream: str | os.PathLike | None = None,
+        overlay=None,
+        device=None,
+        ip: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
         self.package = package if isinstance(package, Package) else read_package(Path(package))
         self.port = open_port(self.package.path, bitstream, overlay, device, ip)
         self.timeout = timeout or getattr(self.port, "timeout", None) or DEFAULT_TIMEOUT
@@ -90,16 +100,17 @@ class Accelerator:
             self.close()
             raise
 
-    # --- one observation -----------------------------------------------------------------------------------------------------
+    # --- one observation ----------------------------------------------------------------------------------------------
 
     def infer(
         self, inputs: Arrays, *, out: Arrays | None = None, raw: bool = False, timeout: float | None = None
     ) -> dict[str, np.ndarray]:
         """Run one observation and wait for it.
 
-        `inputs`: {name: array of the input's shape}, float in real units (saturated like the quantizer does), or integers
-        with `raw`. Returns {name: float32 in real units, or integers with `raw`}, in the arrays of `out` where given.
-        Raises InputFault, EngineError, EngineTimeout, UsageError; after an engine's error the device is usable again.
+        `inputs`: {name: array of the input's shape}, float in real units (saturated like the quantizer does), or
+        integers with `raw`. Returns {name: float32 in real units, or integers with `raw`}, in the arrays of `out` where
+        given. Raises InputFault, EngineError, EngineTimeout, UsageError; after an engine's error the device is usable
+        again.
         """
         with self._lock:
             slot = self._ready(out, raw)
@@ -108,9 +119,17 @@ class Accelerator:
             return slot.unpack(raw, out)
 
     def infer_or(
-        self, inputs: Arrays, safe: Arrays, *, out: Arrays | None = None, raw: bool = False, timeout: float | None = None
+        self,
+        inputs: Arrays,
+        safe: Arrays,
+        *,
+        out: Arrays | None = None,
+        raw: bool = False,
+        timeout: float | None = None,
     ) -> Arrays:
-        """`infer`, or `safe` itself when the input is bad or the engine fails or is late; `last_error` then says why, else None."""
+        """`infer`, or `safe` itself when the input is bad or the engine fails or is late; `last_error` then says why,
+        else None.
+        """
         self.last_error = None
         try:
             return self.infer(inputs, out=out, raw=raw, timeout=timeout)
@@ -134,7 +153,8 @@ class Accelerator:
         return {name: packer.view for name, packer in self._slots[slot].packers.items()}
 
     def output_views(self, slot: int = 0) -> dict[str, np.ndarray]:
-        """The integers of each output in the DMA buffer itself, read-only; a planar output as its byte planes (TensorSpec.view).
+        """The integers of each output in the DMA buffer itself, read-only; a planar output as its byte planes
+        (TensorSpec.view).
 
         Valid until close(); overwritten by the next run of this slot.
         """
@@ -144,10 +164,12 @@ class Accelerator:
             view.flags.writeable = False  # a dirty cache line would later fall on the engine's results
         return views
 
-    # --- two in flight -------------------------------------------------------------------------------------------------------
+    # --- two in flight ------------------------------------------------------------------------------------------------
 
     def submit(self, inputs: Arrays, *, raw: bool = False) -> None:
-        """Begin an observation and return; at most two are in flight. Raises UsageError when both slots are taken, InputFault."""
+        """Begin an observation and return; at most two are in flight. Raises UsageError when both slots are taken,
+        InputFault.
+        """
         with self._lock:
             self._check_open()
             free = [slot for slot in self._slots if slot not in self._queue]
@@ -168,7 +190,9 @@ class Accelerator:
             return bool(self._queue) and self._queue[0] is not self._running
 
     def result(self, timeout: float | None = None, *, out: Arrays | None = None) -> dict[str, np.ndarray]:
-        """The results of the oldest submitted observation, as `infer` returns them. One that fails or is late is given up."""
+        """The results of the oldest submitted observation, as `infer` returns them. One that fails or is late is given
+        up.
+        """
         with self._lock:
             self._check_open()
             if not self._queue:
@@ -197,12 +221,13 @@ class Accelerator:
                     except DeviceFault as error:  # belongs to this observation's result()
                         slot.error, slot.collected = error, True
 
-    # --- the device ----------------------------------------------------------------------------------------------------------
+    # --- the device ---------------------------------------------------------------------------------------------------
 
     def selftest(self) -> dict[str, int]:
         """Run the package's golden vectors and compare every integer.
 
-        Returns {"vectors", "latency_cycles" (largest), "predicted_cycles"}. Raises SelftestError naming the first difference.
+        Returns {"vectors", "latency_cycles" (largest), "predicted_cycles"}. Raises SelftestError naming the first
+        difference.
         """
         vectors = self.package.selftest
         count, slowest = len(next(iter(vectors.values()))), 0
@@ -213,10 +238,15 @@ class Accelerator:
                 if (array != vectors[name][i]).any():
                     at = tuple(int(k) for k in np.argwhere(array != vectors[name][i])[0])
                     raise SelftestError(
-                        f"package {self.package.path.name}: vector {i} of {count}, output '{name}' at {at} is {array[at]}, golden says "
+                        f"package {self.package.path.name}: vector {i} of {count}, output '{name}' at {at} is {array[at]}, "
+                        f"golden says "
                         f"{vectors[name][i][at]}; the hardware computes wrong: check timing closure and the memory port"
                     )
-        return {"vectors": count, "latency_cycles": slowest, "predicted_cycles": self.package.manifest["predicted_cycles"]}
+        return {
+            "vectors": count,
+            "latency_cycles": slowest,
+            "predicted_cycles": self.package.manifest["predicted_cycles"],
+        }
 
     @property
     def last_cycles(self) -> int:
@@ -227,8 +257,8 @@ class Accelerator:
 
     @property
     def stats(self) -> dict[str, int]:
-        """The engine's counters of the last run (clocks; `latency` to `compute`, `runs` since reset) and the driver's own:
-        `infers`, `errors`, `loads` of the package, `predicted_cycles`."""
+        """The engine's counters of the last run (clocks; `latency` to `compute`, `runs` since reset) and the driver's
+        own: `infers`, `errors`, `loads` of the package, `predicted_cycles`."""
         with self._lock:
             self._check_open()
             own = {"loads": self._engine.loads, "predicted_cycles": self.package.manifest["predicted_cycles"]}
@@ -266,7 +296,8 @@ class Accelerator:
 
     def __repr__(self) -> str:
         manifest = self.package.manifest
-        return f"<Accelerator {manifest['name']} on {manifest['board']}, design {manifest['design_hash']}{', closed' * self._closed}>"
+        state = ", closed" if self._closed else ""
+        return f"<Accelerator {manifest['name']} on {manifest['board']}, design {manifest['design_hash']}{state}>"
 
     def _check_open(self) -> None:
         if self._closed:
@@ -282,7 +313,9 @@ class Accelerator:
         return self._slots[0]
 
     def _abandon_interrupted(self) -> None:
-        """Where an exception such as KeyboardInterrupt left a run unattended, have the engine reset before the next one."""
+        """Where an exception such as KeyboardInterrupt left a run unattended, have the engine reset before the next
+        one.
+        """
         if self._running is not None and self._running not in self._queue:
             self._running, self._engine.usable = None, False
 

@@ -1,4 +1,6 @@
-"""The engine as its registers show it: identity, load, start, wait, recover, counters. docs/abi.md is the table behind it."""
+"""The engine as its registers show it: identity, load, start, wait, recover, counters. docs/abi.md is the table behind
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,10 @@ _DONE, _ERROR = _bit("STATUS", "DONE"), _bit("STATUS", "ERROR")
 _START, _LOAD, _SOFT_RESET = _bit("CONTROL", "START"), _bit("CONTROL", "LOAD"), _bit("CONTROL", "SOFT_RESET")
 _COUNTERS = ("LATENCY", "ISSUED", "WAIT_DIN", "WAIT_MM", "WAIT_ROW", "TAIL", "COMPUTE", "RUNS")
 _SPIN_SECONDS = 0.005  # poll without a pause this long: a run is microseconds
+_UNMAPPED = "the address is not mapped for the engine's memory port: check the port in the block design and the buffers"
 _WAYS_OUT = {
-    "AXI_READ": "the address is not mapped for the engine's memory port: check the port in the block design and the buffers",
-    "AXI_WRITE": "the address is not mapped for the engine's memory port: check the port in the block design and the buffers",
+    "AXI_READ": _UNMAPPED,
+    "AXI_WRITE": _UNMAPPED,
     "BAD_IMAGE": "generate the package again with the hwgen that made the bitstream",
     "HASH": "load the bitstream that was built for this package",
     "BAD_INSTRUCTION": "generate the package again with the hwgen that made the bitstream",
@@ -45,7 +48,9 @@ def describe_status(status: int, info: int = 0) -> str:
 
 
 class Engine:
-    """One engine with one package resident. Construction checks the identity and loads; the image stays in DDR for reloads."""
+    """One engine with one package resident. Construction checks the identity and loads; the image stays in DDR for
+    reloads.
+    """
 
     def __init__(self, port: Port, package: Package, timeout: float) -> None:
         self.port, self.package, self.timeout = port, package, timeout
@@ -81,7 +86,8 @@ class Engine:
         found = self._read(_AT["HASH_HI"]) << 32 | self._read(_AT["HASH_LO"])
         if found != self.package.design_hash:
             raise HashMismatch(
-                f"the bitstream at '{name}' is design {found:016x}, {where} was made for design {self.package.design_hash:016x}; "
+                f"the bitstream at '{name}' is design {found:016x}, "
+                f"{where} was made for design {self.package.design_hash:016x}; "
                 "load the bitstream that belongs to this package, or generate the package for this bitstream"
             )
 
@@ -187,7 +193,8 @@ class Engine:
                 time.sleep(50e-6)
         if required:
             raise EngineTimeout(
-                f"soft reset not done after {self.timeout:g} s, {describe_status(status, self._read(_AT['ERROR_INFO']))}; "
+                f"soft reset not done after {self.timeout:g} s, "
+                f"{describe_status(status, self._read(_AT['ERROR_INFO']))}; "
                 "load the bitstream again: reset(download=True)"
             )
         return False

@@ -1,7 +1,7 @@
 """The hardware handoff (.hwh) of a system with one engine, as pynq's parser wants it: for the simulated board.
 
-A bitstream built by Vivado brings its own; this one names the same block, registers and clock, so that pynq.Overlay finds the
-engine in the same way.
+A bitstream built by Vivado brings its own; this one names the same block, registers and clock, so that pynq.Overlay
+finds the engine in the same way.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ _SLAVE = "s_axi_ctrl"
 _ACCESS = {"ro": "read-only", "rw": "read-write"}
 
 
-def make_hwh(base: int, size: int = 0x10000, instance: str = f"{ENGINE_NAME}_0", vlnv: str = ENGINE_VLNV, name: str = "sim") -> str:
+def make_hwh(
+    base: int, size: int = 0x10000, instance: str = f"{ENGINE_NAME}_0", vlnv: str = ENGINE_VLNV, name: str = "sim"
+) -> str:
     """The XML text. `base`, `size`: the engine's window in the processor's address map; `name`: of the system."""
     end = base + size - 1
     block = _tag(
-        "MODULE", _registers(size) + "<PARAMETERS/><PORTS/><BUSINTERFACES>" + _interface(_SLAVE, "SLAVE") + "</BUSINTERFACES>",
+        "MODULE", f"{_registers(size)}<PARAMETERS/><PORTS/>{_tag('BUSINTERFACES', _interface(_SLAVE, 'SLAVE'))}",
         FULLNAME=f"/{instance}", INSTANCE=instance.replace("/", "_"), MODTYPE=vlnv.split(":")[2], BDTYPE="", VLNV=vlnv,
         IPTYPE="PERIPHERAL", IS_ENABLE="1", MODCLASS="PERIPHERAL", HWVERSION="1.0",
     )  # fmt: skip
@@ -32,7 +34,7 @@ def make_hwh(base: int, size: int = 0x10000, instance: str = f"{ENGINE_NAME}_0",
     )  # fmt: skip
     processor = _tag(
         "MODULE",
-        _parameters() + f"<PORTS/><BUSINTERFACES>{_interface(_MASTER, 'MASTER')}</BUSINTERFACES><MEMORYMAP>{memory}</MEMORYMAP>",
+        f"{_parameters()}<PORTS/>{_tag('BUSINTERFACES', _interface(_MASTER, 'MASTER'))}{_tag('MEMORYMAP', memory)}",
         FULLNAME="/ps_0", INSTANCE="ps_0", MODTYPE="zynq_ultra_ps_e", VLNV="xilinx.com:ip:zynq_ultra_ps_e:3.5",
     )  # fmt: skip
     info = _tag("SYSTEMINFO", ARCH="zynquplus", NAME=name)
@@ -62,10 +64,18 @@ def _registers(size: int) -> str:
             _tag("FIELD", _properties(description=doc, bit_offset=lsb, bit_width=width, access=access), NAME=name)
             for name, lsb, width, doc in item.fields
         )
-        about = _properties(description=item.doc, address_offset=hex(item.offset), size=32, access=access, is_enabled="true")
+        about = _properties(
+            description=item.doc, address_offset=hex(item.offset), size=32, access=access, is_enabled="true"
+        )
         rows.append(_tag("REGISTER", about + f"<FIELDS>{fields}</FIELDS>", NAME=item.name))
     block = _tag(
-        "ADDRESSBLOCK", f"<REGISTERS>{''.join(rows)}</REGISTERS>", ACCESS="", INTERFACE=_SLAVE, NAME="reg0", RANGE=size, USAGE="register"
+        "ADDRESSBLOCK",
+        f"<REGISTERS>{''.join(rows)}</REGISTERS>",
+        ACCESS="",
+        INTERFACE=_SLAVE,
+        NAME="reg0",
+        RANGE=size,
+        USAGE="register",
     )
     return f"<ADDRESSBLOCKS>{block}</ADDRESSBLOCKS>"
 
@@ -77,4 +87,8 @@ def _parameters() -> str:
         clock = f"PSU__CRL_APB__PL{i}_REF_CTRL__"
         values |= {f"PSU__FPGA_PL{i}_ENABLE": int(i == 0), clock + "DIVISOR0": 15, clock + "DIVISOR1": 1}
         values |= {clock + "SRCSEL": "IOPLL", clock + "ACT_FREQMHZ": "99.999"}
-    return "<PARAMETERS>" + "".join(_tag("PARAMETER", NAME=key, VALUE=value) for key, value in values.items()) + "</PARAMETERS>"
+    return (
+        "<PARAMETERS>"
+        + "".join(_tag("PARAMETER", NAME=key, VALUE=value) for key, value in values.items())
+        + "</PARAMETERS>"
+    )

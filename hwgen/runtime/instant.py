@@ -1,6 +1,8 @@
-"""A bus whose engine answers at once: what remains is the driver's own time. For `bench`, and for trying the driver without RTL.
+"""A bus whose engine answers at once: what remains is the driver's own time. For `bench`, and for trying the driver
+without RTL.
 
-It checks nothing and computes nothing: a run ends in the very write that starts it and leaves the output buffer as it was.
+It checks nothing and computes nothing: a run ends in the very write that starts it and leaves the output buffer as it
+was.
 """
 
 from __future__ import annotations

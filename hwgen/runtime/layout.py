@@ -1,4 +1,6 @@
-"""Where each tensor lies in the DMA buffers: the manifest's tensor entries, checked, and the integers in and out of bytes."""
+"""Where each tensor lies in the DMA buffers: the manifest's tensor entries, checked, and the integers in and out of
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ class TensorSpec:
     def view(self, buffer: np.ndarray) -> np.ndarray:
         """The tensor's bytes in `buffer` (uint8, one dimension), without a copy.
 
-        Linear: an array of `dtype` and `shape`. Planar: uint8 [rows, groups, 4, M], byte plane k of channels g*M.. at [:, g, k].
+        Linear: an array of `dtype` and `shape`. Planar: uint8 [rows, groups, 4, M], byte plane k of channels g*M.. at
+        [:, g, k].
         """
         part = buffer[self.offset : self.offset + self.nbytes]
         if self.planar:
@@ -63,7 +66,9 @@ def int32_to_planar(values: np.ndarray, lanes: int) -> np.ndarray:
 
 
 def parse_tensors(entries: object, key: str, buffer_bytes: int, complain) -> tuple[TensorSpec, ...]:
-    """The manifest's `inputs` or `outputs` list as specs, in order; `complain(where, reason)` makes the PackageError raised."""
+    """The manifest's `inputs` or `outputs` list as specs, in order; `complain(where, reason)` makes the PackageError
+    raised.
+    """
     if not isinstance(entries, list) or not 1 <= len(entries) <= 64:
         raise complain(key, "must be a list of 1 to 64 tensors")
     specs = [_tensor(entry, f"{key}[{i}]", key == "inputs", complain) for i, entry in enumerate(entries)]
@@ -88,9 +93,19 @@ def _tensor(entry: object, where: str, is_input: bool, complain) -> TensorSpec:
             raise complain(f"{where}.{key}", f"must be {what}, is {entry.get(key)!r:.80}")
 
     name, shape, dtype = entry.get("name"), entry.get("shape"), entry.get("dtype")
-    need("name", isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable(), "a printable string of 1 to 200 characters")
-    good = isinstance(shape, list) and len(shape) <= _MAX_DIMS and all(is_int(n) and 1 <= n <= _MAX_BYTES for n in shape)
-    need("shape", good and math.prod(shape) <= _MAX_BYTES, f"a list of at most {_MAX_DIMS} positive integers without the batch")
+    need(
+        "name",
+        isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable(),
+        "a printable string of 1 to 200 characters",
+    )
+    good = (
+        isinstance(shape, list) and len(shape) <= _MAX_DIMS and all(is_int(n) and 1 <= n <= _MAX_BYTES for n in shape)
+    )
+    need(
+        "shape",
+        good and math.prod(shape) <= _MAX_BYTES,
+        f"a list of at most {_MAX_DIMS} positive integers without the batch",
+    )
     allowed = ("int8", "uint8") if is_input else tuple(_DTYPES)
     need("dtype", isinstance(dtype, str) and dtype in allowed, f"one of {', '.join(allowed)}")
     kind = _DTYPES[dtype]
@@ -102,7 +117,13 @@ def _tensor(entry: object, where: str, is_input: bool, complain) -> TensorSpec:
     planar, layout = 0, entry.get("layout", "linear")
     if isinstance(layout, dict):
         planar = layout.get("planar")
-        good = is_int(planar) and 1 <= planar <= 4096 and list(layout) == ["planar"] and dtype == "int32" and len(shape) > 0
+        good = (
+            is_int(planar)
+            and 1 <= planar <= 4096
+            and list(layout) == ["planar"]
+            and dtype == "int32"
+            and len(shape) > 0
+        )
         need("layout", good, '"linear" or {"planar": M} of an int32 tensor')
     else:
         need("layout", layout == "linear", '"linear" or {"planar": M}')
@@ -112,7 +133,11 @@ def _tensor(entry: object, where: str, is_input: bool, complain) -> TensorSpec:
     aligned = is_int(offset) and 0 <= offset <= _MAX_BYTES and (planar or offset % kind.itemsize == 0)
     need("offset", aligned, f"a byte offset, a multiple of {kind.itemsize}")
     scale = _scale(entry.get("scale"), shape, entry.get("channel_axis", -1), is_input)
-    need("scale", scale is not None, "a positive number" + ("" if is_input else ", or one for each channel of channel_axis"))
+    need(
+        "scale",
+        scale is not None,
+        "a positive number" + ("" if is_input else ", or one for each channel of channel_axis"),
+    )
     return TensorSpec(name, tuple(shape), kind, scale, offset, nbytes, lo, hi, planar)
 
 
@@ -141,5 +166,4 @@ def _is_positive(value: object) -> bool:
         as_float = float(value)
     except OverflowError:
         return False
-    return math.isfinite(as_float) and np.finfo(np.float32).tiny <= as_float <= np.finfo(np.float32).max
-
+    return 2.0**-126 <= as_float < 2.0**128  # what a normal float32 holds

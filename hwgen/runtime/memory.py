@@ -1,4 +1,6 @@
-"""Simulated DDR as a driver sees it: pages handed out of one window, and host shadows that flush and invalidate really copy."""
+"""Simulated DDR as a driver sees it: pages handed out of one window, and host shadows that flush and invalidate really
+copy.
+"""
 
 from __future__ import annotations
 

@@ -1,23 +1,27 @@
-"""Integer arrays in the NumPy zip format, read without trust and without pickle, written so that equal input gives equal bytes."""
+"""Arrays in the NumPy zip format: read without trust or pickle, written so that equal input gives equal bytes."""
 
 from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
+import zlib
 
 import numpy as np
 
 _STAMP = (1980, 1, 1, 0, 0, 0)
-ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError,
-              OverflowError, IndexError, KeyError, SyntaxError, MemoryError)  # fmt: skip
-"""What zipfile, zlib (through BadZipFile or its own error) and the npy header parser raise on hostile bytes."""
-try:
-    import zlib
+ZIP_ERRORS = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError,
+    OverflowError, IndexError, KeyError, MemoryError,
+)  # fmt: skip
+"""What zipfile and zlib raise on hostile bytes."""
 
-    ZIP_ERRORS += (zlib.error,)
-except ImportError:  # a Python without zlib cannot inflate, and zipfile says so itself
-    pass
+# numpy's own parser evaluates Python literals; this accepts what numpy writes of numbers and nothing else
+_HEADER = re.compile(
+    rb"\{'descr': '(?P<dtype>\|[iu]1|<[iu][248]|<f[248])', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>[0-9, ]{0,200})\), \} *\n"
+)
 
 
 def zip_bytes(members: dict[str, bytes]) -> bytes:
@@ -34,8 +38,8 @@ def zip_bytes(members: dict[str, bytes]) -> bytes:
 def zip_members(data: bytes, limits: dict[str, int] | int) -> dict[str, bytes]:
     """The members of an archive held in memory, each read to its limit in bytes and no further.
 
-    `limits`: one for each member that may occur, or one for the total of all. Raises ValueError with the reason, or one of
-    `ZIP_ERRORS`. Nothing is ever written to disk, so a name cannot escape; a name outside `limits` is refused all the same.
+    `limits`: one for each member that may occur, or one for the total of all. Raises one of `ZIP_ERRORS`. Nothing is
+    written to disk, so a name cannot escape; a name outside `limits` is refused all the same.
     """
     out, total = {}, 0
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -63,29 +67,36 @@ def zip_members(data: bytes, limits: dict[str, int] | int) -> dict[str, bytes]:
 
 def save(arrays: dict[str, np.ndarray]) -> bytes:
     """These integer arrays as an .npz file's bytes."""
-    members = {}
-    for name, array in arrays.items():
-        stream = io.BytesIO()
-        np.lib.format.write_array(stream, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-        members[name + ".npy"] = stream.getvalue()
-    return zip_bytes(members)
+    return zip_bytes({name + ".npy": npy_bytes(array) for name, array in arrays.items()})
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """One array as an .npy file's bytes, in C order, never pickled."""
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
 
 
 def load(data: bytes, limit: int) -> dict[str, np.ndarray]:
-    """The integer arrays of an .npz file's bytes, at most `limit` bytes in all; ValueError or `ZIP_ERRORS` when malformed."""
-    return {name[: -len(".npy")]: _array(name, member) for name, member in zip_members(data, limit).items()}
+    """The integer arrays of an .npz file's bytes, at most `limit` bytes in all; one of `ZIP_ERRORS` when malformed."""
+    out = {}
+    for name, member in zip_members(data, limit).items():
+        if not name.endswith(".npy"):
+            raise ValueError(f"member {name!r:.100} is no .npy array")
+        out[name[: -len(".npy")]] = npy_array(name, member)
+    return out
 
 
-def _array(name: str, member: bytes) -> np.ndarray:
-    if not name.endswith(".npy"):
-        raise ValueError(f"member {name!r:.100} is no .npy array")
-    stream = io.BytesIO(member)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError(f"array {name!r:.100} has an unknown .npy version")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    if dtype.kind not in "iu" or fortran:
-        raise ValueError(f"array {name!r:.100} must hold integers in C order, holds {dtype}")
-    body = member[stream.tell() :]
-    if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(body):
+def npy_array(name: str, member: bytes, kinds: str = "iu") -> np.ndarray:
+    """The array of an .npy file's bytes, read-only; ValueError when malformed or of a dtype outside `kinds`."""
+    if member[:8] != b"\x93NUMPY\x01\x00" or len(member) < 10:
+        raise ValueError(f"array {name!r:.100} is not of .npy version 1.0")
+    start = 10 + int.from_bytes(member[8:10], "little")
+    header = _HEADER.fullmatch(member[10:start])
+    if header is None or header["dtype"].decode()[1] not in kinds:
+        raise ValueError(f"array {name!r:.100} must hold numbers of kind {kinds} in C order: {member[10:start][:80]!r}")
+    dtype, body = np.dtype(header["dtype"].decode()), member[start:]
+    shape = tuple(int(n) for n in header["shape"].replace(b",", b" ").split())
+    if len(shape) > 16 or math.prod(shape) * dtype.itemsize != len(body):
         raise ValueError(f"array {name!r:.100} has {len(body)} bytes, its header says shape {shape} of {dtype}")
     return np.frombuffer(body, dtype).reshape(shape)

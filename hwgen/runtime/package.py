@@ -1,7 +1,8 @@
-"""The `.hwpkg` file: one zip with manifest.json, image.bin (the load image) and selftest.npz. docs/runtime.md lists the manifest.
+"""The `.hwpkg` file: one zip with manifest.json, image.bin (the load image) and selftest.npz. docs/runtime.md lists the
+manifest.
 
-Reading checks everything and trusts nothing: sizes are bounded, every member is hashed, there is no pickle, nothing is unpacked
-to disk, and every manifest entry is checked by hand.
+Reading checks everything and trusts nothing: sizes are bounded, every member is hashed, there is no pickle, nothing is
+unpacked to disk, and every manifest entry is checked by hand.
 """
 
 from __future__ import annotations
@@ -47,13 +48,15 @@ class Package:
 def write_package(path: str | os.PathLike, manifest: dict, image: bytes, selftest: dict[str, np.ndarray]) -> Path:
     """Write a package; equal arguments give equal bytes. Returns its path.
 
-    `manifest`: docs/runtime.md, without `format` and `sha256`, which are added. `image`: the load image. `selftest`: integers
-    [B, *shape] for every input and output name. Raises PackageError for anything that reading would refuse.
+    `manifest`: docs/runtime.md, without `format` and `sha256`, which are added. `image`: the load image. `selftest`:
+    integers [B, *shape] for every input and output name. Raises PackageError for anything that reading would refuse.
     """
     path = Path(path)
     for name, array in selftest.items():
         if np.asarray(array).dtype.kind not in "iu":
-            raise PackageError(f"{path}: {SELFTEST}: '{name}' is {np.asarray(array).dtype}; golden vectors are integers")
+            raise PackageError(
+                f"{path}: {SELFTEST}: '{name}' is {np.asarray(array).dtype}; golden vectors are integers"
+            )
     manifest = {**manifest, "format": FORMAT}
     image, vectors = bytes(image), npz.save({name: np.asarray(a) for name, a in selftest.items()})
     manifest["sha256"] = {IMAGE: _sha(image), SELFTEST: _sha(vectors), MANIFEST: _manifest_hash(path, manifest)}
@@ -151,11 +154,15 @@ def _check_manifest(path: Path, manifest: dict) -> tuple[tuple[TensorSpec, ...],
 
     get = manifest.get
     for key in ("name", "board"):
-        need(key, isinstance(get(key), str) and 0 < len(get(key)) <= 200 and get(key).isprintable(), "a printable string")
+        need(
+            key, isinstance(get(key), str) and 0 < len(get(key)) <= 200 and get(key).isprintable(), "a printable string"
+        )
     need("backend", get("backend") == "engine", '"engine", the only backend this driver runs')
     need("abi", is_int(get("abi")) and get("abi") == abi.ABI_VERSION, f"{abi.ABI_VERSION}, the ABI of this runtime")
     text = get("design_hash")
-    need("design_hash", isinstance(text, str) and re.fullmatch("[0-9a-f]{16}", text), "16 lower-case hexadecimal digits")
+    need(
+        "design_hash", isinstance(text, str) and re.fullmatch("[0-9a-f]{16}", text), "16 lower-case hexadecimal digits"
+    )
     clock = get("clock_mhz_assumed")
     need("clock_mhz_assumed", (isinstance(clock, float) or is_int(clock)) and 0 < clock <= 10_000, "a frequency in MHz")
     array = get("array")
@@ -163,7 +170,11 @@ def _check_manifest(path: Path, manifest: dict) -> tuple[tuple[TensorSpec, ...],
     need("array", good, "[N, M]")
     for key in ("in_bytes", "out_bytes"):
         size = get(key)
-        need(key, is_int(size) and 0 < size <= _MAX_DDR and size % abi.BEAT_BYTES == 0, f"a multiple of 16 up to {_MAX_DDR}")
+        need(
+            key,
+            is_int(size) and 0 < size <= _MAX_DDR and size % abi.BEAT_BYTES == 0,
+            f"a multiple of 16 up to {_MAX_DDR}",
+        )
     for key, lowest in (("predicted_cycles", 1), ("watchdog_cycles", 0)):
         need(key, is_int(get(key)) and lowest <= get(key) < 1 << 32, f"an integer from {lowest} below 2**32")
     inputs = parse_tensors(get("inputs"), "inputs", manifest["in_bytes"], complain)

@@ -1,8 +1,8 @@
-"""`SimDevice`: a simulated engine as a pynq device, so that the driver of the board runs unmodified through the real pynq.Overlay,
-pynq.MMIO and pynq.allocate. Works with pynq 3.1 and 4.0. Needs pynq; `sim_direct` is the same without it.
+"""`SimDevice`: a simulated engine as a pynq device, so that the driver of the board runs unmodified through the real
+pynq.Overlay, pynq.MMIO and pynq.allocate. Works with pynq 3.1 and 4.0. Needs pynq; `sim_direct` is the same without it.
 
-Registers go over the bus (of `sim_direct`), buffers lie in its DDR with a host shadow of their own: `flush()` copies to DDR and
-`invalidate()` from it, so that a forgotten one shows here as it does on a board.
+Registers go over the bus (of `sim_direct`), buffers lie in its DDR with a host shadow of their own: `flush()` copies to
+DDR and `invalidate()` from it, so that a forgotten one shows here as it does on a board.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ class SimDevice(Device):
         """The parsed .hwh beside the bitstream, with the processor's memory added."""
         parser = RuntimeMetadataParser(Metadata(input=os.path.splitext(bitfile_name)[0] + ".hwh"))
         parser.mem_dict["PSDDR"] = {
-            "used": 1, "base_address": self.bus.ddr_base, "size": len(self.bus.ddr), "streaming": False, "idx": 0, "tag": "PSDDR",
-            "raw_type": 2,
+            "used": 1, "base_address": self.bus.ddr_base, "size": len(self.bus.ddr), "streaming": False, "idx": 0,
+            "tag": "PSDDR", "raw_type": 2,
         }  # fmt: skip
         parser.refresh_hierarchy_dict()
         return parser

@@ -1,7 +1,8 @@
-"""A simulated engine as a device of the driver's small protocol: the driver without pynq, in one process with the simulator.
+"""A simulated engine as a device of the driver's small protocol: the driver without pynq, in one process with the
+simulator.
 
-A bus is anything with `ddr` (uint8 array, one dimension), `ddr_base`, `read(offset)`, `write(offset, value)`, `reset()`:
-`simbus.SimBus` over the simulated RTL, `instant.InstantBus` for measurements.
+A bus is anything with `ddr` (uint8 array, one dimension), `ddr_base`, `read(offset)`, `write(offset, value)`,
+`reset()`: `simbus.SimBus` over the simulated RTL, `instant.InstantBus` for measurements.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A small package and what it computes, for the runtime's tests: y = relu(x) - 3, z = 1000 * x + channel (planar int32)."""
+"""A small package and what it computes, for the runtime's tests: y = relu(x) - 3, z = 1000 * x + channel (planar
+int32).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def manifest() -> dict:
     """The manifest without what write_package adds."""
     return {
         "name": "sample", "board": "zcu104", "backend": "engine", "abi": abi.ABI_VERSION, "design_hash": f"{HASH:016x}",
-        "clock_mhz_assumed": 250, "array": [8, 8], "in_bytes": 64, "out_bytes": 144, "predicted_cycles": 77, "watchdog_cycles": 4000,
+        "clock_mhz_assumed": 250, "array": [8, 8], "in_bytes": 64, "out_bytes": 144,
+        "predicted_cycles": 77, "watchdog_cycles": 4000,
         "inputs": [
             {"name": "x", "shape": [X], "dtype": "int8", "scale": 0.125, "offset": 0},
             {"name": "k", "shape": [2, 3], "dtype": "uint8", "scale": 0.3, "offset": 32, "lo": 0, "hi": 15},

@@ -1,0 +1,162 @@
+"""The driver as a process, for a caller in another Python environment (pynq needs numpy 1, the flow does not):
+
+    python -m hwgen.runtime.serve PACKAGE --sim LIBRARY            the simulated RTL behind SimDevice, through pynq
+    python -m hwgen.runtime.serve PACKAGE --sim LIBRARY --direct   the same without pynq
+    python -m hwgen.runtime.serve PACKAGE --bitstream FILE.bit     a board
+
+Messages (`frames`) come in on stdin and go out on stdout; one answer to each. Requests: {"do": "info"}; {"do": "infer",
+"raw"} with arrays [B, *shape], answered with outputs [B, *shape] and `cycles` uint32 [B]; {"do": "selftest"}; {"do":
+"stats"}; {"do": "reset"}; {"do": "close"}. An error answers {"error": class name, "message"}, and the server goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from hwgen.runtime.driver import Accelerator
+from hwgen.runtime.errors import InputFault, RuntimeFault, UsageError
+from hwgen.runtime.frames import decode, encode
+from hwgen.runtime.package import read_package
+
+Answer = tuple[dict, dict[str, np.ndarray]]
+
+
+class Server:
+    """Answers requests with one accelerator."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+        self._out: dict[bool, dict[str, np.ndarray]] = {}
+
+    def answer(self, header: dict, arrays: dict[str, np.ndarray]) -> Answer:
+        """The answer to one request; a RuntimeFault becomes an answer too."""
+        try:
+            action = getattr(self, f"_do_{header.get('do')}", None)
+            if action is None:
+                raise UsageError(f"unknown request {header.get('do')!r:.80}; see hwgen.runtime.serve")
+            return action(header, arrays)
+        except RuntimeFault as error:
+            return {"error": type(error).__name__, "message": str(error)}, {}
+
+    def _do_info(self, header: dict, arrays: dict) -> Answer:
+        manifest = self.accelerator.package.manifest
+        keep = ("name", "board", "design_hash", "array", "clock_mhz_assumed", "predicted_cycles", "inputs", "outputs")
+        return {
+            **{key: manifest[key] for key in keep},
+            "device": type(self.accelerator.port).__name__,
+            "pynq": _pynq(),
+        }, {}
+
+    def _do_infer(self, header: dict, arrays: dict[str, np.ndarray]) -> Answer:
+        raw = bool(header.get("raw", True))
+        counts = {len(a) if a.ndim else -1 for a in arrays.values()}
+        if len(counts) != 1 or min(counts) < 0:
+            raise InputFault("the arrays of a batch must have the same first axis")
+        count, package = counts.pop(), self.accelerator.package
+        outputs = {t.name: np.empty((count, *t.shape), t.dtype if raw else np.float32) for t in package.outputs}
+        cycles = np.empty(count, np.uint32)
+        for i in range(count):
+            out = {name: array[i, ...] for name, array in outputs.items()}
+            self.accelerator.infer({name: array[i] for name, array in arrays.items()}, out=out, raw=raw)
+            cycles[i] = self.accelerator.last_cycles
+        return {"cycles": "cycles"}, {"cycles": cycles, **{"out." + name: array for name, array in outputs.items()}}
+
+    def _do_selftest(self, header: dict, arrays: dict) -> Answer:
+        return self.accelerator.selftest(), {}
+
+    def _do_stats(self, header: dict, arrays: dict) -> Answer:
+        return self.accelerator.stats, {}
+
+    def _do_reset(self, header: dict, arrays: dict) -> Answer:
+        self.accelerator.reset()
+        return {}, {}
+
+    def _do_close(self, header: dict, arrays: dict) -> Answer:
+        self.accelerator.close()
+        return {"closed": True}, {}
+
+
+def open_accelerator(
+    package: str, sim: str | None, direct: bool, bitstream: str | None, waves: str | None = None
+) -> Accelerator:
+    """The accelerator that the command line names."""
+    if sim is None:
+        return Accelerator(package, bitstream=bitstream)
+    from hwgen.runtime.simbus import SimBus
+
+    opened = read_package(package)
+    need = 2 * len(opened.image) + 4 * (opened.manifest["in_bytes"] + opened.manifest["out_bytes"])
+    bus = SimBus.open(sim, size=max(64 << 20, -(-need // (1 << 20)) << 20), **({"waves": waves} if waves else {}))
+    if direct:
+        from hwgen.runtime.sim_direct import SimDirect
+
+        return Accelerator(opened, device=SimDirect(bus))
+    from hwgen.runtime.sim_device import open_sim
+
+    device, path = open_sim(bus)
+    return Accelerator(opened, bitstream=path, device=device)
+
+
+def serve(
+    answer: Callable[[dict, dict], Answer], read: Callable[[int], bytes], write: Callable[[bytes], object]
+) -> None:
+    """Answer messages until one closes or `read` raises EOFError."""
+    while True:
+        try:
+            header, arrays = decode(read)
+        except EOFError:
+            return
+        reply, results = answer(header, arrays)
+        write(encode(reply, results))
+        if reply.get("closed"):
+            return
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m hwgen.runtime.serve", description="the driver as a process")
+    parser.add_argument("package")
+    parser.add_argument("--sim", help="simulator library, or the generated folder with it")
+    parser.add_argument("--direct", action="store_true", help="with --sim: without pynq")
+    parser.add_argument("--waves", help="with --sim: record a waveform to this file")
+    parser.add_argument("--bitstream", help="a board's bitstream")
+    options = parser.parse_args()
+    # stdout carries messages: whatever else prints goes to stderr.
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    source = sys.stdin.buffer
+
+    def read(count: int) -> bytes:
+        data = source.read(count)
+        if len(data) < count:
+            raise EOFError
+        return data
+
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[out.write(view) :]
+
+    try:
+        accelerator = open_accelerator(options.package, options.sim, options.direct, options.bitstream, options.waves)
+    except RuntimeFault as error:
+        write(encode({"error": type(error).__name__, "message": str(error)}, {}))
+        return 2
+    write(encode({"ready": True}, {}))
+    with accelerator:
+        serve(Server(accelerator).answer, read, write)
+    return 0
+
+
+def _pynq() -> str | None:
+    module = sys.modules.get("pynq")
+    return getattr(module, "__version__", None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Opens the sample package on the register-level model: without pynq, and through the real pynq where it is installed."""
+
+import importlib.util
+
+import pytest
+
+from hwgen.runtime import Accelerator
+from hwgen.runtime.sim_direct import SimDirect
+from tests.runtime import samples
+
+WAYS = ["direct", pytest.param("pynq", marks=pytest.mark.pynq)]
+HAS_PYNQ = importlib.util.find_spec("pynq") is not None
+
+
+def open_way(way, package, bus, **options):
+    """An Accelerator on `bus`, through SimDirect or through pynq's Overlay and SimDevice."""
+    if way == "direct":
+        return Accelerator(package, device=SimDirect(bus), **options)
+    from hwgen.runtime.sim_device import open_sim
+
+    device, bitstream = open_sim(bus)
+    return Accelerator(package, bitstream=bitstream, device=device, **options)
+
+
+@pytest.fixture(params=WAYS)
+def way(request):
+    return request.param
+
+
+@pytest.fixture
+def package(tmp_path):
+    return samples.package(tmp_path / "policy.hwpkg")
+
+
+@pytest.fixture
+def model():
+    return samples.model()
+
+
+@pytest.fixture
+def accelerator(way, package, model):
+    with open_way(way, package, model, timeout=0.05) as opened:
+        yield opened

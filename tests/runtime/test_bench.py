@@ -1,0 +1,10 @@
+"""The overhead benchmark runs, and prints the driver's own time (`pytest -s` shows it; the bound is 100 microseconds)."""
+
+from hwgen.runtime.bench import bench, sample_package
+from tests.support import cases
+
+
+def test_overhead():
+    for name, times in bench(sample_package(), cases(200, 5000)).items():
+        print(f"driver overhead on {name}: median {times['median']:.1f} us, 99 % below {times['p99']:.1f} us")
+        assert 0 < times["median"] <= times["p99"]

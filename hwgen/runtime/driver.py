@@ -238,8 +238,8 @@ class Accelerator:
                 if (array != vectors[name][i]).any():
                     at = tuple(int(k) for k in np.argwhere(array != vectors[name][i])[0])
                     raise SelftestError(
-                        f"package {self.package.path.name}: vector {i} of {count}, output '{name}' at {at} is {array[at]}, "
-                        f"golden says "
+                        f"package {self.package.path.name}: vector {i} of {count}, "
+                        f"output '{name}' at {at} is {array[at]}, golden says "
                         f"{vectors[name][i][at]}; the hardware computes wrong: check timing closure and the memory port"
                     )
         return {

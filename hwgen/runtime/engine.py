@@ -117,7 +117,7 @@ class Engine:
         return bool(self._read(_STATUS) & (_DONE | _ERROR))
 
     def wait(self, timeout: float) -> None:
-        """Wait for the run. On an error or a time-out the engine is reset and loaded again, then the error is raised."""
+        """Wait for the run. On an error or a time-out the engine is reset and loaded again, then the error raised."""
         try:
             self._await(timeout, "run")
         except DeviceFault as error:

@@ -27,7 +27,7 @@ def encode(header: dict, arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def decode(read: Callable[[int], bytes]) -> tuple[dict, dict[str, np.ndarray]]:
-    """One message through `read(n)`, which returns exactly n bytes or raises. Raises ValueError when it is malformed."""
+    """One message through `read(n)`, which returns exactly n bytes or raises. Raises ValueError when malformed."""
     (length,) = struct.unpack("<I", read(4))
     if length > _MAX_HEADER:
         raise ValueError(f"a header of {length} bytes: not a message")

@@ -12,8 +12,8 @@ import numpy as np
 
 _STAMP = (1980, 1, 1, 0, 0, 0)
 ZIP_ERRORS = (
-    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError,
-    OverflowError, IndexError, KeyError, MemoryError,
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError,
+    ValueError, OverflowError, IndexError, KeyError, MemoryError,
 )  # fmt: skip
 """What zipfile and zlib raise on hostile bytes."""
 

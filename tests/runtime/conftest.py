@@ -1,4 +1,4 @@
-"""Opens the sample package on the register-level model: without pynq, and through the real pynq where it is installed."""
+"""Opens the sample package on the register-level model: without pynq, and through pynq where it is installed."""
 
 import importlib.util
 

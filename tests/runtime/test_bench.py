@@ -1,4 +1,4 @@
-"""The overhead benchmark runs, and prints the driver's own time (`pytest -s` shows it; the bound is 100 microseconds)."""
+"""The overhead benchmark runs, and prints the driver's own time (`pytest -s` shows it; the bound is 100 us)."""
 
 from hwgen.runtime.bench import bench, sample_package
 from tests.support import cases

@@ -205,7 +205,8 @@ def test_every_method_refuses_a_closed_accelerator(way, package, model, rng):
     accelerator.close()
     calls = [
         lambda: accelerator.infer(frame(rng), raw=True), lambda: accelerator.submit(frame(rng), raw=True),
-        accelerator.result, accelerator.run, accelerator.input_views, accelerator.output_views, accelerator.selftest, accelerator.reset,
+        accelerator.result, accelerator.run, accelerator.input_views, accelerator.output_views, accelerator.selftest,
+        accelerator.reset,
         accelerator.done, lambda: accelerator.stats, lambda: accelerator.last_cycles,
     ]  # fmt: skip
     for call in calls:

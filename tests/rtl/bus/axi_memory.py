@@ -1,4 +1,4 @@
-"""AXI4 memory for `clocked.Bench`: the standard DDR model, random stalls, errors, and a protocol checker on every channel."""
+"""AXI4 memory for `clocked.Bench`: the standard DDR model, stalls, errors, and a protocol checker on every channel."""
 
 from tests.rtl.bus.clocked import Agent, Stall
 
@@ -97,7 +97,8 @@ class ReadPort(Agent):
 class WritePort(Agent):
     """Takes a beat a clock and answers ``latency`` clocks after the last one.
 
-    `written` lists (clock, address, strobe) of the beats, `answers` the clocks of B. ``errors``: burst addresses answered with SLVERR.
+    `written` lists (clock, address, strobe) of the beats, `answers` the clocks of B. ``errors``: bursts that are answered
+    with SLVERR, by address.
     """
 
     def __init__(self, dut, memory: Memory, aw: Stall, w: Stall, b: Stall, latency: int = 4, errors=()):

@@ -124,7 +124,7 @@ async def bad_images(dut):
 
 @cocotb.test()
 async def flipped_bits(dut):
-    """One flipped bit anywhere in a header is either harmless by the format or an error, never a hang or a write outside."""
+    """One flipped bit in a header is either harmless by the format or an error, never a hang or a write outside."""
     rng = draw()
     depth = {abi.TARGETS[name]: d for name, (d, _) in image.TARGETS.items()}
     for _ in range(60):

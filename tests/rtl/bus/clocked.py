@@ -1,7 +1,7 @@
 """A clock-exact bench: agents drive in the middle of a clock, see what settles, and the next edge takes it.
 
-With one loop for all agents every clock has a number, so that latencies can be asserted exactly, and combinational paths from
-inputs to outputs are seen in their own clock.
+With one loop for all agents every clock has a number, so that latencies can be asserted exactly, and combinational
+paths from inputs to outputs are seen in their own clock.
 """
 
 import os

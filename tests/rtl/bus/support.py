@@ -25,8 +25,8 @@ def run_bench(
 ) -> None:
     """Run the cocotb tests of module ``bench`` (in this folder) on ``top``; fail with what they printed.
 
-    ``env`` reaches the bench as environment variables, ``extra`` are sources beside the engine's. HWGEN_WAVES=1 writes a
-    waveform beside the build.
+    ``env`` reaches the bench as environment variables, ``extra`` are sources beside the engine's. HWGEN_WAVES=1 writes
+    a waveform beside the build.
     """
     from cocotb_tools.runner import get_runner
 

@@ -40,14 +40,29 @@ class Design:
 
 
 def compile_graph(graph: Graph, n: int, m: int) -> Design:
-    """Compile for an array of n x m. Raises UnsupportedError, FitError (naming node or memory)."""
+    """Compile for an array of n x m and size the engine to the graph. Raises UnsupportedError, FitError (naming node or memory)."""
     base = EngineConfig(n, m, ww=_weight_bits(graph))
-    plan = lower(graph, m, base.v)
-    words = memory.allocate(plan, base.v, base.banks)
-    program = emit(plan, base)
+    plan, program, words = _program(graph, base)
     config = _sized(base, program, words)
     _check_address_range(config)
     return Design(graph, config, plan, program, predict(program, config))
+
+
+def compile_onto(graph: Graph, config: EngineConfig) -> Design:
+    """Compile for an engine that exists (a bitstream made for another graph). Raises FitError naming what it lacks."""
+    plan, program, words = _program(graph, config)
+    needs = _sized(EngineConfig(config.n, config.m, ww=_weight_bits(graph)), program, words)
+    for what, need in needs.as_dict().items():
+        has = getattr(config, what)
+        if need > has:
+            raise FitError(f"the engine has {what} = {has}, the graph needs {need}: generate an engine for it")
+    return Design(graph, config, plan, program, predict(program, config))
+
+
+def _program(graph: Graph, config: EngineConfig) -> tuple[Plan, Program, int]:
+    plan = lower(graph, config.m, config.v)
+    words = memory.allocate(plan, config.v, config.banks)
+    return plan, emit(plan, config), words
 
 
 def _weight_bits(graph: Graph) -> int:

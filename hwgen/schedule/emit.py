@@ -12,7 +12,7 @@ from hwgen.errors import FitError
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule.config import MAX_SLOTS, EngineConfig
 from hwgen.schedule.instructions import MM, Din, Dout, Gate, Loop, Nop, Program, Row
-from hwgen.schedule.plan import INPUTS, Lane, MatOp, Plan, RowOp
+from hwgen.schedule.plan import INPUTS, Lane, MatOp, Plan, RowOp, View
 
 OCTET = 8
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
@@ -53,18 +53,25 @@ class _Emitter:
         self.after.append(self.total[unit])
         self.complete.append(complete)
 
-    def _complete_with(self, buffer: str) -> set[int]:
-        """Operations complete once this buffer is completely written: its writers, what they waited for, and what ran before in their unit."""
+    def _writers(self, view: View) -> list[int]:
+        """The operations that write what this view reads."""
+        if view.buffer == INPUTS:
+            return []
+        lo, hi = int(view.positions.min()), int(view.positions.max())
+        ops = [(w, self.plan.ops[w]) for w in self.plan.buffers[view.buffer].writers]
+        return [w for w, op in ops if w < len(self.complete) and op.out_start <= hi and lo < op.out_start + op.size]
+
+    def _complete_with(self, writers: list[int]) -> set[int]:
+        """Operations complete once these are: what they waited for, and what ran before in their unit."""
         out: set[int] = set()
-        for w in self.plan.buffers[buffer].writers:
+        for w in writers:
             out |= {w} | self.complete[w] | {i for i in range(w) if self._unit(i) == self._unit(w)}
         return out
 
-    def _follow(self, buffer: str) -> tuple[str, int] | None:
-        """(unit, octets before the buffer's first byte) when the buffer can be read while it is being written."""
+    def _follow(self, buffer: str, writers: list[int]) -> tuple[str, int] | None:
+        """(unit, octets before the buffer's first byte) when what these write can be read while it is being written."""
         if buffer == INPUTS:
             return "DIN", 0
-        writers = self.plan.buffers[buffer].writers
         op = self.plan.ops[writers[0]]
         if len(writers) > 1 or (isinstance(op, MatOp) and op.wide):
             return None
@@ -122,15 +129,16 @@ class _Emitter:
 
     def _operands(self, op: MatOp) -> tuple[dict[str, int], set[int], tuple[str, int] | None]:
         """(octets to wait for before the start, operations complete by the first result, the unit to follow chunk by chunk)."""
-        follow = self._follow(op.x.buffer)
-        complete = self._complete_with(op.x.buffer)
-        must: set[int] = set() if follow else set(self.plan.buffers[op.x.buffer].writers)
+        writers = self._writers(op.x)
+        follow = self._follow(op.x.buffer, writers)
+        complete = self._complete_with(writers)
+        must: set[int] = set() if follow else set(writers)
         must |= {i for i in range(len(self.after)) if self._unit(i) == "ROW"}  # never beside an unrelated row operation: ports
         waits: dict[str, int] = {}
         if op.residual is not None:
             if op.residual.buffer == INPUTS:
                 waits["DIN"] = (int(op.residual.positions[-1]) // BEAT_BYTES + 1) * (BEAT_BYTES // OCTET)
-            must |= set(self.plan.buffers[op.residual.buffer].writers)
+            must |= set(self._writers(op.residual))
         must -= complete if follow else set()
         waits |= self._gate_for(must)
         for i in must:
@@ -193,8 +201,8 @@ class _Emitter:
         cfg = self.config
         words, step = -(-op.size // cfg.v), cfg.v // OCTET
         start = int(op.x.positions[0])
-        writers = self.plan.buffers[op.x.buffer].writers
-        follow = self._follow(op.x.buffer)
+        writers = self._writers(op.x)
+        follow = self._follow(op.x.buffer, writers)
         latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
         gate = Gate()
         if follow is None or (latest_mm is not None and latest_mm not in writers):
@@ -203,7 +211,7 @@ class _Emitter:
             dep, need, need_step = "ROW", self.total["ROW"], 0
         else:
             dep, need, need_step = follow[0], follow[1] + start // OCTET + step, step
-        complete = self._complete_with(op.x.buffer)
+        complete = self._complete_with(writers)
         if gate.unit == "MM":
             complete |= {i for i in range(len(self.after)) if self._unit(i) == "MM"}
         self.program.row.append(
@@ -222,8 +230,8 @@ class _Emitter:
         cfg, offset = self.config, 0
         for i, output in enumerate(self.plan.outputs):
             last = output.op == len(self.plan.ops) - 1 and i == len(self.plan.outputs) - 1
-            follow = self._follow(output.buffer) if last else None
-            loose = {k for k in range(len(self.after)) if k not in self._complete_with(output.buffer)}
+            follow = self._follow(output.buffer, [output.op]) if last else None
+            loose = set(range(len(self.after))) - self._complete_with([output.op])
             gate = Gate()
             if follow is not None:
                 dep, need, step = follow[0], follow[1] + output.start // OCTET + cfg.v // OCTET, cfg.v // OCTET

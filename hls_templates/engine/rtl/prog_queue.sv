@@ -6,7 +6,7 @@
 module prog_queue #(
     parameter int         BEATS  = 7,                      ///< 128-bit beats of an instruction
     parameter int         W      = 854,                    ///< bits of an instruction, lsb first
-    parameter int         LAST   = 31,                     ///< bit that marks the end of the program
+    parameter int         LAST   = 4,                      ///< bit that marks the end of the program
     parameter int         D      = 64,                     ///< instructions
     parameter logic [7:0] TARGET = hwgen_pkg::TGT_PROG_MM  ///< the loader's name of this memory
 ) (

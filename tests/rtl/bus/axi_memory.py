@@ -97,8 +97,8 @@ class ReadPort(Agent):
 class WritePort(Agent):
     """Takes a beat a clock and answers ``latency`` clocks after the last one.
 
-    `written` lists (clock, address, strobe) of the beats, `answers` the clocks of B. ``errors``: bursts that are answered
-    with SLVERR, by address.
+    `written` lists (clock, address, strobe) of the beats, `answers` the clocks of B. ``errors``: addresses of bursts
+    that are answered with SLVERR.
     """
 
     def __init__(self, dut, memory: Memory, aw: Stall, w: Stall, b: Stall, latency: int = 4, errors=()):

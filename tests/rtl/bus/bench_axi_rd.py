@@ -3,7 +3,7 @@
 import cocotb
 
 from tests.rtl.bus.axi_memory import BEAT, Memory, ReadPort
-from tests.rtl.bus.clocked import Agent, Bench, Level, Sink, Source, Stall, draw
+from tests.rtl.bus.clocked import Agent, Bench, Level, Sink, Source, Stall, cases, draw
 
 
 class Errors(Agent):
@@ -95,7 +95,7 @@ async def one_address_a_clock(dut):
 @cocotb.test()
 async def random_stalls(dut):
     rng = draw()
-    for _ in range(6):
+    for _ in cases(6):
         shares = [rng.choice((0, 0.2, 0.5, 0.8)) for _ in range(4)]
         rig = Rig(dut, rng, commands(rng, 40, 300), shares, latency=rng.choice((1, 5, 40)))
         await rig.bench.reset()
@@ -105,7 +105,7 @@ async def random_stalls(dut):
 @cocotb.test()
 async def errors_name_the_beat(dut):
     rng = draw()
-    for _ in range(10):
+    for _ in cases(10):
         rig = Rig(dut, rng, commands(rng, 8, 200), (0.2, 0.3, 0.2, 0.3), latency=7)
         beats = [a + i * BEAT for a, n in rig.all for i in range(n)]
         rig.port.errors = set(rng.sample(beats, 3))
@@ -121,7 +121,7 @@ async def drains_at_any_clock(dut):
     rng = draw()
     rig = Rig(dut, rng, [], (0.2, 0.5, 0.4, 0.4), latency=12)
     await rig.bench.reset()
-    for _ in range(40):
+    for _ in cases(40):
         rig.commands.items += [rig.command(c) for c in commands(rng, 4, 200)]
         await rig.bench.step(rng.randint(1, 200))
         shown = rig.port.ar_channel.held is not None

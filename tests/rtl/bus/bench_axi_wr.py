@@ -4,7 +4,7 @@ import cocotb
 
 from tests.rtl.bus.axi_memory import BEAT, Memory, WritePort
 from tests.rtl.bus.bench_axi_rd import Errors, commands
-from tests.rtl.bus.clocked import Bench, Level, Source, Stall, draw
+from tests.rtl.bus.clocked import Bench, Level, Source, Stall, cases, draw
 
 
 class Rig:
@@ -73,7 +73,7 @@ async def bursts_of_one_beat_at_full_rate(dut):
 @cocotb.test()
 async def random_stalls(dut):
     rng = draw()
-    for _ in range(8):
+    for _ in cases(8):
         shares = [rng.choice((0, 0.2, 0.5, 0.8)) for _ in range(5)]
         rig = Rig(dut, rng, commands(rng, 40, 300), shares, latency=rng.choice((1, 4, 30)))
         await rig.bench.reset()
@@ -83,7 +83,7 @@ async def random_stalls(dut):
 @cocotb.test()
 async def errors_name_the_burst(dut):
     rng = draw()
-    for _ in range(10):
+    for _ in cases(10):
         rig = Rig(
             dut, rng, [(i * 500 + rng.randrange(100), rng.randint(1, 200)) for i in range(8)], (0.2, 0.3, 0.2, 0.3, 0.2)
         )
@@ -101,7 +101,7 @@ async def drains_at_any_clock(dut):
     rng = draw()
     rig = Rig(dut, rng, [], (0.2, 0.3, 0.4, 0.4, 0.3), latency=9)
     await rig.bench.reset()
-    for _ in range(60):
+    for _ in cases(60):
         rig.add(commands(rng, 4, 200))
         await rig.bench.step(rng.randint(1, 250))
         shown = rig.port.aw_channel.held is not None

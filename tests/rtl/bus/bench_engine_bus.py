@@ -5,7 +5,7 @@ import cocotb
 from hwgen.runtime import abi
 from tests.rtl.bus import image
 from tests.rtl.bus.axi_memory import BEAT
-from tests.rtl.bus.clocked import draw
+from tests.rtl.bus.clocked import cases, draw
 from tests.rtl.bus.engine_rig import (
     CLEAR_DONE,
     ERROR,
@@ -132,7 +132,7 @@ async def registers(dut):
     constants |= {r.name: 0 for r in abi.REGISTERS if r.offset >= REG["LATENCY"]}
     model = {r.name: constants.get(r.name, 0) for r in abi.REGISTERS}
     names = {r.offset: r.name for r in abi.REGISTERS}
-    for _ in range(300):
+    for _ in cases(300):
         offset = rng.choice([*names, rng.randrange(0, 0x1000, 4)])
         name = names.get(offset)
         if rng.random() < 0.5 and name != "CONTROL":
@@ -219,7 +219,7 @@ async def random_programs(dut):
         rig = Rig(dut, rng, share, latency=(rng.choice((3, 40)), rng.choice((1, 4, 20))))
         await rig.bench.reset()
         assert await rig.load() == GOOD
-        for _ in range(6):
+        for _ in cases(6):
             await run(rig)
 
 
@@ -298,7 +298,7 @@ async def bus_errors(dut):
     rng = draw()
     rig = Rig(dut, rng, 0.3)
     await rig.bench.reset()
-    for _ in range(4):
+    for _ in cases(4):
         assert await rig.load() == GOOD
         program = Program(rig)
         program.prepare(rig)
@@ -328,12 +328,12 @@ async def load_errors(dut):
     rig = Rig(dut, rng, 0.3)
     await rig.bench.reset()
     big = image.section(rng, "WEIGHT", 0, 20)
-    cases = [
+    images = [
         (image.build(image.end(), design=1), "HASH", 0),
         (image.build(big), "BAD_IMAGE", 81),
         (image.build(image.Section(77, 0, 0), big, image.end()), "BAD_IMAGE", 1),  # with many beats to drain
     ]
-    for beats, code, info in cases:
+    for beats, code, info in images:
         assert await rig.load(beats) == failed(code, 0)
         assert await rig.read("ERROR_INFO") == info
         assert rig.rd.open == 0
@@ -414,7 +414,7 @@ async def soft_reset_at_any_clock(dut):
     for share in (0, 0.5):
         rig = Rig(dut, rng, share)
         await rig.bench.reset()
-        for i in range(25):
+        for i in cases(25):
             loading = rng.random() < 0.25
             if loading:
                 beats = image.build(image.section(rng, "WEIGHT", 0, 20), image.section(rng, "TABLE", 0, 3), image.end())

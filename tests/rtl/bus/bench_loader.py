@@ -4,7 +4,7 @@ import cocotb
 
 from hwgen.runtime import abi
 from tests.rtl.bus import image
-from tests.rtl.bus.clocked import Agent, Bench, Level, Sink, Source, Stall, draw
+from tests.rtl.bus.clocked import Agent, Bench, Level, Sink, Source, Stall, cases, draw
 
 BAD_IMAGE, HASH = 3, 4
 BASE = 0x7_1234_5000
@@ -64,7 +64,7 @@ async def load(dut, rng, beats, length=None, share=0.0):
 @cocotb.test()
 async def good_images(dut):
     rng = draw()
-    for _ in range(12):
+    for _ in cases(12):
         names = rng.choices(sorted(image.TARGETS), k=rng.randint(0, 10))
         sections = [image.section(rng, name) for name in names]
         bus, source, code, _ = await load(
@@ -98,7 +98,7 @@ async def bad_images(dut):
     unknown = [t for t in range(256) if t not in abi.TARGETS.values()]
     over = [image.Section(abi.TARGETS[name], depth, 1) for name, (depth, _) in image.TARGETS.items()]
     wide = [image.Section(abi.TARGETS[name], 0, depth + 1) for name, (depth, _) in image.TARGETS.items()]
-    cases = [
+    images = [
         (make(end(), magic=abi.IMAGE_MAGIC ^ 1 << rng.randrange(32)), BAD_IMAGE, 0),
         (make(end(), version=abi.ABI_VERSION + 1), BAD_IMAGE, 0),
         (make(end(), design=image.HASH ^ 1 << rng.randrange(64)), HASH, 0),
@@ -112,9 +112,9 @@ async def bad_images(dut):
         (make(image.Section(abi.TARGETS["WEIGHT"], 0xFFFFFF, 0xFFFFFF), end()), BAD_IMAGE, 1),
         *((make(s, end()), BAD_IMAGE, 1) for s in over + wide),
     ]
-    for beats, code, info in cases:
+    for beats, code, info in images:
         _, source, got, at = await load(dut, rng, beats, share=rng.choice((0, 0.4)))
-        assert (got, at) == (code, info), (cases.index((beats, code, info)), got, at)
+        assert (got, at) == (code, info), (images.index((beats, code, info)), got, at)
     _, _, code, info = await load(dut, rng, [], 0)
     assert (code, info) == (BAD_IMAGE, 0)
     # and a good one afterwards
@@ -127,7 +127,7 @@ async def flipped_bits(dut):
     """One flipped bit in a header is either harmless by the format or an error, never a hang or a write outside."""
     rng = draw()
     depth = {abi.TARGETS[name]: d for name, (d, _) in image.TARGETS.items()}
-    for _ in range(60):
+    for _ in cases(60):
         sections = [image.section(rng, n) for n in rng.choices(sorted(image.TARGETS), k=3)]
         beats = image.build(*sections, image.end())
         starts = [0, 1]

@@ -69,6 +69,11 @@ def draw() -> random.Random:
     return random.Random(int(os.environ["SEED"]))
 
 
+def cases(count: int) -> range:
+    """``range(count)``, longer in the full test run."""
+    return range(count * int(os.environ.get("SCALE", "1")))
+
+
 class Stall:
     """Says stall or not: never (0), or in random bursts whose density is ``share``."""
 

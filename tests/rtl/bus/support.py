@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from hwgen.build import toolchain
-from tests.support import ROOT
+from tests.support import ROOT, cases
 
 RTL = ROOT / "hls_templates" / "engine" / "rtl"
 HERE = Path(__file__).resolve().parent
@@ -25,8 +25,8 @@ def run_bench(
 ) -> None:
     """Run the cocotb tests of module ``bench`` (in this folder) on ``top``; fail with what they printed.
 
-    ``env`` reaches the bench as environment variables, ``extra`` are sources beside the engine's. HWGEN_WAVES=1 writes
-    a waveform beside the build.
+    ``env`` reaches the bench as environment variables, with SCALE, by which a bench multiplies its random cases.
+    ``extra`` are sources beside the bus side's, not linted. HWGEN_WAVES=1 writes a waveform beside the build.
     """
     from cocotb_tools.runner import get_runner
 
@@ -41,7 +41,14 @@ def run_bench(
             hdl_toplevel=top,
             parameters=parameters,
             build_dir=tmp_path / "build",
-            build_args=[*LINT, "-O3", "--x-assign", "unique", "--x-initial", "unique"],
+            build_args=[
+                *(LINT if not extra else ["-Wno-fatal"]),
+                "-O3",
+                "--x-assign",
+                "unique",
+                "--x-initial",
+                "unique",
+            ],
             waves=waves,
             log_file=tmp_path / "build.log",
         )
@@ -52,9 +59,13 @@ def run_bench(
             build_dir=tmp_path / "build",
             waves=waves,
             log_file=log,
-            extra_env={"PYTHONPATH": str(ROOT), **{k: str(v) for k, v in (env or {}).items()}},
+            extra_env={
+                "PYTHONPATH": str(ROOT),
+                "SCALE": str(cases(1, 10)),
+                **{k: str(v) for k, v in (env or {}).items()},
+            },
         )
-    except SystemExit:  # how cocotb's runner reports a failure
+    except (SystemExit, RuntimeError):  # how cocotb's runner reports a failed test, and a failed build
         made = log if log.exists() else tmp_path / "build.log"
         raise AssertionError(made.read_text()[-6000:] if made.exists() else f"no simulation: {tmp_path}") from None
     finally:

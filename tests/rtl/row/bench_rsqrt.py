@@ -1,4 +1,4 @@
-"""cocotb bench of rsqrt: values at least SPACING clocks apart, results equal to golden's formula, at exactly the stated latency."""
+"""cocotb bench of rsqrt: results equal to golden's formula at the stated latency, values SPACING clocks apart."""
 
 import os
 
@@ -39,7 +39,7 @@ async def equals_formula(dut):
         for port, want, latency in (dut.scale_o, scale, SCALE_LATENCY), (dut.group_o, group, GROUP_LATENCY):
             i = history[clock - latency] if clock >= latency else -1
             if i >= 0:
-                assert port.value.to_unsigned() == want[i], f"v={v[i]}: {port._name} is {port.value}, expected {want[i]}"
+                assert port.value.to_unsigned() == want[i], f"v={v[i]}: {port._name}, expected {want[i]}"
         sent = history[-1] if history else -1
         send = sent + 1 < len(v) and clock >= due
         if send:

@@ -8,7 +8,7 @@ from hwgen.build import toolchain
 from tests.support import ROOT
 
 RTL = ROOT / "hls_templates" / "engine" / "rtl"
-LINT = ("--Wall", "-Wno-UNUSEDPARAM")  # the package's constants are for everyone, no module uses them all
+LINT = ("-Wall", "-Wno-UNUSEDPARAM")  # the package's constants are for everyone, no module uses them all
 
 
 def run_bench(

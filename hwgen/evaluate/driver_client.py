@@ -126,6 +126,7 @@ class DriverClient:
         parts, pipe = [], self._process.stdout
         while count:
             if not select.select([pipe], [], [], max(0.0, end - time.monotonic()))[0]:
+                self._process.kill()  # what it would still answer belongs to nobody
                 raise ToolError(
                     f"the driver's process did not answer in {self.timeout:g} s; is the simulated engine hung?"
                 )
@@ -139,7 +140,8 @@ class DriverClient:
     def _ended(self) -> ToolError:
         try:
             code = self._process.wait(5)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired:  # it closed its output, and hangs
+            self._process.kill()
             code = None
         self._log.seek(0)
         lines = self._log.read()[-4000:].decode(errors="replace").strip().splitlines()

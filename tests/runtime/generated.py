@@ -1,0 +1,52 @@
+"""Makes a small real design with its simulator library, in the flow environment: `python -m tests.runtime.generated DIR`
+
+An action head on an 8x8 array: two inputs, a residual, LayerNorm, GELU, a narrow and a wide output. The runtime's tests
+call it in a process of its own, because the pynq environment cannot generate.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from hwgen import boards
+from hwgen.backends.engine import generate
+from hwgen.build.verilate import build
+from hwgen.graph import Graph, GraphBuilder
+from hwgen.schedule import compile_graph
+from tests.support import cases
+
+
+def head(seed: int) -> Graph:
+    """The graph, with weights of this seed."""
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder("head")
+    state = b.input("state", (44,), bits=8, signed=True, scale=2**-5)
+    prior = b.input("prior", (24,), bits=6, signed=False, scale=2**-4)
+    acc = b.linear(state, rng.integers(-7, 8, (44, 24)), 2**-4, rng.normal(0, 1, 24), weight_bits=4)
+    hidden = b.requantize(acc, bits=8, signed=True, scale=2**-2, residual=prior)
+    hidden = b.layernorm(hidden, rng.uniform(0.5, 1.5, 24), rng.normal(0, 0.2, 24), bits=8, scale=2**-5)
+    hidden = b.activation(hidden, "gelu", bits=8, scale=2**-5)
+    b.output(
+        b.requantize(b.linear(hidden, rng.integers(-7, 8, (24, 7)), 2**-5, weight_bits=4), bits=8, scale=2**-3), "grip"
+    )
+    scales = rng.uniform(0.01, 0.1, 11)
+    b.output(
+        b.wide(b.linear(hidden, rng.integers(-7, 8, (24, 11)), scales, rng.normal(0, 1, 11), weight_bits=4)), "motion"
+    )
+    return b.build()
+
+
+def make(folder: Path, seed: int) -> None:
+    """DIR/policy.hwpkg, DIR/rtl, DIR/sim, and DIR/frames.npz: more inputs with golden's outputs."""
+    graph = head(seed)
+    generate.write(compile_graph(graph, 8, 8), boards.load("zcu104"), folder)
+    np.savez(folder / "frames.npz", **generate.golden_vectors(graph, cases(200, 5000), seed=secrets.randbits(32)))
+    build(folder)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)

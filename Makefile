@@ -61,10 +61,9 @@ format: $(ENV) ## Let ruff lay out the Python
 train: $(ENV) ## Train the demo policy anew (under an hour on 2 cores)
 	@$(BIN)/hwgen train
 
-bitstream: $(ENV) ## The design for BOARD of the QONNX graph POLICY; this version stops before the vendor's tools
-	@test -n '$(POLICY)' || { echo 'Name the graph: make bitstream BOARD=$(BOARD) POLICY=GRAPH.onnx' >&2; exit 2; }
-	@$(BIN)/hwgen bitstream '$(POLICY)' --board $(BOARD) --backend $(BACKEND) $(if $(ARRAY),--array $(ARRAY)) \
-	  -o build/$(basename $(notdir $(POLICY)))-$(BOARD)
+bitstream: $(ENV) ## The design for BOARD of POLICY (default: the demo's head); this version stops before the vendor's tools
+	@$(BIN)/hwgen bitstream $(POLICY) --board $(BOARD) --backend $(BACKEND) $(if $(ARRAY),--array $(ARRAY)) \
+	  -o build/$(if $(POLICY),$(basename $(notdir $(POLICY))),demo)-$(BOARD)
 
 wheel: $(ENV) ## The wheel, into dist/
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .

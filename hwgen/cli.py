@@ -4,6 +4,7 @@ An error that a user can act on is one line on stderr and exit code 2; HWGEN_TRA
 """
 
 import importlib
+import json
 import os
 import re
 import sys
@@ -14,10 +15,8 @@ from typing import Annotated
 import typer
 
 from hwgen import __version__
-from hwgen.errors import HwgenError, InputError, ToolError, UnsupportedError
-
-BACKENDS = ("engine", "hls4ml", "finn")
-LATER_BACKENDS = ("hls4ml", "finn")
+from hwgen.backends import BACKENDS
+from hwgen.errors import HwgenError, InputError, ToolError
 
 app = typer.Typer(
     name="hwgen",
@@ -116,10 +115,10 @@ def generate(
     Example: `hwgen generate policy.onnx --board zcu104 --array 16x32 -o build/policy`
     """
     _must_exist(graph)
-    check_backend(backend)
     _load_board(board)
     shape = parse_array(array)
     _call("hwgen.backends", "generate")(graph, board, backend, shape, out)
+    typer.echo(_summary(out))
 
 
 @app.command()
@@ -157,19 +156,30 @@ def sim(
 
 
 @app.command()
-def train() -> None:
+def train(
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="The checkpoint to write. Default: the one that comes along."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A trial of a minute or two; its policy is no good.")] = False,
+) -> None:
     """Collect demonstrations and train the policy that comes along, quantization-aware; takes under an hour on 2 cores.
 
     Example: `hwgen train`
     """
-    _exit_with(_call("hwgen.policies.train", "main")())
+    _call("hwgen.quantize.train", "main")(out, quick)
 
 
 @app.command()
 def bitstream(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH.onnx", help="A QONNX graph.")],
     board: BoardOption,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where to write the design.")],
+    graph: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[GRAPH.onnx]", help="A QONNX graph. Default: the demo policy's head.", show_default=False
+        ),
+    ] = None,
     backend: BackendOption = "engine",
     array: ArrayOption = None,
 ) -> None:
@@ -177,8 +187,13 @@ def bitstream(
 
     Example: `hwgen bitstream policy.onnx --board zcu104 -o build/policy`
     """
+    family = _load_board(board).family
+    if graph is None:
+        out.mkdir(parents=True, exist_ok=True)
+        graph = out / "graph.onnx"
+        _call("hwgen.graph.qonnx_out", "save")(_call("hwgen.policies.demo", "load_demo")().head, graph)
     generate(graph, board, out, backend, array)
-    flow = "the open ECP5 flow" if _load_board(board).family == "ecp5" else "Vivado"
+    flow = "the open ECP5 flow" if family == "ecp5" else "Vivado"
     raise ToolError(
         f"no bitstream was made: this version does not run {flow} yet. The SystemVerilog in {out / 'rtl'} is complete "
         "(top hwgen_top) and can be taken into a project by hand"
@@ -195,12 +210,16 @@ def parse_array(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def check_backend(name: str) -> None:
-    """Raise `InputError` for an unknown backend, `UnsupportedError` for one that this version lacks."""
-    if name not in BACKENDS:
-        raise InputError(f"unknown backend {name!r}: use one of {', '.join(BACKENDS)}")
-    if name in LATER_BACKENDS:
-        raise UnsupportedError(f"backend {name} is not available in this version of hwgen: use --backend engine")
+def _summary(out: Path) -> str:
+    """Return the line that says what was generated, from DIR/report.json."""
+    report = json.loads((out / "report.json").read_text())
+    rows, columns = report["array"]
+    cycles, clock = report["predicted_cycles"], report["clock_mhz_assumed"]
+    return (
+        f"{out}: {rows}x{columns} array on {report['board']}, {cycles:,} cycles an inference "
+        f"({cycles / clock:.2f} us at the assumed {clock:g} MHz), {report['utilization']:.0%} of the array used. "
+        f"Next: hwgen simulate {out}"
+    )
 
 
 def _load_board(name: str):

@@ -70,6 +70,8 @@ class _Emitter:
 
     def _follow(self, buffer: str, writers: list[int]) -> tuple[str, int] | None:
         """(unit, octets before the buffer's first byte) when what these write can be read while it is being written."""
+        if self.plan.serial and buffer != INPUTS:
+            return None
         if buffer == INPUTS:
             return "DIN", 0
         op = self.plan.ops[writers[0]]
@@ -133,13 +135,14 @@ class _Emitter:
         follow = self._follow(op.x.buffer, writers)
         complete = self._complete_with(writers)
         must: set[int] = set() if follow else set(writers)
-        must |= {i for i in range(len(self.after)) if self._unit(i) == "ROW"}  # never beside an unrelated row operation: ports
+        # never beside an unrelated row operation, which may need the same port
+        must |= {i for i in range(len(self.after)) if self.plan.serial or self._unit(i) == "ROW"}
         waits: dict[str, int] = {}
         if op.residual is not None:
             if op.residual.buffer == INPUTS:
                 waits["DIN"] = (int(op.residual.positions[-1]) // BEAT_BYTES + 1) * (BEAT_BYTES // OCTET)
             must |= set(self._writers(op.residual))
-        must -= complete if follow else set()
+        must -= complete if follow and not self.plan.serial else set()
         waits |= self._gate_for(must)
         for i in must:
             complete |= {i} | self.complete[i]
@@ -205,12 +208,12 @@ class _Emitter:
         follow = self._follow(op.x.buffer, writers)
         latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
         gate = Gate()
-        if follow is None or (latest_mm is not None and latest_mm not in writers):
-            # not right behind its producer: wait until the array is done with everything before
-            gate = Gate("MM", self.total["MM"]) if latest_mm is not None else Gate()
-            dep, need, need_step = "ROW", self.total["ROW"], 0
-        else:
+        if latest_mm is not None and (follow is None or self.plan.serial or latest_mm not in writers):
+            gate = Gate("MM", self.total["MM"])  # not right behind its producer: wait until the array is done with everything before
+        if follow is not None and (follow[0] == "DIN" or gate.unit == "NONE"):
             dep, need, need_step = follow[0], follow[1] + start // OCTET + step, step
+        else:
+            dep, need, need_step = "ROW", self.total["ROW"], 0
         complete = self._complete_with(writers)
         if gate.unit == "MM":
             complete |= {i for i in range(len(self.after)) if self._unit(i) == "MM"}
@@ -230,7 +233,7 @@ class _Emitter:
         cfg, offset = self.config, 0
         for i, output in enumerate(self.plan.outputs):
             last = output.op == len(self.plan.ops) - 1 and i == len(self.plan.outputs) - 1
-            follow = self._follow(output.buffer, [output.op]) if last else None
+            follow = self._follow(output.buffer, [output.op]) if last and not self.plan.serial else None
             loose = set(range(len(self.after))) - self._complete_with([output.op])
             gate = Gate()
             if follow is not None:

@@ -4,8 +4,11 @@ A bank has one read and one write port, so buffers that two ports may read in th
 order, except that a consumer may overlap the tail of its producer; that leaves these pairs apart:
 
 - the operand and the residual of one matrix operation;
+- a residual and the operands of what follows at once (a residual is read some clocks after the step that it belongs to);
 - the source and the destination-to-be-read of one row operation (the array reads the first words of its result while it reads on);
 - what an operation reads and what it writes, when a row operation or the output DMA follows its result closely.
+
+When the banks do not suffice for that, the plan becomes serial: every operation waits for all before it, and only the first pair is left.
 
 Inputs have bank 0 for themselves: the input DMA writes there at any time.
 Words are reused once the last operation that reads a buffer has ended.
@@ -18,18 +21,27 @@ import itertools
 from hwgen.errors import FitError
 from hwgen.schedule.plan import INPUTS, Buffer, MatOp, Plan, RowOp
 
+RESIDUAL_LAG = 8  # clocks from a step to the read of its residual, at most (mm_unit.sv)
+MAX_SIDE = 64  # widest array
+
 
 def allocate(plan: Plan, v: int, banks: int) -> int:
     """Set bank and word of every buffer; returns the words that the fullest bank needs (of v bytes each).
 
     Raises FitError when the buffers cannot be kept apart in that many banks.
     """
-    apart = _conflicts(plan)
-    _colour(plan, apart, banks)
+    if not _colour(plan, _conflicts(plan, overlap=True), banks):
+        plan.serial = True
+        if not _colour(plan, _conflicts(plan, overlap=False), banks):
+            raise FitError(
+                f"{len(plan.buffers)} activation buffers cannot be kept apart in {banks} banks: the graph adds too many branches to one "
+                "another; split it, or generate the branches as graphs of their own"
+            )
     return _place(plan, v, banks)
 
 
-def _conflicts(plan: Plan) -> dict[str, set[str]]:
+def _conflicts(plan: Plan, overlap: bool) -> dict[str, set[str]]:
+    """The buffers that each buffer must not share a bank with. overlap: operations may overlap; else each waits for all before it."""
     apart: dict[str, set[str]] = {name: set() for name in plan.buffers}
 
     def split(a: str, b: str) -> None:
@@ -37,20 +49,37 @@ def _conflicts(plan: Plan) -> dict[str, set[str]]:
             apart[a].add(b)
             apart[b].add(a)
 
+    for i, op in enumerate(plan.ops):
+        if isinstance(op, MatOp) and op.residual is not None:
+            split(op.x.buffer, op.residual.buffer)
+            for name in _read_soon_after(plan, i) if overlap else ():
+                split(op.residual.buffer, name)
+    if not overlap:
+        return apart
     followed = {o.x.buffer for o in plan.ops if isinstance(o, RowOp)} | {o.buffer for o in plan.outputs}
     for op in plan.ops:
         reads = [op.x.buffer]
         if isinstance(op, MatOp) and op.residual is not None:
             reads.append(op.residual.buffer)
-            split(*reads)
         if isinstance(op, RowOp) or op.out in followed:
             for name in reads:
                 split(name, op.out)
     return apart
 
 
-def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> None:
-    """Backtracking graph colouring in order of first use; the emptiest bank first."""
+def _read_soon_after(plan: Plan, i: int) -> list[str]:
+    """Operands of the matrix operations that may be issued before operation i has read its last residual."""
+    out, steps = [], 0
+    for op in plan.ops[i + 1 :]:
+        if isinstance(op, RowOp) or steps >= RESIDUAL_LAG:
+            break  # a row operation takes its source whole, so what is behind it comes later
+        out.append(op.x.buffer)
+        steps += -(-op.x.size // MAX_SIDE) * -(-op.size // MAX_SIDE)
+    return out
+
+
+def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> bool:
+    """Give every buffer a bank: backtracking graph colouring in order of first use, the emptiest bank first. False when there is none."""
     names = [name for name in plan.buffers if name != INPUTS]
     bank = {INPUTS: 0}
     load = [0] * banks
@@ -59,7 +88,7 @@ def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> None:
     def put(i: int) -> bool:
         nonlocal steps
         steps += 1
-        if i == len(names) or steps > 200_000:
+        if i == len(names) or steps > 20_000:
             return i == len(names)
         name = names[i]
         taken = {bank[other] for other in apart[name] if other in bank}
@@ -74,12 +103,10 @@ def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> None:
         return False
 
     if not put(0):
-        raise FitError(
-            f"{len(names)} activation buffers cannot be kept apart in {banks - 1} banks; the graph joins too many branches at once: "
-            "split it, or generate the branches as graphs of their own"
-        )
+        return False
     for name, b in bank.items():
         plan.buffers[name].bank = b
+    return True
 
 
 def _place(plan: Plan, v: int, banks: int) -> int:

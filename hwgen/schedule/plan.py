@@ -113,3 +113,4 @@ class Plan:
     in_bytes: int = 0
     outputs: list[Output] = field(default_factory=list)
     out_bytes: int = 0
+    serial: bool = False  # every operation waits for all before it

@@ -90,7 +90,7 @@ class _Model:
     def __init__(self, program: Program, config: EngineConfig):
         self.program, self.config = program, config
         self.progress = {unit: _Progress() for unit in ("DIN", "MM", "ROW", "DOUT")}
-        self.timing = Timing(waits={"DIN": 0, "MM": 0, "ROW": 0})
+        self.timing = Timing(waits={"DIN": MM_START - 1, "MM": 0, "ROW": 0})  # until the first instruction: as if for input
         self.free = {"MM": MM_START, "ROW": ROW_START, "DOUT": 1}
 
     def run(self) -> Timing:
@@ -126,6 +126,9 @@ class _Model:
             return False
         t = self.timing
         if isinstance(ins, Nop):
+            if ins.gate.unit in t.waits:
+                t.waits[ins.gate.unit] += max(0, gate - self.free["MM"])
+            t.waits["DIN"] += 1  # its own clock
             self.free["MM"] = max(self.free["MM"], gate) + 1
             return True
         if ins.dep == "NONE":
@@ -148,15 +151,11 @@ class _Model:
         return True
 
     def _count_waits(self, ins: MM, clocks: np.ndarray, start: int, gate: int) -> None:
-        before = start - 1 if self.timing.issued else 0  # the clocks before the first instruction count as waiting for input
-        if not self.timing.issued:
-            self.timing.waits["DIN"] += start - 1
-            before = start - 1
-        gaps = np.diff(clocks, prepend=before) - 1
-        gated = max(0, min(gate, int(clocks[0])) - start) if ins.gate.unit != "NONE" else 0
+        waited = int(clocks[-1]) - start + 1 - len(clocks)
+        gated = max(0, min(gate, int(clocks[0])) - start)
         if gated:
             self.timing.waits[ins.gate.unit] += gated
-        rest = int(gaps.sum()) - gated
+        rest = waited - gated
         if rest and ins.dep in self.timing.waits:
             self.timing.waits[ins.dep] += rest
 

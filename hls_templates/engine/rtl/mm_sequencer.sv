@@ -75,8 +75,8 @@ module mm_sequencer
     waits_for = gate_ok ? cur_q.dep_unit : cur_q.gate_unit;
     ev_wait_o = '0;
     if (run_i && !ended_q && !issue) begin
-      if (exec && waits_for == UNIT_MM) ev_wait_o[1] = 1'b1;
-      else if (exec && waits_for == UNIT_ROW) ev_wait_o[2] = 1'b1;
+      if (active_q && waits_for == UNIT_MM) ev_wait_o[1] = 1'b1;
+      else if (active_q && waits_for == UNIT_ROW) ev_wait_o[2] = 1'b1;
       else ev_wait_o[0] = 1'b1;  // also: the first instruction is on its way
     end
   end

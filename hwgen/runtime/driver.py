@@ -50,6 +50,11 @@ class _Slot:
         for name, packer in self.packers.items():
             (packer.raw if raw else packer.real)(inputs[name])
 
+    def raise_error(self) -> None:
+        error, self.error = self.error, None  # kept no longer: its traceback holds the caller's arrays
+        if error is not None:
+            raise error
+
     def check_out(self, raw: bool, out: Arrays) -> None:
         for name in out:
             if name not in self.unpackers:
@@ -205,8 +210,7 @@ class Accelerator:
                 self._finish(self.timeout if timeout is None else timeout)
             self._queue.pop(0)
             self._pump()
-            if slot.error is not None:
-                raise slot.error
+            slot.raise_error()
             return slot.unpack(slot.raw, out)
 
     def _pump(self) -> None:
@@ -323,8 +327,7 @@ class Accelerator:
         slot.error = None
         self._begin(slot)
         self._finish(self.timeout if timeout is None else timeout)
-        if slot.error is not None:
-            raise slot.error
+        slot.raise_error()
 
     def _begin(self, slot: _Slot) -> None:
         slot.source.check()

@@ -1,4 +1,4 @@
-"""Makes a small real design with its simulator library, in the flow environment: `python -m tests.runtime.generated DIR`
+"""Makes a small real design and its simulator library in the flow environment: python -m tests.runtime.generated DIR.
 
 An action head on an 8x8 array: two inputs, a residual, LayerNorm, GELU, a narrow and a wide output. The runtime's tests
 call it in a process of its own, because the pynq environment cannot generate.

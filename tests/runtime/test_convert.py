@@ -40,6 +40,22 @@ def test_quantization_is_round_half_to_even_of_the_quotient(rng, dtype):
         assert (pack(x, scale=scale, lo=lo, hi=hi) == want).all()
 
 
+def test_quantization_equals_the_graphs(rng):
+    graph = pytest.importorskip("hwgen.graph", reason="needs the flow environment")
+    for _ in range(cases(20, 500)):
+        scale = 2.0 ** rng.integers(-12, 4) if rng.random() < 0.5 else float(rng.uniform(1e-4, 3))
+        bits, signed = int(rng.integers(2, 9)), bool(rng.integers(2))
+        b = graph.GraphBuilder()
+        x = b.input("x", (40,), bits=bits, signed=signed, scale=scale)
+        b.output(b.requantize(x, bits=8, scale=1.0), "y")
+        built = b.build()
+        lo, hi = built.input_range("x")
+        for dtype in (np.float32, np.float64):
+            real = (rng.standard_normal(40) * 2**bits * scale).astype(dtype)
+            want = graph.quantize_inputs(built, {"x": real[None]})["x"][0]
+            assert (pack(real, scale=scale, lo=lo, hi=hi, dtype="i1" if signed else "u1") == want).all()
+
+
 def test_float16_is_taken_as_float32():
     assert pack(np.array([0.5, -3.25, 1000], np.float16), scale=0.3).tolist() == [2, -11, 127]
 

@@ -2,7 +2,9 @@
 calls.
 """
 
+import gc
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -281,3 +283,22 @@ def test_where_is_the_hardware(package):
         Accelerator(package, bitstream="x.bit", overlay=object())
     with pytest.raises(UsageError, match="give it alone"):
         Accelerator(package, bitstream="x.bit", device=SimDirect(samples.model()))
+
+
+def test_memory_does_not_grow(accelerator, model, rng):
+    inputs, out = frame(rng), {"y": np.zeros(20, np.int8), "z": np.zeros(20, np.int32)}
+
+    def work(count):
+        for i in range(count):
+            model.fail = "AXI_READ" if i % 7 == 0 else None
+            accelerator.infer_or(inputs, out, raw=True, out=out)
+        model.log.clear()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = work(50)
+        assert work(cases(200, 5000)) - before < 4000
+    finally:
+        tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -9,8 +10,11 @@ FULL = os.environ.get("HWGEN_FULL", "") not in ("", "0")
 """True under ``make test-full``: every count is run, not a sample of it."""
 
 
-def cases(sample: int, full: int) -> int:
-    """Return how many random cases a test runs: ``sample`` under ``make test``, ``full`` under ``make test-full``."""
+Cases = TypeVar("Cases")
+
+
+def cases(sample: Cases, full: Cases) -> Cases:
+    """Return how many random cases (or which) a test runs: ``sample`` in make test, ``full`` in make test-full."""
     return full if FULL else sample
 
 

@@ -31,6 +31,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "gelu": lambda x: 0.5 * x * (1 + _erf(x / np.sqrt(2.0))),
     "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     "silu": lambda x: x * sigmoid(x),
+    "erf": _erf,
     "mish": lambda x: x * np.tanh(softplus(x)),
     "softplus": softplus,
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))),
@@ -53,7 +54,8 @@ def activation_table(
             raise UnsupportedError(f"activation {fn!r} is unknown; known are {', '.join(sorted(FUNCTIONS))}")
         fn = FUNCTIONS[fn]
     x = np.clip(np.arange(256) - (128 if x_type.signed else 0), x_type.lo, x_type.hi)
-    y = np.asarray(fn(x * float(x_scale)), np.float64) / y_scale
+    # The function's value is rounded to float32 as on an ONNX edge, so that e.g. tanh(20) is 1 before it is quantized.
+    y = np.asarray(fn(x * float(x_scale)), np.float64).astype(np.float32).astype(np.float64) / y_scale
     if np.isnan(y).any():
         raise UnsupportedError(f"an activation gives NaN for the input {x[np.isnan(y)][0] * x_scale:.6g}")
     return np.round(np.clip(y, lo, hi)).astype(np.int64)

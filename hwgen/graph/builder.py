@@ -18,8 +18,8 @@ from hwgen.errors import GraphError, UnsupportedError
 from hwgen.graph import ops
 from hwgen.graph.activations import activation_table
 from hwgen.graph.graph import Graph
-from hwgen.graph.ranges import Range, node_range
-from hwgen.graph.scaling import fixed_norm_eps, fraction_bits, lane_params
+from hwgen.graph.ranges import Range, lane_bounds, node_range, norm_bound
+from hwgen.graph.scaling import clamp_code, fixed_norm_eps, fraction_bits, lane_params
 from hwgen.graph.types import ACC, IntType, Tensor
 
 NORM_SCALE = 2.0**-20
@@ -52,7 +52,7 @@ class GraphBuilder:
         """A graph input that holds integers of `bits` bits with a scale."""
         self._check_type(name, bits, scale)
         dtype = IntType(bits, signed)
-        self.graph.tensors[name] = Tensor(name, tuple(shape), dtype, float(scale), narrow=narrow)
+        self.graph.tensors[name] = Tensor(name, tuple(shape), dtype, real_scale(scale), narrow=narrow)
         self.graph.inputs.append(name)
         self.ranges[name] = Range(dtype.lo, dtype.hi)
         self._names.add(name)
@@ -64,6 +64,20 @@ class GraphBuilder:
             self._rename(x, name)
         self.graph.outputs.append(name or x)
         return name or x
+
+    def output_copy(self, x: str, name: str) -> str:
+        """Mark a tensor as the graph output `name`: renamed where possible, else copied by a Requantize."""
+        t = self.tensor(x)
+        if x not in self.graph.inputs and x not in self.graph.outputs:
+            return self.output(x, name)
+        copy = {"lo": t.dtype.lo, "hi": t.dtype.hi, "channel_axis": t.channel_axis}
+        one, zero = np.ones(1, np.int64), np.zeros(1, np.int64)
+        node = ops.Requantize(**self._ids("copy", name, x), mult=[one], bias=zero, shift=zero, **copy)
+        return self.output(self._add(node, t.dtype, t.scale, t.channel_axis))
+
+    def reserve(self, names: list[str]) -> None:
+        """Keep names that this builder makes up away from these."""
+        self._names.update(names)
 
     def _rename(self, old: str, new: str) -> None:
         if new in self.graph.tensors:
@@ -110,7 +124,10 @@ class GraphBuilder:
     conv2d = conv
 
     def _accumulate(self, node: ops.Node, weight_scale, bias_real, axis: int) -> str:
-        scale = self.tensor(node.inputs[0]).scale * np.asarray(weight_scale, np.float64)
+        weight_scale = np.asarray(weight_scale, np.float32).astype(np.float64)
+        if not (np.isfinite(weight_scale).all() and (weight_scale > 0).all()):
+            raise UnsupportedError(f"node {node.name!r}: weight scales must be positive and finite")
+        scale = self.tensor(node.inputs[0]).scale * weight_scale
         out = self._add(node, ACC, _scalar_if_one(scale), axis)
         if bias_real is not None:
             self._bias[out] = np.asarray(bias_real, np.float64)
@@ -121,53 +138,63 @@ class GraphBuilder:
     def requantize(self, x: str, bits: int = 8, signed: bool = True, scale: float = 1.0, relu: bool = False,
                    residual: str | None = None, narrow: bool = False, bias_real: np.ndarray | None = None,
                    gain: float | np.ndarray = 1.0, residual_gain: float | np.ndarray = 1.0, lo: int | None = None,
-                   hi: int | None = None, name: str | None = None) -> str:  # fmt: skip
+                   hi: int | None = None, channel_axis: int | None = None, name: str | None = None) -> str:  # fmt: skip
         """Round x * gain + bias [relu] [+ residual * residual_gain] to integers of `bits` bits with a scale.
 
         x: accumulator or narrow tensor; residual: narrow tensor. gains are real factors, one or one per channel.
-        lo, hi: tighter clamp in output integers (Clip). Raises UnsupportedError if the lane cannot do it.
+        lo, hi: tighter clamp in output integers (Clip). channel_axis: of what is per channel (default: x's own).
+        Raises UnsupportedError if the lane cannot do it.
         """
         self._check_type(name or x, bits, scale)
-        dtype = IntType(bits, signed)
+        dtype, scale = IntType(bits, signed), real_scale(scale)
         low, high = dtype.bounds(narrow)
         low, high = max(low, low if lo is None else lo), min(high, high if hi is None else hi)
         ids = self._ids("requantize", name, x, *([residual] if residual else []))
-        node = self._lane_node(ids, scale, bias_real, gain, residual_gain, relu, low, high)
-        return self._add(node, dtype, float(scale))
+        node = self._lane_node(ids, scale, bias_real, gain, residual_gain, relu, low, high, channel_axis)
+        return self._add(node, dtype, scale)
 
     def wide(self, x: str, relu: bool = False, residual: str | None = None, bias_real: np.ndarray | None = None,
              gain: float | np.ndarray = 1.0, residual_gain: float | np.ndarray = 1.0,
-             scale: float | np.ndarray | None = None, name: str | None = None) -> str:  # fmt: skip
-        """x * gain + bias [relu] [+ residual] as 32-bit integers, for outputs without a quantizer.
+             channel_axis: int | None = None, per_tensor: bool = False, lo: float = -np.inf, hi: float = np.inf,
+             name: str | None = None) -> str:  # fmt: skip
+        """x * gain + bias [relu] [+ residual], clamped to real lo and hi, as 32-bit integers: no quantizer follows.
 
-        Without `scale` the grid is the accumulator's, refined only as far as the bias asks (by at most 2**8).
+        The grid is the accumulator's (of each channel, unless per_tensor), refined as far as bias and residual need, by
+        at most 2**8; what still lies between is rounded.
         """
         t = self.tensor(x)
-        axis = t.channel_axis
-        if scale is None:
-            scale = np.abs(np.asarray(t.scale, np.float64) * gain)
-            bias = self._full_bias(x, bias_real, gain)
-            scale = scale / 2.0 ** self._wide_bits(bias / scale, x)
+        axis = t.channel_axis if channel_axis is None else channel_axis
+        step = np.abs(np.asarray(t.scale, np.float64) * gain)
+        step = np.where(step > 0, step, np.min(np.where(step > 0, step, np.max(t.scale))))
+        step = np.full((), np.min(step)) if per_tensor else step
+        offsets = [self._full_bias(x, bias_real, gain) / step]
+        peak = self.ranges[x].bound * np.max(np.abs(t.scale * np.asarray(gain)) / step) + np.max(np.abs(offsets[0]))
+        if residual:
+            offsets.append(self.tensor(residual).scale * np.asarray(residual_gain) / step)
+            peak += np.max(np.abs(offsets[1])) * self.ranges[residual].bound
+        scale = step / 2.0 ** _wide_bits(offsets, peak)
+        low = ACC.lo if lo in (-np.inf, 0) else max(ACC.lo, clamp_code(lo, float(scale)))
+        low = 0 if lo == 0 and residual else low
+        high = ACC.hi if hi == np.inf else min(ACC.hi, clamp_code(hi, float(scale)))
         ids = self._ids("requantize", name, x, *([residual] if residual else []))
-        node = self._lane_node(ids, scale, bias_real, gain, residual_gain, relu, ACC.lo, ACC.hi)
+        node = self._lane_node(ids, scale, bias_real, gain, residual_gain, relu, low, high, axis)
         return self._add(node, ACC, _scalar_if_one(scale), axis)
 
-    def _wide_bits(self, offset: np.ndarray, x: str) -> int:
-        needed = min(WIDE_BIAS_BITS, max(fraction_bits(o) for o in np.ravel(offset)))
-        room = 31 - int(np.ceil(np.log2(self.ranges[x].bound + float(np.max(np.abs(offset))) + 2)))
-        return max(0, min(needed, room))
+    def even_scale(self, x: str) -> str:
+        """A wide tensor with one scale for all channels: the smallest."""
+        return self.wide(x, per_tensor=True)
 
     def _full_bias(self, x: str, bias_real, gain) -> np.ndarray:
         bias = self._bias.get(x, np.float64(0)) * np.asarray(gain, np.float64)
         return bias + (0 if bias_real is None else np.asarray(bias_real, np.float64))
 
-    def _lane_node(self, ids, scale, bias_real, gain, residual_gain, relu, lo, hi) -> ops.Requantize:
+    def _lane_node(self, ids, scale, bias_real, gain, residual_gain, relu, lo, hi, axis=None) -> ops.Requantize:
         ins = [self.tensor(i) for i in ids["inputs"]]
-        axis = ins[0].channel_axis
+        axis = ins[0].channel_axis if axis is None else axis
         gains = (gain, residual_gain)
         ratios = [np.asarray(t.scale) * np.asarray(g, np.float64) / scale for t, g in zip(ins, gains, strict=False)]
         offset = self._full_bias(ids["inputs"][0], bias_real, gain) / scale
-        bounds = [self.ranges[i].bound for i in ids["inputs"]]
+        bounds = lane_bounds([self.ranges[i] for i in ids["inputs"]], axis == ins[0].channel_axis)
         p = lane_params(ratios, offset, bounds, max(abs(lo), abs(hi)), f"node {ids['name']!r} (Requantize)")
         return ops.Requantize(
             **ids, mult=p.mult, bias=p.bias, shift=p.shift, relu=relu, lo=lo, hi=hi, channel_axis=axis
@@ -179,41 +206,44 @@ class GraphBuilder:
                    name: str | None = None) -> str:  # fmt: skip
         """A table: fn of every value of x, quantized. fn: a name of activations.FUNCTIONS, or float64 -> float64."""
         self._check_type(name or x, bits, scale)
-        t, dtype = self.tensor(x), IntType(bits, signed)
+        t, dtype, scale = self.tensor(x), IntType(bits, signed), real_scale(scale)
         if t.dtype.is_wide:
             raise UnsupportedError(f"activation on {x!r}: it is {t.dtype}; requantize it to 8 bits or less first")
         table = activation_table(fn, t.dtype, float(t.scale), float(scale), *dtype.bounds(narrow))
         label = fn if isinstance(fn, str) else "lookup"
-        return self.lookup(x, table, bits, signed, scale, name=name or self._fresh(label))
+        return self.lookup(x, table, bits, signed, scale, name=name or self._fresh(label), fn=label)
 
     def lookup(self, x: str, table: np.ndarray, bits: int = 8, signed: bool = True, scale: float = 1.0,
-               name: str | None = None) -> str:  # fmt: skip
-        """A table of 256 integers (index x + 128 if x is signed, else x)."""
-        node = ops.Lookup(**self._ids("lookup", name, x), table=np.asarray(table, np.int64))
-        return self._add(node, IntType(bits, signed), float(scale))
+               name: str | None = None, fn: str = "") -> str:  # fmt: skip
+        """A table of 256 integers (index x + 128 if x is signed, else x). fn: the name of the function, if it has one."""
+        node = ops.Lookup(**self._ids("lookup", name, x), table=np.asarray(table, np.int64), fn=fn)
+        return self._add(node, IntType(bits, signed), real_scale(scale))
 
     def layernorm(self, x: str, gamma: np.ndarray | float, beta: np.ndarray | float = 0.0, eps: float = 1e-5,
                   bits: int = 8, signed: bool = True, scale: float = 1.0, rms: bool = False, narrow: bool = False,
-                  name: str | None = None) -> str:  # fmt: skip
+                  lo: int | None = None, hi: int | None = None, name: str | None = None) -> str:  # fmt: skip
         """(x - mean) / sqrt(var + eps) * gamma + beta over the last axis, as integers with a scale (rms: RMSNorm)."""
         self._check_type(name or x, bits, scale)
-        t, dtype = self.tensor(x), IntType(bits, signed)
-        lo, hi = dtype.bounds(narrow)
+        t, dtype, scale = self.tensor(x), IntType(bits, signed), real_scale(scale)
+        low, high = dtype.bounds(narrow)
+        lo, hi = max(low, low if lo is None else lo), min(high, high if hi is None else hi)
         row = t.shape[-1]
+        if not 0 <= eps < np.inf:
+            raise UnsupportedError(f"layernorm {name or x!r}: epsilon is {eps}; it must be 0 or more")
         ids = self._ids("layernorm", name, x)
-        z_bound = int(2**20 * np.sqrt(row) * 1.01) + 1
+        z_bound = norm_bound(row)
         gamma, beta = np.asarray(gamma, np.float64), np.asarray(beta, np.float64)
         p = lane_params([gamma * NORM_SCALE / scale], beta / scale, [z_bound], max(abs(lo), abs(hi)),
                         f"node {ids['name']!r} (LayerNorm)")  # fmt: skip
         node = ops.LayerNorm(**ids, gamma_mult=p.mult[0], bias=p.bias, shift=p.shift,
-                             eps_int=fixed_norm_eps(eps, row, float(t.scale)), rms=rms, lo=lo, hi=hi)  # fmt: skip
+                             eps_int=fixed_norm_eps(real_scale(eps), row, float(t.scale)), rms=rms, lo=lo, hi=hi)  # fmt: skip
         return self._add(node, dtype, float(scale))
 
     def mul(self, a: str, b: str, bits: int = 8, signed: bool = True, scale: float = 1.0, narrow: bool = False,
             gain: float | np.ndarray = 1.0, channel_axis: int = -1, name: str | None = None) -> str:  # fmt: skip
         """a * b * gain, broadcast as in ONNX, as integers with a scale."""
         self._check_type(name or a, bits, scale)
-        dtype = IntType(bits, signed)
+        dtype, scale = IntType(bits, signed), real_scale(scale)
         lo, hi = dtype.bounds(narrow)
         ids = self._ids("mul", name, a, b)
         ratio = self.tensor(a).scale * self.tensor(b).scale * np.asarray(gain, np.float64) / scale
@@ -226,11 +256,7 @@ class GraphBuilder:
         """a * b unrounded, as a wide tensor that a Requantize reads."""
         one, zero = np.ones(1, np.int64), np.zeros(1, np.int64)
         node = ops.Mul(**self._ids("mul", name, a, b), mult=one, shift=zero, lo=ACC.lo, hi=ACC.hi)
-        out = self._add(node, ACC, float(self.tensor(a).scale * self.tensor(b).scale))
-        ra, rb = self.ranges[a].flat(), self.ranges[b].flat()
-        corners = [i * j for i in (ra.lo, ra.hi) for j in (rb.lo, rb.hi)]
-        self.ranges[out] = Range(min(corners), max(corners))
-        return out
+        return self._add(node, ACC, float(self.tensor(a).scale * self.tensor(b).scale))
 
     def film(self, x: str, gamma: str, beta: str | None = None, bits: int = 8, signed: bool = True, scale: float = 1.0,
              relu: bool = False, name: str | None = None) -> str:  # fmt: skip
@@ -333,12 +359,26 @@ class GraphBuilder:
     def _check_type(name: str, bits: int, scale: float) -> None:
         if not 2 <= bits <= 8:
             raise UnsupportedError(f"{name!r}: activations of {bits} bits; 2 to 8 are possible")
-        if np.ndim(scale) or not (np.isfinite(scale) and scale > 0):
+        if np.ndim(scale) or not (np.isfinite(real_scale(scale)) and real_scale(scale) > 0):
             raise UnsupportedError(f"{name!r}: the scale of an activation must be one positive number, not {scale}")
 
 
 def _tuple(value, n: int) -> tuple[int, ...]:
     return (int(value),) * n if np.ndim(value) == 0 else tuple(int(v) for v in value)
+
+
+def _wide_bits(offsets: list[np.ndarray], peak: float) -> int:
+    """How many bits a wide output's grid is refined by, so that offsets (in steps) lie on it and peak still fits."""
+    room = min(WIDE_BIAS_BITS, 31 - int(np.ceil(np.log2(peak + 2))))
+    if room <= 0:
+        return 0
+    # Bits that remain after rounding to the finest grid possible: then a second pass over the result changes nothing.
+    return max(fraction_bits(np.round(o * 2.0**room) / 2.0**room) for a in offsets for o in np.ravel(a))
+
+
+def real_scale(scale: float) -> float:
+    """Scales are float32 numbers (as ONNX stores them), held in double precision."""
+    return float(np.float32(scale))
 
 
 def _scalar_if_one(scale) -> float | np.ndarray:

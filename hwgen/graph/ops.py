@@ -137,9 +137,13 @@ class Requantize(Node):
 
 @dataclass(eq=False, kw_only=True)
 class Lookup(Node):
-    """y = table[x + 128] for signed x, table[x] for unsigned x. table: 256 integers."""
+    """y = table[x + 128] for signed x, table[x] for unsigned x. table: 256 integers.
+
+    fn: the name of the function in the table, where it has one; it means nothing for the result.
+    """
 
     table: np.ndarray
+    fn: str = ""
 
 
 @dataclass(eq=False, kw_only=True)

@@ -43,20 +43,39 @@ def node_range(node: ops.Node, args: list[Range], tensors: list[Tensor]) -> Rang
         x, n = with_padding(a.flat(), node.pads), int(np.prod(node.kernel))
         return Range(min(x.lo * n, x.lo), max(x.hi * n, x.hi))
     if isinstance(node, ops.Requantize):
-        return Range(node.lo, node.hi, lane_peak(node, args))
+        peak = lane_peak(node, args)
+        return clamped(node, peak, int(np.min(node.shift)))
     if isinstance(node, ops.LayerNorm):
-        row = tensors[0].shape[-1]
-        z = 2.0**20 * np.sqrt(row) * 1.01 + 1
+        z = norm_bound(tensors[0].shape[-1])
         return Range(node.lo, node.hi, float(np.max(z * np.abs(node.gamma_mult) + np.abs(node.bias))))
     if isinstance(node, ops.Mul):
-        v = a.bound * args[1].bound * float(np.abs(node.mult).max())
-        return Range(node.lo, node.hi, v)
+        peak = a.bound * args[1].bound * float(np.abs(node.mult).max())
+        return clamped(node, peak, int(np.min(node.shift)))
     if isinstance(node, ops.Lookup):
         return Range(int(np.min(node.table)), int(np.max(node.table)))
     if isinstance(node, ops.Concat):
         flat = [r.flat() for r in args]
         return Range(min(r.lo for r in flat), max(r.hi for r in flat))
     return a.flat()
+
+
+def clamped(node: ops.Requantize | ops.Mul, peak: float, shift: int) -> Range:
+    """The output of a lane whose sum reaches peak before the shift."""
+    bound = int(peak / 2.0**shift) + 1
+    lo = 0 if getattr(node, "relu", False) and len(node.inputs) == 1 else -bound
+    return Range(min(max(node.lo, lo), node.hi), max(min(node.hi, bound), node.lo), peak)
+
+
+def norm_bound(row: int) -> int:
+    """Largest magnitude of LayerNorm's z (Q20): sqrt(row), with room for the error of the reciprocal root."""
+    return int(2**20 * np.sqrt(row) * 1.01) + 1
+
+
+def lane_bounds(ranges: list[Range], per_channel: bool) -> list[np.ndarray | int]:
+    """Largest magnitude of each input of a requantize lane; of the first per channel, if its range is."""
+    first = ranges[0]
+    bound = np.maximum(np.abs(first.lo), np.abs(first.hi)) if per_channel else first.bound
+    return [bound, *(r.bound for r in ranges[1:])]
 
 
 def weighted(w: np.ndarray, x: Range, axis: int) -> Range:

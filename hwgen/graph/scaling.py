@@ -116,6 +116,11 @@ def quantize_array(real: np.ndarray, scale: np.ndarray | float, lo: int, hi: int
     return np.round(np.clip(x, np.float32(lo), np.float32(hi))).astype(np.int64)
 
 
+def clamp_code(real: float, scale: float) -> int:
+    """A clamp bound as an integer of the output: round half to even of real / scale; infinities become +-2**62."""
+    return int(np.round(np.clip(real / scale, -(2.0**62), 2.0**62)))
+
+
 def fixed_norm_eps(eps: float, row: int, scale: float) -> int:
     """The integer eps of LayerNorm: round(eps * row**2 / scale**2), within 1 and 2**40 - 1."""
     value = eps * row * row / (scale * scale)

@@ -1,0 +1,161 @@
+"""MatMul, Gemm, Conv, BatchNormalization, Pad: what multiplies by constants."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.graph.importer.context import Context, constant
+from hwgen.graph.importer.materialize import narrow_source
+from hwgen.graph.importer.model import OnnxNode
+from hwgen.graph.importer.values import Affine, Const, Padded, QConst, Raw, Value, collapse
+
+
+def matmul(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """x @ W"""
+    x, w = args
+    if isinstance(x, Const):
+        node.unsupported("its weight is on the left side; only x @ W is possible, transpose the product")
+    if not isinstance(w, Const):
+        node.unsupported("it multiplies two activations (attention); only constant weights are possible")
+    return _linear(ctx, node, x, _weight(node, w), None)
+
+
+def gemm(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """alpha * x @ W + beta * c"""
+    x, w, c = (*args, None)[:3]
+    if node.attrs.get("transA", 0) or isinstance(x, Const) or not isinstance(w, Const):
+        node.unsupported("only x @ W with a constant W is possible; export it as Linear (transA = 0)")
+    w = _weight(node, w)
+    if node.attrs.get("transB", 0):
+        w = transposed(w, (1, 0))
+    y = _linear(ctx, node, x, w, None).scaled(np.float64(node.attrs.get("alpha", 1.0)))
+    if c is None:
+        return y
+    if not isinstance(c, Const):
+        node.unsupported("its third input is not constant; use MatMul and Add")
+    return y.shifted(ctx.const_for(node, c.array.astype(np.float64) * node.attrs.get("beta", 1.0), y))
+
+
+def transposed(w: QConst, perm: tuple[int, ...]) -> QConst:
+    scale = w.scale.transpose(perm) if w.scale.ndim else w.scale
+    return QConst(w.array.transpose(perm), w.ints.transpose(perm), scale, w.bits)
+
+
+def _weight(node: OnnxNode, w: Const) -> QConst:
+    """The quantized weight; constants that are whole numbers of 8 bits or less count as quantized with scale 1."""
+    if not isinstance(w, QConst):
+        a = np.asarray(w.array)
+        if not np.isfinite(a).all():
+            node.unsupported("its weights hold NaN or infinity; check the trained model")
+        if a.dtype == bool or (a != np.round(a)).any() or a.min() < -128 or a.max() > 127:
+            node.unsupported("its weights are not quantized; put a Quant node (2 to 8 bits) between weights and node")
+        bits = max(2, int(max(a.max(), -a.min() - 1)).bit_length() + 1)
+        return QConst(a, a.astype(np.int64), np.ones(()), bits)
+    bits = max(2, int(max(w.ints.max(), -w.ints.min() - 1)).bit_length() + 1)
+    if bits > 8:
+        node.unsupported(f"its weights need {bits} bits (signed); 2 to 8 are possible, so quantize them further")
+    return QConst(w.array, w.ints, w.scale, w.bits if w.bits <= 8 else bits)
+
+
+def _per_output(node: OnnxNode, w: QConst, axis: int) -> np.ndarray:
+    """The weight scale as one number, or one per output channel (axis of the weight)."""
+    s = collapse(w.scale)
+    if s.ndim and any(n > 1 for i, n in enumerate(s.shape) if i != axis):
+        node.unsupported("its weight scale varies along the inputs; use one scale per tensor or per output channel")
+    return s.reshape(-1) if s.ndim else s
+
+
+def _linear(ctx: Context, node: OnnxNode, x: Value, w: QConst, _bias) -> Affine:
+    while w.ints.ndim > 2 and w.ints.shape[0] == 1:
+        w = QConst(w.array[0], w.ints[0], w.scale[0] if w.scale.ndim else w.scale, w.bits)
+    if w.ints.ndim != 2:
+        node.unsupported(f"its weight has shape {w.ints.shape}; a matrix [in, out] is needed")
+    source, gain, bias = narrow_source(ctx.builder, x, node, "its input is not quantized")
+    if ctx.tensor(source).shape[-1] != w.ints.shape[0]:
+        node.unsupported(f"its input ends in {ctx.tensor(source).shape} but its weight has {w.ints.shape[0]} rows")
+    sw = _per_output(node, w, axis=1)
+    acc = ctx.builder.linear(source, w.ints, sw, weight_bits=w.bits, name=node.outputs[0])
+    y = ctx.value_of(acc).scaled(np.float64(gain))
+    if np.any(bias):
+        if bias.ndim and max(bias.shape[:-1], default=1) > 1:
+            node.unsupported("its input has an offset that varies along several axes; insert a Quant node before it")
+        rows = np.broadcast_to(bias.reshape(-1), (w.ints.shape[0],))
+        y = y.shifted(ctx.const_for(node, rows @ (w.ints * sw), y))
+    return y
+
+
+def conv(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """Convolution with constant weights, 1 or 2 spatial axes"""
+    x, w, c = (*args, None)[:3]
+    if not isinstance(w, Const):
+        node.unsupported("its weights are not constant; only constant weights are possible")
+    w = _weight(node, w)
+    n = w.ints.ndim - 2
+    if n not in (1, 2):
+        node.unsupported(f"it has {n} spatial axes; 1 or 2 are possible")
+    extra = x.pads if isinstance(x, Padded) else (0,) * (2 * n)
+    x = x.value if isinstance(x, Padded) else x
+    source, gain, bias = narrow_source(ctx.builder, x, node, "its input is not quantized")
+    stride = tuple(node.attrs.get("strides", (1,) * n))
+    dilation = tuple(node.attrs.get("dilations", (1,) * n))
+    kernel = [(k - 1) * d + 1 for k, d in zip(w.ints.shape[2:], dilation, strict=True)]
+    space = [s + extra[i] + extra[n + i] for i, s in enumerate(ctx.tensor(source).shape[1:])]
+    pads = tuple(a + e for a, e in zip(window_pads(node, space, kernel, stride), extra, strict=True))
+    if np.any(bias):
+        node.unsupported("its input has an offset that is not quantized; insert a Quant node before it")
+    acc = ctx.builder.conv(source, w.ints, _per_output(node, w, axis=0), weight_bits=w.bits, stride=stride, pads=pads,
+                           dilation=dilation, groups=int(node.attrs.get("group", 1)), name=node.outputs[0])  # fmt: skip
+    y = ctx.value_of(acc).scaled(np.float64(gain))
+    if c is None:
+        return y
+    if not isinstance(c, Const):
+        node.unsupported("its bias is not constant; use Conv and Add")
+    return y.shifted(ctx.const_for(node, c.array.reshape(-1, *(1,) * n), y))
+
+
+def window_pads(node: OnnxNode, space, kernel, stride) -> tuple[int, ...]:
+    """pads of Conv and pooling: begin of each axis, then end of each, with auto_pad resolved."""
+    n = len(space)
+    mode = node.attrs.get("auto_pad", "NOTSET")
+    if mode == "NOTSET":
+        return tuple(node.attrs.get("pads", (0,) * (2 * n)))
+    if mode == "VALID":
+        return (0,) * (2 * n)
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        node.unsupported(f"auto_pad {mode} is unknown; use explicit pads")
+    total = [max(0, (-(-s // st) - 1) * st + k - s) for s, k, st in zip(space, kernel, stride, strict=True)]
+    begin = [t // 2 if mode == "SAME_UPPER" else t - t // 2 for t in total]
+    return (*begin, *(t - b for t, b in zip(total, begin, strict=True)))
+
+
+def batch_norm(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """(x - mean) / sqrt(var + eps) * gamma + beta per channel (axis 1), as a factor and an offset"""
+    x = args[0]
+    params = [constant(a) for a in args[1:5]]
+    if len(params) < 4 or any(p is None for p in params) or node.attrs.get("training_mode", 0):
+        node.unsupported("its statistics are not constant; export the model in evaluation mode")
+    if not isinstance(x, Affine):
+        node.unsupported("its input is not a sum of quantized values; insert a Quant node before it")
+    gamma, beta, mean, var = (np.asarray(p, np.float64) for p in params)
+    factor = gamma / np.sqrt(var + np.float64(np.float32(node.attrs.get("epsilon", 1e-5))))
+    shape = (-1, *(1,) * (len(x.shape) - 1))
+    y = x.scaled(ctx.const_for(node, factor.reshape(shape), x))
+    return y.shifted(ctx.const_for(node, (beta - mean * factor).reshape(shape), y))
+
+
+def pad(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """Zeros around the spatial axes, for the convolution that follows"""
+    amounts = constant(args[1]) if len(args) > 1 else np.asarray(node.attrs.get("pads", ()))
+    fill = constant(args[2]) if len(args) > 2 and args[2] is not None else node.attrs.get("value", 0.0)
+    if node.attrs.get("mode", "constant") != "constant" or np.any(np.asarray(fill) != 0) or amounts is None:
+        node.unsupported("only constant padding with zeros is possible")
+    if len(args) > 3 and args[3] is not None:
+        node.unsupported("padding of chosen axes is not possible; give pads for all axes")
+    x, n = args[0], len(amounts) // 2
+    if not np.any(amounts):
+        return x
+    if not isinstance(x, Affine) or any(isinstance(s, Raw) for s, _ in x.terms) or n != len(x.shape) + 1:
+        node.unsupported("only quantized images or sequences can be padded; insert a Quant node before it")
+    if np.any(np.asarray(amounts)[[0, 1, n, n + 1]] != 0) or np.min(amounts) < 0:
+        node.unsupported("only the spatial axes can be padded, by amounts of 0 or more")
+    return Padded(x, tuple(int(a) for a in (*amounts[2:n], *amounts[n + 2 :])))

@@ -1,0 +1,108 @@
+"""Quant nodes: on constants (weights, biases), on graph inputs, on activations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.graph.importer.context import Context
+from hwgen.graph.importer.materialize import QuantSpec, emit_moves, quantize
+from hwgen.graph.importer.model import OnnxNode
+from hwgen.graph.importer.values import Affine, Const, QConst, Raw, Value, tensor_value
+
+DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+
+
+def half_up(x: np.ndarray) -> np.ndarray:
+    """Half away from zero, as QONNX's HALF_UP."""
+    return np.sign(x) * np.floor(np.abs(x) + 0.5)
+
+
+ROUNDING = {
+    "ROUND": np.round,
+    "HALF_EVEN": np.round,
+    "FLOOR": np.floor,
+    "CEIL": np.ceil,
+    "UP": lambda x: np.sign(x) * np.ceil(np.abs(x)),
+    "DOWN": np.fix,
+    "ROUND_TO_ZERO": np.fix,
+    "HALF_UP": half_up,
+    "HALF_DOWN": lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
+}
+"""Rounding modes of QONNX. Constants take any; activations only half to even."""
+
+
+def quant(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """Quant(x, scale, zero point, bit width)"""
+    if len(args) != 4 or any(a is None for a in args):
+        node.unsupported(f"it has {len(args)} inputs; Quant takes x, scale, zero point and bit width")
+    scale, zero, bits = (_parameter(node, a, w) for a, w in zip(args[1:], ("scale", "zero point", "bit width"), strict=True))
+    if np.any(zero != 0):
+        node.unsupported("its zero point is not 0; export the model with symmetric quantizers")
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        bad = scale[~(np.isfinite(scale) & (scale > 0))].flat[0]
+        node.unsupported(f"its scale is {bad}; scales must be positive and finite")
+    if bits.size != 1 or float(bits.flat[0]) != int(bits.flat[0]):
+        node.unsupported(f"its bit width is {bits.tolist()}; one whole number is needed")
+    width, signed = int(bits.flat[0]), bool(node.attrs.get("signed", 1))
+    narrow = bool(node.attrs.get("narrow", 0))
+    mode = str(node.attrs.get("rounding_mode", "ROUND")).upper()
+    if mode not in ROUNDING:
+        node.unsupported(f"rounding mode {mode} is unknown; use ROUND (half to even)")
+    if isinstance(args[0], Const):
+        return _constant(node, args[0].array, scale, width, signed, narrow, mode)
+    if not 2 <= width <= 8:
+        node.unsupported(f"activations of {width} bits; 2 to 8 bits are possible")
+    if mode not in ("ROUND", "HALF_EVEN"):
+        node.unsupported(f"rounding mode {mode} on an activation; only ROUND (half to even) is possible")
+    if (scale != scale.flat[0]).any():
+        node.unsupported("an activation has a scale per channel; quantize activations with one scale per tensor")
+    return _activation(ctx, node, args[0], QuantSpec(width, signed, narrow, float(np.float32(scale.flat[0]))))
+
+
+def _parameter(node: OnnxNode, value: Value, what: str) -> np.ndarray:
+    if not isinstance(value, Const):
+        node.unsupported(f"its {what} is computed at run time; export the model in evaluation mode so it is constant")
+    return np.asarray(value.array)
+
+
+def _constant(node: OnnxNode, array, scale, bits: int, signed: bool, narrow: bool, mode: str) -> Value:
+    """As QONNX's executor: float32 division, clamp, rounding, float32 product."""
+    array = np.asarray(array)
+    if not np.isfinite(array).all():
+        node.unsupported("its weights hold NaN or infinity; check the trained model")
+    if not 2 <= bits <= 32:
+        node.unsupported(f"constants of {bits} bits; weights may have 2 to 8 bits, biases up to 32")
+    lo = (-(2 ** (bits - 1)) + narrow) if signed else 0
+    hi = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - narrow
+    scale32 = np.asarray(scale, np.float32)
+    x = array.astype(np.float32) / scale32
+    x = np.where(x > hi, np.float32(hi), np.where(x < lo, np.float32(lo), x))
+    ints = ROUNDING[mode](x)
+    real = (ints * scale32).astype(np.float32)
+    full = np.asarray(scale, np.float64)
+    full = full.reshape((1,) * (real.ndim - full.ndim) + full.shape) if full.size > 1 else full.reshape(())
+    return QConst(real, ints.astype(np.int64), full, bits if signed else bits + 1)
+
+
+def _activation(ctx: Context, node: OnnxNode, value: Value, spec: QuantSpec) -> Value:
+    out = node.outputs[0]
+    if isinstance(value, Affine) and value.only(Raw) and value.is_identity:
+        name = value.terms[0][0].name
+        x = emit_moves(ctx.builder, graph_input(ctx, node, name, spec), value.moves, out)
+    else:
+        x = quantize(ctx.builder, value, spec, out, node)
+    return tensor_value(x, ctx.tensor(x).shape)
+
+
+def graph_input(ctx: Context, node: OnnxNode, name: str, spec: QuantSpec) -> str:
+    """The integer tensor of a graph input, made by the first Quant on it; others must ask for the same."""
+    if name in ctx.input_quant:
+        first, by = ctx.input_quant[name]
+        if first != spec:
+            node.unsupported(
+                f"input {name!r} is quantized here to {spec} but by node {by.label!r} to {first}; quantize the input "
+                "once and use that tensor in both places"
+            )
+        return name
+    ctx.input_quant[name] = (spec, node)
+    return ctx.builder.input(name, ctx.input_shapes[name], **spec.kwargs)

@@ -1,0 +1,206 @@
+"""QONNX -> integer graph. Takes models from anyone; see importer/ for how.
+
+    graph = load("policy.onnx")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from hwgen.errors import UnsupportedError
+from hwgen.graph.builder import GraphBuilder
+from hwgen.graph.graph import Graph
+from hwgen.graph.importer import elementwise, layers, layout, norm, quant
+from hwgen.graph.importer.context import Context
+from hwgen.graph.importer.materialize import finish
+from hwgen.graph.importer.model import OnnxModel, OnnxNode, parse, read
+from hwgen.graph.importer.values import Affine, Const, QConst, Raw, Stat, Value, tensor_value
+
+
+def load(source: str | Path | bytes | onnx.ModelProto) -> Graph:
+    """Read a QONNX model (path, bytes or ModelProto) as an integer graph.
+
+    Input and output names stay; shapes lose the batch axis. Raises InputError for what is no ONNX model, GraphError for
+    a damaged one, UnsupportedError (naming the node) for what cannot be mapped.
+    """
+    model = parse(read(source))
+    ctx = Context(GraphBuilder(model.name), model.batch)
+    values: dict[str, Value] = {name: Const(array) for name, array in model.constants.items()}
+    ctx.builder.reserve([*model.constants, *(o for n in model.nodes for o in n.outputs)])
+    for i in model.inputs:
+        values[i.name] = _input(ctx, i)
+    for node in model.nodes:
+        args = [_value(values, i, node) for i in node.inputs]
+        results = convert(ctx, node, args)
+        for name, value in zip(node.outputs, results, strict=False):
+            values[name] = value
+    _outputs(ctx, model, values)
+    _input_order(ctx, model)
+    return ctx.builder.build()
+
+
+def _value(values: dict[str, Value], name: str, node: OnnxNode) -> Value | None:
+    if name and name not in values:
+        node.unsupported(f"it reads {name!r}, an output that hwgen does not compute (such as a mask); do without it")
+    return values[name] if name else None
+
+
+def _input(ctx: Context, i) -> Value:
+    ctx.input_shapes[i.name] = i.shape
+    if i.int_type is None:
+        return Affine(((Raw(i.name), np.ones(())),), i.shape)
+    ctx.builder.input(i.name, i.shape, *i.int_type, scale=1.0)
+    return tensor_value(i.name, i.shape)
+
+
+def convert(ctx: Context, node: OnnxNode, args: list[Value]) -> list[Value]:
+    """The values of a node's outputs."""
+    if node.op in ("Quant", "IntQuant") and node.domain in quant.DOMAINS:
+        return [quant.quant(ctx, node, args)]
+    if node.domain not in ("", "ai.onnx"):
+        node.unsupported(ADVICE.get(node.op, f"operators of domain {node.domain!r} cannot be mapped; {WAY_OUT}"))
+    if node.op in SKIPPED and (not isinstance(args[0], Const) or isinstance(args[0], QConst) or node.op == "Dropout"):
+        return [args[0]]
+    if node.op == "Constant":
+        return [Const(_constant_value(node))]
+    if node.op == "Shape" and not isinstance(args[0], Const):
+        full = np.array([ctx.batch, *args[0].shape], np.int64)
+        return [Const(full[node.attrs.get("start", 0) : node.attrs.get("end", len(full))])]
+    if node.op in ("Transpose", "Reshape", "Squeeze", "Unsqueeze") and isinstance(args[0], QConst):
+        return [_reshaped_weight(node, args)]
+    if node.op in ("Mul", "Div") and any(isinstance(a, QConst) for a in args) and _constant_args(args):
+        return [_scaled_weight(node, args)]
+    if _constant_args(args):
+        return [Const(a) for a in fold(node, args)]
+    handler = HANDLERS.get(node.op)
+    if handler is None:
+        node.unsupported(ADVICE.get(node.op, f"this operator cannot be mapped; {WAY_OUT}"))
+    args = [_settled(ctx, node, a) for a in args]
+    result = handler(ctx, node, args)
+    return result if isinstance(result, list) else [result]
+
+
+def _settled(ctx: Context, node: OnnxNode, a: Value | None) -> Value | None:
+    """A mean that no normalization uses is a pooling."""
+    if isinstance(a, Stat) and a.kind == "mean" and node.op not in ("Sub",):
+        mean = OnnxNode("ReduceMean", "", node.label, [], [f"{node.outputs[0]}_mean"], {}, node.opset)
+        return layout.pooled_reduce(ctx, mean, a.x, [len(a.x.shape) - 1], True)
+    return a
+
+
+def _constant_args(args: list[Value | None]) -> bool:
+    return bool(args) and all(a is None or isinstance(a, Const) for a in args)
+
+
+def _constant_value(node: OnnxNode) -> np.ndarray:
+    for key, dtype in (("value", None), ("value_float", np.float32), ("value_floats", np.float32),
+                       ("value_int", np.int64), ("value_ints", np.int64)):  # fmt: skip
+        if key in node.attrs:
+            return np.asarray(node.attrs[key], dtype)
+    node.unsupported("a constant of this kind cannot be read; store it as a dense tensor")
+
+
+def _reshaped_weight(node: OnnxNode, args: list[Value]) -> QConst:
+    """Layout changes of a quantized weight keep it one."""
+    w = args[0]
+    scale = np.broadcast_to(w.scale, w.ints.shape) if w.scale.ndim else w.scale
+
+    def apply(a: np.ndarray) -> np.ndarray:
+        return fold(node, [Const(a), *args[1:]])[0]
+
+    return QConst(apply(w.array), apply(w.ints), apply(np.array(scale)) if w.scale.ndim else scale, w.bits)
+
+
+def _scaled_weight(node: OnnxNode, args: list[Value]) -> Value:
+    """A quantized weight times a positive constant is the same integers with another scale."""
+    w, c = (args[1], args[0]) if isinstance(args[1], QConst) and node.op == "Mul" else (args[0], args[1])
+    real = fold(node, args)[0]
+    factor = np.asarray(c.array, np.float64)
+    if not isinstance(w, QConst) or real.shape != w.ints.shape or not (np.isfinite(factor).all() and (factor > 0).all()):
+        return Const(real)
+    factor = 1 / factor if node.op == "Div" else factor
+    factor = factor.reshape((1,) * (w.ints.ndim - factor.ndim) + factor.shape) if factor.size > 1 else factor.reshape(())
+    return QConst(real, w.ints, w.scale * factor, w.bits)
+
+
+def fold(node: OnnxNode, args: list[Const]) -> list[np.ndarray]:
+    """Compute a node whose inputs are all constant, with ONNX's reference evaluator."""
+    from onnx.reference import ReferenceEvaluator
+
+    names = [f"i{k}" if a is not None else "" for k, a in enumerate(args)]
+    proto = onnx.NodeProto()
+    proto.CopyFrom(node.proto)
+    del proto.input[:]
+    proto.input.extend(names)
+    outs = [o or f"unused{k}" for k, o in enumerate(node.outputs)]
+    del proto.output[:]
+    proto.output.extend(outs)
+    ins = [onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(a.array.dtype), a.array.shape)
+           for n, a in zip(names, args, strict=True) if n]  # fmt: skip
+    infos = [onnx.helper.make_value_info(o, onnx.TypeProto()) for o in outs]
+    model = onnx.helper.make_model(onnx.helper.make_graph([proto], "fold", ins, infos),
+                                   opset_imports=[onnx.helper.make_opsetid("", node.opset)])  # fmt: skip
+    try:
+        with np.errstate(all="ignore"):
+            got = ReferenceEvaluator(model).run(None, {n: a.array for n, a in zip(names, args, strict=True) if n})
+    except Exception as e:
+        node.unsupported(f"it has only constant inputs but cannot be computed ({type(e).__name__}); fold it before export")
+    return [np.asarray(a) for a in got]
+
+
+def _outputs(ctx: Context, model: OnnxModel, values: dict[str, Value]) -> None:
+    makers = {o: n for n in model.nodes for o in n.outputs}
+    for name in model.outputs:
+        node = makers.get(name)
+        if node is None:
+            raise UnsupportedError(f"output {name!r} is an input or a constant of the model; remove it")
+        value = _settled(ctx, node, values[name]) if not isinstance(values[name], Stat) else values[name]
+        if isinstance(value, Stat) and value.kind == "mean":
+            value = _settled(ctx, OnnxNode("Output", "", node.label, [], [name], {}, node.opset), value)
+        x = finish(ctx.builder, value, name, node)
+        if x != name:
+            x = ctx.builder.output_copy(x, name)
+        else:
+            ctx.builder.output(x)
+
+
+def _input_order(ctx: Context, model: OnnxModel) -> None:
+    for i in model.inputs:
+        if i.name not in ctx.builder.graph.inputs:
+            raise UnsupportedError(
+                f"input {i.name!r} is used by no output, or only its shape is; remove it from the model"
+            )
+    ctx.builder.graph.inputs[:] = [i.name for i in model.inputs]
+
+
+WAY_OUT = "replace it by operators of docs/numerics.md, or keep that part of the model on the host"
+SKIPPED = ("Identity", "Dropout", "Cast", "CastLike")
+ADVICE = {
+    "BipolarQuant": "1-bit quantizers cannot be mapped; use Quant with 2 to 8 bits",
+    "Trunc": "Trunc cannot be mapped; replace it by a Quant node",
+    "FloatQuant": "floating-point quantizers cannot be mapped; use Quant (integers)",
+    "MultiThreshold": "thresholds cannot be mapped; give the model as it was before streamlining, with Quant nodes",
+    "QuantizeLinear": "QCDQ models cannot be read directly; convert with qonnx's QCDQToQuant first",
+    "DequantizeLinear": "QCDQ models cannot be read directly; convert with qonnx's QCDQToQuant first",
+    "Softmax": "attention is not possible yet; keep that part of the model on the host",
+    "GroupNormalization": "GroupNormalization is not possible yet; use BatchNormalization or LayerNormalization",
+    "InstanceNormalization": "InstanceNormalization is not possible yet; use BatchNormalization or LayerNormalization",
+    "ConvTranspose": "transposed convolution is not possible yet; use upsampling on the host or Conv",
+}
+HANDLERS = {
+    "MatMul": layers.matmul, "Gemm": layers.gemm, "Conv": layers.conv, "BatchNormalization": layers.batch_norm,
+    "Pad": layers.pad, "Add": elementwise.add, "Sub": elementwise.sub, "Mul": elementwise.mul, "Div": elementwise.div,
+    "Pow": elementwise.power, "Neg": elementwise.negate, "Relu": elementwise.relu, "Clip": elementwise.clip,
+    "Min": elementwise.extremum, "Max": elementwise.extremum, "PRelu": elementwise.prelu,
+    "LayerNormalization": norm.layer_norm, "RMSNormalization": norm.layer_norm,
+    "SimplifiedLayerNormalization": norm.layer_norm, "ReduceMean": layout.reduce, "ReduceSum": layout.reduce,
+    "Reshape": layout.reshape, "Flatten": layout.flatten, "Squeeze": layout.squeeze, "Unsqueeze": layout.unsqueeze,
+    "Transpose": layout.transpose, "Concat": layout.concat, "Slice": layout.slice_, "Split": layout.split,
+    "Gather": layout.gather, "MaxPool": layout.max_pool, "AveragePool": layout.average_pool,
+    "GlobalAveragePool": layout.global_average_pool, "GlobalMaxPool": layout.global_max_pool,
+    **{op: elementwise.activation for op in (*elementwise.PLAIN, *elementwise.WITH_ATTRS)},
+}  # fmt: skip
+"""Converter of each ONNX operator: function(context, node, input values) -> value, or a list of them."""

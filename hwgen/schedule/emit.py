@@ -232,7 +232,8 @@ class _Emitter:
     def _outputs(self) -> None:
         cfg, offset = self.config, 0
         for i, output in enumerate(self.plan.outputs):
-            last = output.op == len(self.plan.ops) - 1 and i == len(self.plan.outputs) - 1
+            joined = len(self.plan.buffers[output.buffer].writers) > 1
+            last = output.op == len(self.plan.ops) - 1 and i == len(self.plan.outputs) - 1 and not joined
             follow = self._follow(output.buffer, [output.op]) if last and not self.plan.serial else None
             loose = set(range(len(self.after))) - self._complete_with([output.op])
             gate = Gate()

@@ -259,10 +259,10 @@ class GraphBuilder:
         return self._add(node, ACC, float(self.tensor(a).scale * self.tensor(b).scale))
 
     def film(self, x: str, gamma: str, beta: str | None = None, bits: int = 8, signed: bool = True, scale: float = 1.0,
-             relu: bool = False, name: str | None = None) -> str:  # fmt: skip
+             narrow: bool = False, relu: bool = False, name: str | None = None) -> str:  # fmt: skip
         """x * gamma + beta (all integers, broadcast as in ONNX), rounded once."""
         wide = self.product(x, gamma, name=self._fresh(f"{name or 'film'}_product"))
-        return self.requantize(wide, bits, signed, scale, relu=relu, residual=beta, name=name)
+        return self.requantize(wide, bits, signed, scale, narrow=narrow, relu=relu, residual=beta, name=name)
 
     # -- pooling and moves -------------------------------------------------------------------------------------
 

@@ -102,20 +102,17 @@ class _Writer:
 
 
 def _with_shapes(model: onnx.ModelProto, w: _Writer) -> onnx.ModelProto:
-    """Shapes of the edges that are tensors of the graph: shape inference does not see through Quant."""
-    for name, edge in w.edge.items():
+    """Shapes of tensors of the graph and of quantized constants: shape inference does not see through Quant."""
+    for edge, name in {edge: name for name, edge in w.edge.items()}.items():
         if edge not in w.graph.outputs:
             shape = (w.batch, *w.tensor(name).shape)
             model.graph.value_info.append(helper.make_tensor_value_info(edge, TensorProto.FLOAT, shape))
     known = {v.name for v in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
+    dims = {i.name: tuple(i.dims) for i in model.graph.initializer}
     for n in model.graph.node:
-        # The edges between, of one lane, have the shape of its result.
-        if n.output[0] not in known and n.op_type not in ("Constant", "ReduceMean", "Sqrt", "Cast"):
-            owner = max((t for t in w.graph.tensors if n.output[0].startswith(t)), key=len)
-            shape = (w.batch, *w.tensor(owner).shape)
-            if n.op_type == "Quant" and n.input[0] in {i.name for i in model.graph.initializer}:
-                shape = next(tuple(i.dims) for i in model.graph.initializer if i.name == n.input[0])
-            model.graph.value_info.append(helper.make_tensor_value_info(n.output[0], TensorProto.FLOAT, shape))
+        if n.op_type == "Quant" and n.output[0] not in known and n.input[0] in dims:
+            info = helper.make_tensor_value_info(n.output[0], TensorProto.FLOAT, dims[n.input[0]])
+            model.graph.value_info.append(info)
     return model
 
 

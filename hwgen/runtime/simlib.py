@@ -1,8 +1,8 @@
 """The simulated accelerator from Python: `SimLib` binds the shared library that `hwgen.build.verilate.build` makes.
 
-The library holds the RTL, an AXI4-Lite master for the registers and the DDR model (sim/verilator). Time passes only inside calls:
-a register access takes a few clocks, `run`, `wait` and `run_frames` take as many as they need. Needs numpy and the standard library
-only, so that it also runs beside pynq.
+The library holds the RTL, an AXI4-Lite master for the registers and the DDR model (sim/verilator). Time passes only
+inside calls: a register access takes a few clocks, `run`, `wait` and `run_frames` take as many as they need. Needs only
+numpy and the standard library, so that it also runs beside pynq.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class _Job(c.Structure):
     _fields_ = (
         [(name, c.c_uint64) for name in ("frames", "in_bytes", "out_bytes", "in_address", "out_address", "max_clocks")]
         + [(name, c.c_void_p) for name in ("inputs", "outputs", "latency", "counters")]
-        + [(name, c.c_uint32) for name in ("control", "status", "in_pointer", "out_pointer", "error_info", "counter_first")]
-        + [(name, c.c_uint32) for name in ("counter_count", "start", "irq_enable", "error_bit")]
+        + [(name, c.c_uint32) for name in ("control", "status", "in_pointer", "out_pointer", "error_info")]
+        + [(name, c.c_uint32) for name in ("counter_first", "counter_count", "start", "irq_enable", "error_bit")]
         + [("done", c.c_uint64), ("last_status", c.c_uint32), ("last_error_info", c.c_uint32)]
     )
 
@@ -100,27 +100,38 @@ def _bind(path: Path) -> c.CDLL:
             function = getattr(library, f"hwsim_{name}")
             function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError) as error:
-        raise SimError(f"simulator {path} cannot be loaded ({error}); build it again on this machine with `hwgen simulate`") from error
-    if library.hwsim_version() != VERSION:
-        raise SimError(f"simulator {path} speaks version {library.hwsim_version()}, this hwgen {VERSION}; build it again with `hwgen simulate`")
+        raise SimError(
+            f"simulator {path} cannot be loaded ({error}); build it again on this machine with `hwgen simulate`"
+        ) from error
+    if (version := library.hwsim_version()) != VERSION:
+        raise SimError(
+            f"simulator {path} speaks version {version}, this hwgen {VERSION}; build it again with `hwgen simulate`"
+        )
     return library
 
 
 class SimLib:
-    """One simulated accelerator with its memory. A context manager; several may live at once, each used by one thread at a time.
+    """One simulated accelerator with its memory. A context manager; several may live at once, each in one thread.
 
-    `memory` is its DDR as bytes (a view, zero copy), `base` and `size` the window's place on the bus. Beats outside the window are
-    answered DECERR.
+    `memory` is its DDR as bytes (a view, zero copy), `base` and `size` the window's place on the bus. Beats outside the
+    window are answered DECERR.
     """
 
-    def __init__(self, library: Path, base: int, size: int, memory: np.ndarray | None, waves: str | os.PathLike | None) -> None:
+    def __init__(
+        self, library: Path, base: int, size: int, memory: np.ndarray | None, waves: str | os.PathLike | None
+    ) -> None:
         self._handle: int | None = None
         if memory is not None:
-            if memory.dtype != np.uint8 or not memory.flags.c_contiguous or memory.ndim != 1 or not memory.flags.writeable:
-                raise SimError(f"memory is {memory.dtype} of shape {memory.shape}; give a writeable, contiguous uint8 vector")
+            flags = memory.flags
+            if memory.dtype != np.uint8 or memory.ndim != 1 or not flags.c_contiguous or not flags.writeable:
+                raise SimError(
+                    f"memory is {memory.dtype} of shape {memory.shape}; give a writeable, contiguous uint8 vector"
+                )
             size = memory.nbytes
         if base % 4096 or size <= 0 or base < 0 or base + size > 1 << 64:
-            raise SimError(f"memory window {base:#x} + {size:#x}: base must be a multiple of 4096 and the window fit 64 bits")
+            raise SimError(
+                f"memory window {base:#x} + {size:#x}: base must be a multiple of 4096 and the window fit 64 bits"
+            )
         self.path, self.base, self.size = library, base, size
         self._lib = _bind(library)
         # Owned here, not by the library, so that a view may outlive the simulation; pages come when they are touched.
@@ -144,8 +155,8 @@ class SimLib:
     ) -> SimLib:
         """Open the simulator of a generated folder (or a library file) and reset the engine.
 
-        `memory`: the DDR's bytes if the caller owns them, uint8 [size]; else `size` zeroed bytes of the library's. `waves`: a
-        file for a waveform from the first clock on (takes the folder's waves library). Raises SimError.
+        `memory`: the DDR's bytes if the caller owns them, uint8 [size]; else `size` zeroed bytes. `waves`: a file for a
+        waveform from the first clock on (takes the folder's waves library). Raises SimError.
         """
         return cls(find(where, waves is not None), base, size, memory, waves)
 
@@ -169,7 +180,7 @@ class SimLib:
         state = f"{self.total_clocks} clocks" if self._handle else "closed"
         return f"<SimLib {self.path}, {state}>"
 
-    # --- registers and time --------------------------------------------------------------------------------------------------
+    # --- registers and time -------------------------------------------------------------------------------------------
 
     def read(self, offset: int) -> int:
         """One 32-bit register, by AXI4-Lite. Raises SimError when it is not answered in 10,000 clocks."""
@@ -182,13 +193,16 @@ class SimLib:
         self._check(self._lib.hwsim_write(self._open(), offset, value & 0xFFFFFFFF))
 
     def run(self, max_clocks: int, until_irq: bool = True) -> int:
-        """Let time pass, at most until the interrupt is seen (which needs CONTROL.IRQ_ENABLE). Returns the clocks it took."""
+        """Let time pass, at most until the interrupt is seen (needs CONTROL.IRQ_ENABLE). Returns the clocks it took."""
         advanced = _U64()
         self._check(self._lib.hwsim_run(self._open(), max_clocks, int(until_irq), c.byref(advanced)))
         return advanced.value
 
     def wait(self, max_clocks: int = _MAX_CLOCKS, gap: int = 8) -> int:
-        """Poll STATUS every `gap` clocks until the engine is neither busy nor draining, or max_clocks passed; returns STATUS."""
+        """Poll STATUS every `gap` clocks until the engine is neither busy nor draining, or max_clocks have passed.
+
+        Returns STATUS.
+        """
         value = _U32()
         mask = _mask("STATUS", "BUSY") | _mask("STATUS", "DRAINING")
         code = self._lib.hwsim_wait(self._open(), _at("STATUS"), mask, gap, max_clocks, c.byref(value))
@@ -214,20 +228,21 @@ class SimLib:
         """Clocks since the simulation was opened."""
         return self._lib.hwsim_total_clocks(self._open())
 
-    # --- programs ------------------------------------------------------------------------------------------------------------
+    # --- programs -----------------------------------------------------------------------------------------------------
 
     def view(self, address: int, nbytes: int) -> np.ndarray:
         """The bytes at a bus address, uint8 [nbytes], zero copy. Raises SimError outside the window."""
         self._open()
         start = address - self.base
         if start < 0 or nbytes < 0 or start + nbytes > self.size:
-            raise SimError(f"{nbytes} bytes at {address:#x} are outside the memory at {self.base:#x} .. {self.base + self.size:#x}")
+            window = f"{self.base:#x} .. {self.base + self.size:#x}"
+            raise SimError(f"{nbytes} bytes at {address:#x} are outside the memory at {window}")
         return self.memory[start : start + nbytes]
 
     def load(self, image: bytes | np.ndarray, address: int | None = None, max_clocks: int = _MAX_CLOCKS) -> None:
-        """Put a load image into memory (default: at its beginning) and have the engine read it. Raises SimError with the code."""
+        """Put a load image into memory (default: at its beginning) and have the engine read it. Raises SimError."""
         address = self.base if address is None else address
-        data = np.frombuffer(image, np.uint8) if isinstance(image, (bytes, bytearray)) else np.asarray(image, np.uint8).reshape(-1)
+        data = np.frombuffer(image, np.uint8)
         self.view(address, data.size)[:] = data
         self._pointer("LOAD_PTR_LO", address)
         self.write(_at("LOAD_BEATS"), data.size // abi.BEAT_BYTES)
@@ -235,7 +250,8 @@ class SimLib:
         self.write(_at("CONTROL"), control | _mask("CONTROL", "LOAD"))
         status = self.wait(max_clocks)
         if not status & _mask("STATUS", "LOADED") or status & _mask("STATUS", "ERROR"):
-            raise SimError(f"the image was not loaded: {_describe(status, self.read(_at('ERROR_INFO')))}; SOFT_RESET makes it usable again")
+            why = _describe(status, self.read(_at("ERROR_INFO")))
+            raise SimError(f"the image was not loaded: {why}; SOFT_RESET makes the engine usable again")
 
     def run_frames(
         self,
@@ -251,10 +267,11 @@ class SimLib:
     ) -> Frames:
         """Run the loaded program on every row of `inputs`, uint8 [n, in_bytes], one after the other.
 
-        Latency is counted outside the engine: from the clock in which the write of CONTROL.START is accepted (address and data
-        both taken) to the first clock in which irq_o is high; register LATENCY says the same. The output buffer is filled with
-        0xA5 before each frame, so that bytes which the engine does not write show. `outputs` uint8 [n, out_bytes] and `latency`
-        uint32 [n] may be given. Addresses default to the upper half of the memory. Raises SimError naming the frame.
+        Latency is counted outside the engine: from the clock in which the write of CONTROL.START is accepted (address
+        and data both taken) to the first clock in which irq_o is high; register LATENCY says the same. The output area
+        is filled with 0xA5 before each frame, so that bytes which the engine does not write show. `outputs` uint8
+        [n, out_bytes] and `latency` uint32 [n] may be given. Addresses default to the upper half of the memory.
+        Raises SimError naming the frame.
         """
         if inputs.ndim != 2 or inputs.dtype != np.uint8:
             raise SimError(f"inputs are {inputs.dtype} of shape {inputs.shape}; give uint8 [frames, bytes]")
@@ -268,19 +285,22 @@ class SimLib:
         job = _Job(
             count, in_bytes, out_bytes, in_address, out_address, max_clocks,
             inputs.ctypes.data, outputs.ctypes.data, latency.ctypes.data, None if table is None else table.ctypes.data,
-            *(_at(name) for name in ("CONTROL", "STATUS", "IN_PTR_LO", "OUT_PTR_LO", "ERROR_INFO", "LATENCY")), _COUNTERS,
-            _mask("CONTROL", "START"), _mask("CONTROL", "IRQ_ENABLE"), _mask("STATUS", "ERROR"),
+            *(_at(name) for name in ("CONTROL", "STATUS", "IN_PTR_LO", "OUT_PTR_LO", "ERROR_INFO", "LATENCY")),
+            _COUNTERS, _mask("CONTROL", "START"), _mask("CONTROL", "IRQ_ENABLE"), _mask("STATUS", "ERROR"),
         )  # fmt: skip
         code = self._lib.hwsim_run_frames(self._open(), c.byref(job))
         self._check(code, lambda: f"frame {job.done} of {count}, {_describe(job.last_status, job.last_error_info)}")
         return Frames(outputs, latency, table)
 
-    # --- the memory model ----------------------------------------------------------------------------------------------------
+    # --- the memory model ---------------------------------------------------------------------------------------------
 
     def memory_model(
         self, read_latency: int = 40, write_response: int = 4, outstanding: int = 16, read_jitter: int = 0
     ) -> None:
-        """Change the DDR's timing, in clocks; the defaults are the standard model. `read_jitter`: up to so many more, drawn per burst."""
+        """Change the DDR's timing, in clocks; the defaults are the standard model.
+
+        `read_jitter`: up to so many clocks more, drawn per burst.
+        """
         self._check(self._lib.hwsim_memory_model(self._open(), read_latency, write_response, outstanding, read_jitter))
 
     def stalls(self, seed: int, **probability: float) -> None:
@@ -301,13 +321,17 @@ class SimLib:
         beat: int | None = None,
         times: int = 1,
     ) -> None:
-        """Let bursts fail: `direction` "read" or "write", `kind` "slverr", "decerr" or "hang" (no answer until clear_faults).
+        """Let bursts fail: `direction` "read" or "write", `kind` "slverr", "decerr" or "hang".
 
-        Which: the `burst`-th from now on (0: the next), or those that touch the bus addresses [first, behind the last); `times` of
-        them, -1 for all. `beat`: only that beat of a read carries the error.
+        Which: the `burst`-th from now on (0: the next), or those that touch the bus addresses [first, behind the last);
+        `times` of them, -1 for all. `beat`: only that beat of a read carries the error. A burst that hangs is not
+        answered before clear_faults().
         """
         if direction not in ("read", "write") or kind not in _KINDS or (burst is None) == (address is None):
-            raise SimError(f"fault({direction!r}, {kind!r}): give read or write, one of {', '.join(_KINDS)}, and burst= or address=")
+            kinds = ", ".join(_KINDS)
+            raise SimError(
+                f"fault({direction!r}, {kind!r}): give read or write, one of {kinds}, and burst= or address="
+            )
         first, last = address or (0, 0)
         self._lib.hwsim_fault(
             self._open(), int(direction == "write"), _KINDS[kind], -1 if burst is None else burst, first, last,
@@ -343,7 +367,7 @@ class SimLib:
         """Start recording a waveform into `path`; None ends it. Raises SimError in a library without waves."""
         self._check(self._lib.hwsim_waves(self._open(), None if path is None else os.fsencode(path)))
 
-    # --- inside --------------------------------------------------------------------------------------------------------------
+    # --- inside -------------------------------------------------------------------------------------------------------
 
     def _open(self) -> int:
         if not self._handle:
@@ -364,7 +388,8 @@ def _result(array: np.ndarray | None, shape: tuple[int, ...], dtype: type, name:
     if array is None:
         return np.zeros(shape, dtype)
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous or not array.flags.writeable:
-        raise SimError(f"{name} is {array.dtype} of shape {array.shape}; give a writeable, contiguous {np.dtype(dtype)} {list(shape)}")
+        wanted = f"{np.dtype(dtype)} {list(shape)}"
+        raise SimError(f"{name} is {array.dtype} of shape {array.shape}; give a writeable, contiguous {wanted}")
     return array
 
 
@@ -380,7 +405,8 @@ def _mask(register: str, field: str) -> int:
 
 
 def _describe(status: int, info: int) -> str:
-    flags = [name for name, _, width, _ in abi.register("STATUS").fields if width == 1 and abi.field("STATUS", name, status)]
+    fields = abi.register("STATUS").fields
+    flags = [name for name, _, width, _ in fields if width == 1 and abi.field("STATUS", name, status)]
     code = abi.field("STATUS", "CODE", status)
     name, meaning = abi.ERRORS.get(code, ("?", "unknown code"))
     text = f"status {status:#x}: {' '.join(flags) or 'nothing set'}"

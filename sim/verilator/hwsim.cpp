@@ -9,10 +9,10 @@
 #include "ddr.h"
 #include "lite.h"
 #include "verilated.h"
-#if HWSIM_VCD
+#if VM_TRACE_VCD
 #include "verilated_vcd_c.h"
 using Waves = VerilatedVcdC;
-#elif HWSIM_FST
+#elif VM_TRACE_FST
 #include "verilated_fst_c.h"
 using Waves = VerilatedFstC;
 #endif
@@ -30,6 +30,7 @@ namespace {
 
 constexpr uint64_t ACCESS_CLOCKS = 10000;  // for one register access
 constexpr uint8_t UNWRITTEN = 0xA5;        // what the output buffer holds before a frame
+constexpr uint64_t IDLE_CLOCKS = 16;       // before each frame: the engine fetches the start of its program again
 
 class Sim {
   public:
@@ -126,7 +127,7 @@ class Sim {
     }
 
     int waves(const char* path) {
-#if HWSIM_VCD || HWSIM_FST
+#if VM_TRACE
         if (waves_) {
             waves_->close();
             waves_.reset();
@@ -160,7 +161,7 @@ class Sim {
             lite_.drive(*top_);
             ddr.drive(*top_, clock_);
         }
-#if HWSIM_VCD || HWSIM_FST
+#if VM_TRACE
         if (waves_) {  // so that the inputs change with the rising edge in the picture, too
             top_->eval();
             waves_->dump(total_ * 10);
@@ -168,7 +169,7 @@ class Sim {
 #endif
         top_->aclk = 0;
         top_->eval();
-#if HWSIM_VCD || HWSIM_FST
+#if VM_TRACE
         if (waves_) waves_->dump(total_ * 10 + 5);
 #endif
     }
@@ -189,6 +190,7 @@ class Sim {
     int frame(hwsim_frames& job, uint8_t* in, uint8_t* out) {
         std::memcpy(in, job.inputs + job.done * job.in_bytes, job.in_bytes);
         std::memset(out, UNWRITTEN, job.out_bytes);
+        run(IDLE_CLOCKS, false);
         arm_next_ = true;
         if (const int code = write(job.control, job.start | job.irq_enable)) return code;
         if (armed_) run(job.max_clocks, true);
@@ -214,7 +216,7 @@ class Sim {
 
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vhwgen_top> top_;
-#if HWSIM_VCD || HWSIM_FST
+#if VM_TRACE
     std::unique_ptr<Waves> waves_;
 #endif
     Lite lite_;
@@ -246,9 +248,9 @@ using hwsim::Sim;
 
 uint32_t hwsim_version(void) { return HWSIM_VERSION; }
 const char* hwsim_wave_format(void) {
-#if HWSIM_VCD
+#if VM_TRACE_VCD
     return "vcd";
-#elif HWSIM_FST
+#elif VM_TRACE_FST
     return "fst";
 #else
     return "";

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
@@ -104,30 +102,3 @@ def _check_address_range(config: EngineConfig) -> None:
                 f"the graph needs {what} = {getattr(config, what)} on a {config.n}x{config.m} array; instructions reach {limit}: "
                 "use a larger --array, or split the graph"
             )
-
-
-def pack_inputs(plan: Plan, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """Integer inputs {name: [B, *shape]} -> DDR input buffers, uint8 [B, in_bytes]."""
-    batch = len(next(iter(inputs.values())))
-    out = np.zeros((batch, plan.in_bytes), np.uint8)
-    for name, values in inputs.items():
-        flat = np.asarray(values).reshape(batch, -1).astype(np.int64) & 0xFF
-        at = plan.input_offsets[name]
-        out[:, at : at + flat.shape[1]] = flat
-    return out
-
-
-def unpack_outputs(design: Design, raw: np.ndarray) -> dict[str, np.ndarray]:
-    """DDR output buffers uint8 [B, out_bytes] -> integer outputs {name: int64 [B, *shape]}."""
-    out = {}
-    for o in design.plan.outputs:
-        tensor = design.graph.tensors[o.name]
-        if o.wide:
-            m = design.config.m
-            groups = -(-o.size // m)
-            planes = raw[:, o.offset : o.offset + groups * 4 * m].reshape(len(raw), groups, 4, m)
-            values = np.ascontiguousarray(planes.transpose(0, 1, 3, 2)).view("<i4")[..., 0].reshape(len(raw), -1)[:, : o.size]
-        else:
-            values = raw[:, o.offset : o.offset + o.size].view(np.int8 if tensor.dtype.signed else np.uint8)
-        out[o.name] = values.astype(np.int64).reshape(len(raw), *tensor.shape)
-    return out

@@ -70,7 +70,9 @@ def parse_array(text: str) -> tuple[int, int]:
     """(N, M) of "16x32". Raises InputError that says what is possible."""
     match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
     if not match:
-        raise InputError(f"array {text!r} is not of the form NxM, for instance 16x32 (16 activations, 32 outputs a clock)")
+        raise InputError(
+            f"array {text!r} is not of the form NxM, for instance 16x32 (16 activations, 32 outputs a clock)"
+        )
     n, m = int(match[1]), int(match[2])
     if n not in SIZES or m not in SIZES:
         raise InputError(f"array {n}x{m} cannot be built: N and M must each be one of {', '.join(map(str, SIZES))}")

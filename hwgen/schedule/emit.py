@@ -195,7 +195,9 @@ class _Emitter:
         data = op.table.tobytes()
         if data not in self.program.tables:
             if len(self.program.tables) == MAX_SLOTS:
-                raise FitError(f"node {op.name!r}: more than {MAX_SLOTS} different activation tables; give some activations the same scales")
+                raise FitError(
+                    f"node {op.name!r}: more than {MAX_SLOTS} different activation tables; give some activations the same scales"
+                )
             self.program.tables.append(data)
         return self.program.tables.index(data)
 
@@ -209,7 +211,9 @@ class _Emitter:
         latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
         gate = Gate()
         if latest_mm is not None and (follow is None or self.plan.serial or latest_mm not in writers):
-            gate = Gate("MM", self.total["MM"])  # not right behind its producer: wait until the array is done with everything before
+            gate = Gate(
+                "MM", self.total["MM"]
+            )  # not right behind its producer: wait until the array is done with everything before
         if follow is not None and (follow[0] == "DIN" or gate.unit == "NONE"):
             dep, need, need_step = follow[0], follow[1] + start // OCTET + step, step
         else:
@@ -247,7 +251,9 @@ class _Emitter:
             size = _wide_bytes(output.size, cfg.m) if output.wide else output.size
             beats = -(-size // BEAT_BYTES)
             address = self._byte(output.buffer, output.start) // BEAT_BYTES
-            self.program.dout.append(Dout(offset, beats, self.plan.buffers[output.buffer].bank, address, dep, need, step, gate))
+            self.program.dout.append(
+                Dout(offset, beats, self.plan.buffers[output.buffer].bank, address, dep, need, step, gate)
+            )
             output.offset = offset
             offset += -(-beats * BEAT_BYTES // 64) * 64
         self.plan.out_bytes = offset

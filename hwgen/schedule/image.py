@@ -35,7 +35,10 @@ def _encode(instruction, unit: str, last: bool) -> bytes:
 def _section(target: str, words: int, data: bytes, always: bool = False) -> list[bytes]:
     if not words and not always:
         return []
-    return [abi.pack(abi.SECTION_HEADER, magic=abi.SECTION_MAGIC, target=abi.TARGETS[target], first=0, words=words), data]
+    return [
+        abi.pack(abi.SECTION_HEADER, magic=abi.SECTION_MAGIC, target=abi.TARGETS[target], first=0, words=words),
+        data,
+    ]
 
 
 def pack_weights(words: list[np.ndarray], config: EngineConfig) -> bytes:

@@ -65,7 +65,10 @@ class _Lowering:
             if not isinstance(node, ops.Concat) or len(set(node.inputs)) != len(node.inputs):
                 continue
             made = [self.graph.producer(name) for name in node.inputs]
-            if any(p is None or isinstance(p, (ops.Concat, *_MOVES)) or t in self.placed for p, t in zip(made, node.inputs, strict=True)):
+            if any(
+                p is None or isinstance(p, (ops.Concat, *_MOVES)) or t in self.placed
+                for p, t in zip(made, node.inputs, strict=True)
+            ):
                 continue
             at = 0
             for name in node.inputs:
@@ -140,7 +143,9 @@ class _Lowering:
             self._layernorm(node)
         elif isinstance(node, _MOVES):
             if node.inputs[0] in self.sums or self.graph.tensors[node.output].dtype.is_wide:
-                raise UnsupportedError(f"node {node.name!r} ({node.op}): it moves accumulators; put it behind the next Quant")
+                raise UnsupportedError(
+                    f"node {node.name!r} ({node.op}): it moves accumulators; put it behind the next Quant"
+                )
             self.views[node.output] = self._move(node)
         else:
             raise UnsupportedError(f"node {node.name!r} ({node.op}): the engine has no such operator")
@@ -189,7 +194,16 @@ class _Lowering:
             self.fused.add(readers[0].name)
         self._matop(target, view, weight, lane, residual=residual, table=table)
 
-    def _matop(self, tensor: str, view: View, weight: np.ndarray | None, lane: Lane, *, residual: View | None = None, table=None) -> None:
+    def _matop(
+        self,
+        tensor: str,
+        view: View,
+        weight: np.ndarray | None,
+        lane: Lane,
+        *,
+        residual: View | None = None,
+        table=None,
+    ) -> None:
         out = self.graph.tensors[tensor]
         wide = out.dtype.is_wide
         size = _up(out.size, self.m) * 4 if wide else out.size
@@ -205,7 +219,11 @@ class _Lowering:
         out = self.graph.tensors[node.output]
         view = self._plain(self.views[node.inputs[0]], f"{node.name}.row")
         lane = Lane(
-            _channels(node.gamma_mult, out, -1), _channels(node.bias, out, -1), _channels(node.shift, out, -1), node.lo, node.hi
+            _channels(node.gamma_mult, out, -1),
+            _channels(node.bias, out, -1),
+            _channels(node.shift, out, -1),
+            node.lo,
+            node.hi,
         )
         buffer, start = self._buffer(node.output, out.size)
         op = RowOp(node.output, view, lane, buffer, start, out.size, int(node.eps_int), node.rms)
@@ -225,7 +243,9 @@ class _Lowering:
     def _output(self, name: str) -> None:
         tensor = self.graph.tensors[name]
         if name in self.sums:
-            raise UnsupportedError(f"output {name!r} is an accumulator; requantize it (a wide Requantize keeps all 32 bits)")
+            raise UnsupportedError(
+                f"output {name!r} is an accumulator; requantize it (a wide Requantize keeps all 32 bits)"
+            )
         view = self.views[name]
         start = view.start_if_plain(self.v)
         if view.buffer == INPUTS or start is None or self._taken(view.buffer):

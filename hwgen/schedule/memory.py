@@ -121,7 +121,9 @@ def _place(plan: Plan, v: int, banks: int) -> int:
             words = -(-buffer.bytes // v)
             busy = sorted((p.word, p.word + -(-p.bytes // v)) for f, la, p in placed if f <= last and first <= la)
             buffer.word = next(
-                at for at in itertools.chain([0], (end for _, end in busy)) if all(at + words <= s or e <= at for s, e in busy)
+                at
+                for at in itertools.chain([0], (end for _, end in busy))
+                if all(at + words <= s or e <= at for s, e in busy)
             )
             placed.append((first, last, buffer))
             used = max(used, buffer.word + words)

@@ -90,7 +90,9 @@ class _Model:
     def __init__(self, program: Program, config: EngineConfig):
         self.program, self.config = program, config
         self.progress = {unit: _Progress() for unit in ("DIN", "MM", "ROW", "DOUT")}
-        self.timing = Timing(waits={"DIN": MM_START - 1, "MM": 0, "ROW": 0})  # until the first instruction: as if for input
+        self.timing = Timing(
+            waits={"DIN": MM_START - 1, "MM": 0, "ROW": 0}
+        )  # until the first instruction: as if for input
         self.free = {"MM": MM_START, "ROW": ROW_START, "DOUT": 1}
 
     def run(self) -> Timing:
@@ -105,7 +107,9 @@ class _Model:
                     moved = True
             if not moved:
                 stuck = {unit: getattr(queue[0], "name", "") for unit, queue in queues.items() if queue}
-                raise HwgenError(f"the program waits for itself at {stuck}; this is a defect of the compiler: please report the graph")
+                raise HwgenError(
+                    f"the program waits for itself at {stuck}; this is a defect of the compiler: please report the graph"
+                )
         return self.timing
 
     def _gate(self, gate: Gate) -> int:

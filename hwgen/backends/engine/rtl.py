@@ -60,7 +60,9 @@ def write(config: EngineConfig, board: Board, name: str, out: Path) -> int:
         shutil.copyfile(file, rtl / file.name)
     code = design_hash(config, board)
     template = jinja2.Template(
-        resources.path("hls_templates", "engine", "top", "hwgen_top.sv.j2").read_text(), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+        resources.path("hls_templates", "engine", "top", "hwgen_top.sv.j2").read_text(),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
     )
     text = template.render(
         name=name, n=config.n, m=config.m, ww=config.ww, clock_mhz=board.clock_mhz, board=board.name,

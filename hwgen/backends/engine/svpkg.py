@@ -62,7 +62,9 @@ def package() -> str:
     out += [f"  localparam int {name}_BEATS = {abi.beats(fields)};" for name, fields in abi.INSTRUCTIONS.items()]
     out += ["", f"  typedef logic [{abi.NEED_BITS - 1}:0] count_t;", ""]
     out += ["  /// Octets (8 bytes) written by each unit in this run."]
-    out += ["  typedef struct packed {\n    count_t dout;\n    count_t row;\n    count_t mm;\n    count_t din;\n  } progress_t;\n"]
+    out += [
+        "  typedef struct packed {\n    count_t dout;\n    count_t row;\n    count_t mm;\n    count_t din;\n  } progress_t;\n"
+    ]
     out.append("  /// One channel's requantization: v = acc * mult + bias (+ residual * rmult), then shifted right.")
     out.append(_struct("param_t", abi.PARAM))
     out += [_struct(f"{name.lower()}_instr_t", fields) for name, fields in abi.INSTRUCTIONS.items()]
@@ -100,7 +102,10 @@ _REACHED = """\
 
 def document() -> str:
     """Text of docs/abi.md."""
-    out = ["# ABI\n", f"Version {abi.ABI_VERSION}. Made from `hwgen/runtime/abi.py` by `python -m hwgen.backends.engine.svpkg`.\n"]
+    out = [
+        "# ABI\n",
+        f"Version {abi.ABI_VERSION}. Made from `hwgen/runtime/abi.py` by `python -m hwgen.backends.engine.svpkg`.\n",
+    ]
     out += ["## Registers (AXI4-Lite, 32 bits each)\n", "| offset | name | access | meaning |", "|---|---|---|---|"]
     for reg in abi.REGISTERS:
         out.append(f"| 0x{reg.offset:03X} | {reg.name} | {reg.access} | {reg.doc} |")
@@ -109,7 +114,11 @@ def document() -> str:
     out += [f"| {code} | {name} | {doc} |" for code, (name, doc) in abi.ERRORS.items()]
     out += ["\n## Load image\n", _IMAGE_TEXT, "| target | code |", "|---|---|"]
     out += [f"| {name} | {code} |" for name, code in abi.TARGETS.items()]
-    for title, fields in {"Image header": abi.IMAGE_HEADER, "Section header": abi.SECTION_HEADER, "Channel parameters": abi.PARAM}.items():
+    for title, fields in {
+        "Image header": abi.IMAGE_HEADER,
+        "Section header": abi.SECTION_HEADER,
+        "Channel parameters": abi.PARAM,
+    }.items():
         out += [f"\n### {title}\n", *_table(fields)]
     out += ["\n## Instructions\n", _INSTRUCTION_TEXT]
     for name, fields in abi.INSTRUCTIONS.items():
@@ -125,10 +134,14 @@ _IMAGE_TEXT = """\
 A header beat, then sections (a header beat and `words` words for memory `target` from word `first`), then an END section.
 The engine refuses an image whose magic, ABI version, design hash, section bounds or total length is wrong.
 """
-_INSTRUCTION_TEXT = """\
-Opcodes: """ + ", ".join(f"{n} = {c}" for n, c in abi.OPCODES.items()) + """. `last` ends a unit's program. Bits above the last field are reserved and zero.
+_INSTRUCTION_TEXT = (
+    """\
+Opcodes: """
+    + ", ".join(f"{n} = {c}" for n, c in abi.OPCODES.items())
+    + """. `last` ends a unit's program. Bits above the last field are reserved and zero.
 docs/engine.md says what each field does.
 """
+)
 
 
 def write(root: Path) -> None:

@@ -2,8 +2,8 @@
 ///
 /// Contract: an element `x_i` in clock c. For the statistics, `x_o` and `square_o` show it in c + 1 (0 when `keep_i` is low).
 /// For the normalization, `y_o` shows clamp(round_half_even((z * mult + bias) / 2**shift)) in c + 8, where
-/// z = round((x * D - S1) * scale / 2**(8 * (group + 1))), half up; `scale_i` and `sum_i` are used in c + 1, `group_i` in c + 2 and c + 3;
-/// mult, shift, bias, lo, hi are sampled in c + 3. The enables say when a step has work, for power and simulation speed.
+/// z = round((x * D - S1) * scale / 2**(8 * (group + 1))), half up; `scale_i` is sampled in c + 1, mult, shift, bias, lo and hi in
+/// c + 3; `sum_i` and `group_i` belong to the row and hold from c to c + 2. The enables say when a step has work, for power and simulation speed.
 module row_lane (
     input  logic               clk_i,
     input  logic               en_i,        ///< in c: an element
@@ -39,13 +39,17 @@ module row_lane (
   assign square_o = product_q[15:0];
 
   // 2: n times the scale, in two halves (the subtraction is a multiplier's pre-adder); 3: their sum, and one half for the rounding
+  logic signed [24:0] sum_q;  // copies of what goes to every lane
+  logic [1:0] group_q;
   logic signed [25:0] n;
   logic signed [42:0] low_q;
   logic signed [39:0] high_q;
   logic signed [59:0] q, q_q;
-  assign n = product_q - 26'(sum_i);
-  assign q = (60'(high_q) <<< 17) + 60'(low_q) + (60'sd128 <<< {group_i, 3'b0});
+  assign n = product_q - 26'(sum_q);
+  assign q = (60'(high_q) <<< 17) + 60'(low_q) + (60'sd128 <<< {group_q, 3'b0});
   always_ff @(posedge clk_i) begin
+    sum_q   <= sum_i;
+    group_q <= group_i;
     if (en_norm_i[0]) begin
       low_q  <= 43'(n) * 43'(signed'({1'b0, scale_i[16:0]}));
       high_q <= 40'(n) * 40'(signed'({1'b0, scale_i[30:17]}));
@@ -56,7 +60,7 @@ module row_lane (
   // 4..8
   logic signed [31:0] z, y;
   always_comb begin
-    unique case (group_i)
+    unique case (group_q)
       2'd0: z = q_q[39:8];
       2'd1: z = q_q[47:16];
       2'd2: z = q_q[55:24];

@@ -47,11 +47,13 @@ class Timing:
     def reached(self, progress, unit, need):
         return unit == NONE or progress[LANES[unit]] >= need
 
-    def clock(self, c, progress):
-        """Advance to clock c; returns whether the unit pops in it."""
+    def clock(self, c, progress, valid):
+        """Advance to clock c, in which the queue shows its head or not; returns whether the unit pops in it."""
         if c < self.next_go or self.finished:
             return False
         if self.ins is None:
+            if not valid:
+                return False
             head = self.todo[0]
             if not self.reached(progress, head.gate_unit, head.gate):
                 return False
@@ -133,7 +135,8 @@ async def run_program(dut, rng, program):
     step = {"din": 2, "mm": int(rng.choice([1, 2, 4, 8]))}
     data = {}  # clock -> read data
     count = 0
-    show_head = True
+    show_head = 0  # clock in which the queue shows its head
+    dut.valid_i.value = 0
     dut.run_i.value = 1
     c = 0
     while True:
@@ -147,16 +150,16 @@ async def run_program(dut, rng, program):
         progress["row"] = count
         dut.progress_i.value = sum(progress[name] << (24 * i) for i, name in enumerate(LANES))
         dut.rd_data_i.value = data.pop(c) if c in data else int.from_bytes(rng.bytes(V), "little")
-        if show_head:
-            show_head = False
-            dut.valid_i.value = int(bool(queue))
+        valid = bool(queue) and c >= show_head
+        dut.valid_i.value = int(valid)
+        if c == show_head:
             dut.instr_i.value = packed(queue[0]) if queue else 0
         await Timer(1, "ns")
-        pop = timing.clock(c, progress)
+        pop = timing.clock(c, progress, valid)
         assert bool(dut.pop_o.value) == pop, f"clock {c}: pop {dut.pop_o.value}, expected {pop}, {timing}"
         if pop:
             queue.pop(0)
-            show_head = True
+            show_head = c + 1 + int(rng.choice([0, 0, 0, 1, 5, 20]))
         c += 1
         assert c < 1_000_000
         await FallingEdge(dut.clk_i)

@@ -1,4 +1,4 @@
-"""The policy drives the simulated robot: success rates over unseen seeds, with the controls that make them mean something.
+"""The policy drives the simulated robot: success over unseen seeds, and the controls that give it a meaning.
 
 A policy is any function (images uint8 [B, 64, 64, 3], state float32 [B, S], text float32 [B, E]) -> actions
 float32 [B, T, 3] in [-1, 1], in units of 1.5 cm.

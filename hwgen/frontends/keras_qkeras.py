@@ -83,7 +83,8 @@ def _fixed_point(quantizer, layer: str) -> tuple[int, bool, bool, float]:
         bits, signed = quantizer.bits, bool(quantizer.keep_negative)
         scale = float(alpha) * 2.0 ** (int(quantizer.integer) - bits + signed)
         return bits, signed, bool(signed and quantizer.symmetric), scale
-    raise UnsupportedError(f"layer {layer!r}: quantizer {type(quantizer).__name__}; use quantized_bits or quantized_relu")
+    kind = type(quantizer).__name__
+    raise UnsupportedError(f"layer {layer!r}: quantizer {kind}; use quantized_bits or quantized_relu")
 
 
 def integer_weights(quantizer, kernel, layer: str) -> tuple[np.ndarray, np.ndarray, int]:
@@ -155,7 +156,7 @@ class _Converter:
     # -- layers, one method each, by lower-case class name ---------------------------------------------------------
 
     def _qactivation(self, layer, value: Value) -> Value:
-        bits, signed, narrow, scale = _fixed_point(layer.quantizer, layer.name)
+        bits, signed, narrow, scale = _fixed_point(layer.activation, layer.name)
         if isinstance(value, Raw):
             return self._input(layer, value, bits, signed, narrow, scale)
         options = {} if not isinstance(value, Pending) else {"relu": value.relu, "residual": value.residual}

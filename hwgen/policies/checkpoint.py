@@ -44,8 +44,8 @@ def graph_to_arrays(graph: Graph, prefix: str) -> tuple[dict, dict[str, np.ndarr
          if f.name != "dtype"} | {"bits": t.dtype.bits, "signed": t.dtype.signed}
         for t in graph.tensors.values()
     ]  # fmt: skip
-    structure = {"name": graph.name, "inputs": graph.inputs, "outputs": graph.outputs, "nodes": nodes, "tensors": tensors}
-    return structure, arrays
+    head = {"name": graph.name, "inputs": graph.inputs, "outputs": graph.outputs}
+    return head | {"nodes": nodes, "tensors": tensors}, arrays
 
 
 def graph_from_arrays(structure: dict, arrays: dict[str, np.ndarray]) -> Graph:
@@ -79,7 +79,9 @@ def _narrow(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def save(path: Path, config: dict, graphs: dict[str, Graph], weights: FloatWeights, arrays: dict[str, np.ndarray]) -> None:
+def save(
+    path: Path, config: dict, graphs: dict[str, Graph], weights: FloatWeights, arrays: dict[str, np.ndarray]
+) -> None:
     """Write a checkpoint. arrays: further tensors to keep (recorded frames)."""
     from safetensors.numpy import save_file
 
@@ -121,7 +123,8 @@ def load(path: Path) -> tuple[dict, dict[str, Graph], FloatWeights, dict[str, np
     except HwgenError as error:
         raise InputError(f"checkpoint {path}: {error}") from error
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise InputError(f"checkpoint {path} contradicts itself ({type(error).__name__}: {error}); retrain it") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"checkpoint {path} contradicts itself ({reason}); retrain it") from error
 
 
 def _strip(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

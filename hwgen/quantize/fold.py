@@ -35,10 +35,21 @@ def load_folded(model: keras.Model, weights: dict[str, list[np.ndarray]]) -> Non
             layer.set_weights(weights[layer.name])
 
 
-def integer_bits(model: keras.Model, inputs: list[np.ndarray], share: float = 0.9995) -> dict[str, int]:
-    """Integer bits that cover `share` of each activation of a float model (ReLU, Clip, LayerNormalization)."""
+def integer_bits(model: keras.Model, inputs: list[np.ndarray]) -> dict[str, int]:
+    """Integer bits of each activation of a float model (ReLU, Clip, LayerNormalization), measured on inputs."""
     kinds = (layers.ReLU, Clip, layers.LayerNormalization)
-    names = [layer.name for layer in model.layers if isinstance(layer, kinds)]
-    probe = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
-    tops = [float(np.quantile(np.abs(np.asarray(out)), share)) for out in probe(inputs)]
-    return {name: max(0, int(np.ceil(np.log2(max(top, 1e-6))))) for name, top in zip(names, tops, strict=True)}
+    found = [layer for layer in model.layers if isinstance(layer, kinds)]
+    probe = keras.Model(model.inputs, [layer.output for layer in found])
+    values = zip(found, probe(inputs), strict=True)
+    return {layer.name: best_integer_bits(np.asarray(out), isinstance(layer, layers.ReLU)) for layer, out in values}
+
+
+def best_integer_bits(values: np.ndarray, unsigned: bool = False, bits: int = 8) -> int:
+    """The range 2**n, n >= 0, whose `bits`-bit grid gives the least mean squared error (rounding and clipping)."""
+    values = np.asarray(values, np.float64).ravel()
+    errors = []
+    for n in range(7):
+        step = 2.0 ** (n - bits + (not unsigned))
+        low = 0.0 if unsigned else -(2.0**n)
+        errors.append(np.mean((np.clip(np.round(values / step) * step, low, 2.0**n - step) - values) ** 2))
+    return int(np.argmin(errors))

@@ -1,4 +1,4 @@
-"""Several robots in lockstep, in this process or in workers: look, think (elsewhere), move, until all seeds are done."""
+"""Several robots in lockstep, in this process or in workers: look, think (elsewhere), move, until all are done."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def run_lanes(
     policy: Callable, seeds: list[int], trial: Trial, lanes: int, workers: int, recorded: set[int],
     progress: Callable[[int, int], None] | None,
 ) -> list[Episode]:
-    """All episodes, sorted by seed. Each worker's batch is one call of the policy, so results do not depend on timing."""
+    """All episodes, by seed. Each worker's batch is one call of the policy, so results do not depend on timing."""
     done: list[Episode] = []
 
     def note(finished: list[Episode]) -> None:
@@ -173,8 +173,10 @@ def _run_workers(policy, seeds, trial, lanes, workers, recorded, note) -> None:
                 try:
                     images, states, texts, finished = pipe.recv()
                 except EOFError:
-                    raise ToolError("a robot simulation process ended early; see its message above, or use workers=1 "
-                                    "(a script that calls this needs `if __name__ == '__main__':`)") from None  # fmt: skip
+                    raise ToolError(
+                        "a robot simulation process ended early; see its message above, or use workers=1 "
+                        "(a script that calls this needs `if __name__ == '__main__':`)"
+                    ) from None
                 note(finished)
                 if images is None:
                     pipes.remove(pipe)

@@ -12,7 +12,8 @@ BACKENDS = ("engine", "hls4ml", "finn")
 def generate(graph: Path, board: str, backend: str, array: tuple[int, int] | None, out: Path) -> Path:
     """Write the design of a QONNX file for a board below `out`; returns `out`.
 
-    backend: one of `BACKENDS`. array: (N, M), or None for the fastest that fits the board. Raises HwgenError naming node, board or array.
+    backend: one of `BACKENDS`. array: (N, M), or None for the fastest that fits the board. Raises HwgenError naming
+    node, board or array.
     """
     if backend not in BACKENDS:
         raise InputError(f"unknown backend {backend!r}: known are {', '.join(BACKENDS)}")

@@ -29,7 +29,8 @@ class SimResult:
 
 
 class DesignSim:
-    """A package loaded into a simulator library; a context manager. waves: a file to record into, with the waves library."""
+    """A package loaded into a simulator library; a context manager. waves: a file to record into, with the waves
+    library."""
 
     def __init__(self, package: Package, library: Path, waves: Path | None = None):
         self.package = package
@@ -76,7 +77,8 @@ class DesignSim:
                 done(min(at + CHUNK, len(raw_in)))
         if self.sim.protocol_error:
             raise InputError(
-                f"{self.package.path}: the RTL broke the AXI protocol ({self.sim.protocol_error}); please report this design"
+                f"{self.package.path}: the RTL broke the AXI protocol ({self.sim.protocol_error}); please report "
+                f"this design"
             )
         raw_out = np.concatenate(parts) if parts else np.zeros((0, self.package.manifest["out_bytes"]), np.uint8)
         return SimResult(

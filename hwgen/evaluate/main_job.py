@@ -1,4 +1,5 @@
-"""`hwgen sim`: the whole way. Checkpoint -> integer graphs -> RTL -> bit-for-bit verification -> a robot moved by the RTL behind its driver."""
+"""`hwgen sim`: the whole way. Checkpoint -> integer graphs -> RTL -> bit-for-bit verification -> a robot moved by the
+RTL behind its driver."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def run(
 ) -> None:
     """Run the main job; writes build/sim-BOARD (DIR, report.json, robot.png). Raises HwgenError when anything differs.
 
-    policy: a checkpoint (default: the one that comes along). episodes: closed-loop episodes of each condition, on seeds that training never
+    policy: a checkpoint (default: the one that comes along). episodes: closed-loop episodes of each condition, on
+    seeds that training never
     saw. frames: realistic head inputs compared bit for bit.
     """
     console = Console(stderr=True)
@@ -41,7 +43,8 @@ def run(
     console.rule(f"[bold]hwgen sim: {board}")
     demo = load_demo(policy)
     console.print(
-        f"policy: encoder {demo.encoder.macs():,} and head {demo.head.macs():,} multiplications; the head becomes hardware"
+        f"policy: encoder {demo.encoder.macs():,} and head {demo.head.macs():,} multiplications; the head becomes "
+        f"hardware"
     )
     design = _generate(demo, board, out, console)
     report = _verify(demo, out, frames, console)

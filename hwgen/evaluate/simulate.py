@@ -1,4 +1,5 @@
-"""`hwgen simulate DIR`: run the RTL, compare every bit with golden and every clock with the prediction, complete the report."""
+"""`hwgen simulate DIR`: run the RTL, compare every bit with golden and every clock with the prediction, complete the
+report."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from hwgen.errors import HwgenError, InputError
 from hwgen.evaluate.design_sim import DesignSim, SimResult
-from hwgen.graph import Graph, dequantize_outputs, golden, quantize_inputs, qonnx_in
+from hwgen.graph import Graph, dequantize_outputs, golden, qonnx_in, quantize_inputs
 from hwgen.runtime.npz import ZIP_ERRORS
 
 WAVE_FRAMES = 2  # frames recorded with --waves
@@ -22,7 +23,8 @@ WAVE_FRAMES = 2  # frames recorded with --waves
 def simulate(folder: Path, inputs: Path | None = None, outputs: Path | None = None, waves: bool = False) -> dict:
     """Simulate DIR on `inputs` (real units) or on its golden vectors; returns and writes the report.
 
-    inputs: npz of arrays by input name, batch first. outputs: npz to write, by output name, real units. waves: record the first frames into
+    inputs: npz of arrays by input name, batch first. outputs: npz to write, by output name, real units. waves: record
+    the first frames into
     DIR/waves.vcd instead of running all. Raises HwgenError for bad input, and when a bit or a clock differs.
     """
     console = Console(stderr=True)
@@ -61,7 +63,8 @@ def read_real(file: Path, graph: Graph) -> dict[str, np.ndarray]:
         shape = graph.tensors[name].shape
         if name not in arrays:
             raise InputError(
-                f"{file}: array {name!r} is missing; it holds {', '.join(arrays) or 'nothing'}, the graph reads {graph.inputs}"
+                f"{file}: array {name!r} is missing; it holds {', '.join(arrays) or 'nothing'}, the graph reads "
+                f"{graph.inputs}"
             )
         x = arrays[name]
         if x.dtype.kind not in "fiu":
@@ -157,7 +160,8 @@ def show(report: dict, console: Console) -> None:
     )
     table.add_row(
         "latency",
-        f"{report['latency_cycles']} clocks, {report['latency_us_assumed']:.2f} us at {report['clock_mhz_assumed']:g} MHz (assumed)",
+        f"{report['latency_cycles']} clocks, {report['latency_us_assumed']:.2f} us at "
+        f"{report['clock_mhz_assumed']:g} MHz (assumed)",
     )
     table.add_row("predicted", f"{report['predicted_cycles']} clocks")
     table.add_row(
@@ -165,7 +169,8 @@ def show(report: dict, console: Console) -> None:
         f"{report['ideal_cycles']} clocks; utilization {report['utilization']:.1%}",
     )
     words = {
-        "array_busy": "array at work", "wait_input": "waiting for input from DDR", "wait_array": "waiting for its own results",
+        "array_busy": "array at work", "wait_input": "waiting for input from DDR", "wait_array": "waiting for its "
+        "own results",
         "wait_norms": "waiting for norms", "tail": "last results, output to DDR",
     }  # fmt: skip
     table.add_row(
@@ -178,10 +183,12 @@ def judge(report: dict) -> None:
     """Raise HwgenError when a bit or a clock differs."""
     if not report["bit_exact"]:
         raise HwgenError(
-            f"the RTL differs from golden in {report['wrong_frames']} frames of {report['vectors']}; DIR/report.json has the figures"
+            f"the RTL differs from golden in {report['wrong_frames']} frames of {report['vectors']}; "
+            f"DIR/report.json has the figures"
         )
     if not report["latency_cycles_min"] == report["latency_cycles"] == report["predicted_cycles"]:
         raise HwgenError(
-            f"the RTL took {report['latency_cycles_min']} to {report['latency_cycles']} clocks, predicted were {report['predicted_cycles']}; "
+            f"the RTL took {report['latency_cycles_min']} to {report['latency_cycles']} clocks, predicted were "
+            f"{report['predicted_cycles']}; "
             "please report this design"
         )

@@ -38,7 +38,8 @@ class Design:
 
 
 def compile_graph(graph: Graph, n: int, m: int) -> Design:
-    """Compile for an array of n x m and size the engine to the graph. Raises UnsupportedError, FitError (naming node or memory)."""
+    """Compile for an array of n x m and size the engine to the graph. Raises UnsupportedError, FitError (naming node
+    or memory)."""
     base = EngineConfig(n, m, ww=_weight_bits(graph))
     plan, program, words = _program(graph, base)
     config = _sized(base, program, words)
@@ -69,7 +70,8 @@ def _weight_bits(graph: Graph) -> int:
 
 
 def _sized(base: EngineConfig, program: Program, act_words: int) -> EngineConfig:
-    """The engine with just the units and memories that this program needs, rounded up so that like policies share a bitstream."""
+    """The engine with just the units and memories that this program needs, rounded up so that like policies share a
+    bitstream."""
     mm = [ins for ins in program.mm if isinstance(ins, MM)]
     longest = max(len(program.din), len(program.mm), len(program.row), len(program.dout), 1)
     return base.resized(
@@ -99,6 +101,7 @@ def _check_address_range(config: EngineConfig) -> None:
     for what, limit in limits.items():
         if getattr(config, what) > limit:
             raise FitError(
-                f"the graph needs {what} = {getattr(config, what)} on a {config.n}x{config.m} array; instructions reach {limit}: "
+                f"the graph needs {what} = {getattr(config, what)} on a {config.n}x{config.m} array; instructions "
+                f"reach {limit}: "
                 "use a larger --array, or split the graph"
             )

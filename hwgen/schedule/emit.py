@@ -1,7 +1,9 @@
 """Plan with addresses -> Program: instructions, weight words, parameters and tables.
 
-Progress is counted in octets (8 bytes) that a unit has written since START, so a reader's need is a linear function of its address. Operations run
-in order; the emitter adds a gate wherever order and data do not already guarantee that an operand is there or a memory port is free.
+Progress is counted in octets (8 bytes) that a unit has written since START, so a reader's need is a linear function of
+its address. Operations run
+in order; the emitter adds a gate wherever order and data do not already guarantee that an operand is there or a memory
+port is free.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class _Emitter:
         self._outputs()
         return self.program
 
-    # --- progress ---------------------------------------------------------------------------------------------------------------------
+    # --- progress ---------------------------------------------------------------------------------------------------
     def _unit(self, i: int) -> str:
         return "MM" if isinstance(self.plan.ops[i], MatOp) else "ROW"
 
@@ -86,7 +88,7 @@ class _Emitter:
             out[self._unit(i)] = max(out.get(self._unit(i), 0), self.after[i])
         return out
 
-    # --- input --------------------------------------------------------------------------------------------------------------------------
+    # --- input ------------------------------------------------------------------------------------------------------
     def _inputs(self) -> None:
         beats = -(-self.plan.in_bytes // BEAT_BYTES)
         self.program.din.append(Din(0, beats, self.plan.buffers[INPUTS].bank, self._byte(INPUTS, 0) // BEAT_BYTES))
@@ -95,7 +97,7 @@ class _Emitter:
     def _byte(self, buffer: str, at: int) -> int:
         return self.plan.buffers[buffer].word * self.config.v + at
 
-    # --- matrix operations ------------------------------------------------------------------------------------------------------------
+    # --- matrix operations ------------------------------------------------------------------------------------------
     def _matrix(self, op: MatOp) -> None:
         cfg = self.config
         groups = -(-op.size // cfg.m)
@@ -121,8 +123,10 @@ class _Emitter:
         self.program.mm.append(
             MM(
                 loops=tuple(loops), dep=dep, need=need, a_bank=self.plan.buffers[op.x.buffer].bank,
-                a=self._byte(op.x.buffer, 0) // cfg.n + first, a_signed=op.x.signed, w=w, o_bank=self.plan.buffers[op.out].bank,
-                o=self._byte(op.out, op.out_start) // cfg.m, p=len(self.program.params), lo=op.lane.lo, hi=op.lane.hi, relu=op.lane.relu,
+                a=self._byte(op.x.buffer, 0) // cfg.n + first, a_signed=op.x.signed, w=w,
+                o_bank=self.plan.buffers[op.out].bank,
+                o=self._byte(op.out, op.out_start) // cfg.m, p=len(self.program.params), lo=op.lane.lo, hi=op.lane.hi,
+                relu=op.lane.relu,
                 wide=op.wide, slot=self._slot(op), residual=residual, gate=gates[0], name=op.name,
             )
         )  # fmt: skip
@@ -130,7 +134,8 @@ class _Emitter:
         self._wrote("MM", groups * cfg.m // OCTET, complete)
 
     def _operands(self, op: MatOp) -> tuple[dict[str, int], set[int], tuple[str, int] | None]:
-        """(octets to wait for before the start, operations complete by the first result, the unit to follow chunk by chunk)."""
+        """(octets to wait for before the start, operations complete by the first result, the unit to follow chunk by
+        chunk)."""
         writers = self._writers(op.x)
         follow = self._follow(op.x.buffer, writers)
         complete = self._complete_with(writers)
@@ -149,7 +154,8 @@ class _Emitter:
         return waits, complete, follow
 
     def _dense(self, op: MatOp, groups: int, slow: int) -> tuple[list[Loop], int, int]:
-        """(loops, first chunk of the operand's buffer, first weight word) of a full matrix: a group's sum is finished before the next begins.
+        """(loops, first chunk of the operand's buffer, first weight word) of a full matrix: a group's sum is finished
+        before the next begins.
 
         slow: at least that many clocks a group; a short one meets its inputs again, with weights of zero.
         """
@@ -196,12 +202,13 @@ class _Emitter:
         if data not in self.program.tables:
             if len(self.program.tables) == MAX_SLOTS:
                 raise FitError(
-                    f"node {op.name!r}: more than {MAX_SLOTS} different activation tables; give some activations the same scales"
+                    f"node {op.name!r}: more than {MAX_SLOTS} different activation tables; give some activations "
+                    f"the same scales"
                 )
             self.program.tables.append(data)
         return self.program.tables.index(data)
 
-    # --- row operations ---------------------------------------------------------------------------------------------------------------
+    # --- row operations ---------------------------------------------------------------------------------------------
     def _row(self, op: RowOp) -> None:
         cfg = self.config
         words, step = -(-op.size // cfg.v), cfg.v // OCTET
@@ -225,14 +232,15 @@ class _Emitter:
             Row(
                 rms=op.rms, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi, dep=dep, need=need, need_step=need_step,
                 src_bank=self.plan.buffers[op.x.buffer].bank, src=self._byte(op.x.buffer, start) // cfg.v,
-                dst_bank=self.plan.buffers[op.out].bank, dst=self._byte(op.out, op.out_start) // cfg.v, param=len(self.program.row_params),
+                dst_bank=self.plan.buffers[op.out].bank, dst=self._byte(op.out, op.out_start) // cfg.v,
+                param=len(self.program.row_params),
                 length=op.size, words=words, eps=op.eps, gate=gate, name=op.name,
             )
         )  # fmt: skip
         self.program.row_params += _lane_words(op.lane, words, cfg.v)
         self._wrote("ROW", words * step, complete)
 
-    # --- output -------------------------------------------------------------------------------------------------------------------------
+    # --- output -----------------------------------------------------------------------------------------------------
     def _outputs(self) -> None:
         cfg, offset = self.config, 0
         for i, output in enumerate(self.plan.outputs):

@@ -1,7 +1,9 @@
 """How much of a part a configuration takes: formulas, labelled as such, until a synthesis report replaces them.
 
-DSP48E2: two int8 products each in the array; two a requantize lane, three with a residual (counted with yosys `synth_xilinx`); a row lane
-has a square, two for the normalization and two for the requantization. Memories: block RAM of 512 x 72 bits, UltraRAM of 4096 x 72.
+DSP48E2: two int8 products each in the array; two a requantize lane, three with a residual (counted with yosys
+`synth_xilinx`); a row lane
+has a square, two for the normalization and two for the requantization. Memories: block RAM of 512 x 72 bits, UltraRAM
+of 4096 x 72.
 LUT and FF: a line through yosys runs of the modules, to a few tens of percent.
 """
 
@@ -48,7 +50,8 @@ def check(config: EngineConfig, board: Board) -> dict[str, int | str]:
     ]
     if over:
         raise FitError(
-            f"array {config.n}x{config.m} with {config.weight_depth} weight words of {config.ww} bits does not fit {board.name}: "
+            f"array {config.n}x{config.m} with {config.weight_depth} weight words of {config.ww} bits does not fit "
+            f"{board.name}: "
             f"{', '.join(over)}; take a smaller --array, fewer weight bits, or a larger board"
         )
     return need

@@ -1,4 +1,5 @@
-"""Instructions as the compiler thinks of them, with strides; encoding turns strides into the steps of the address generators."""
+"""Instructions as the compiler thinks of them, with strides; encoding turns strides into the steps of the address
+generators."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ NONE = "NONE"
 
 @dataclass(frozen=True)
 class Loop:
-    """One level of the array's loop nest: how often, and what one round adds to each address. reduce: part of the sum."""
+    """One level of the array's loop nest: how often, and what one round adds to each address. reduce: part of the
+    sum."""
 
     count: int
     a: int = 0
@@ -82,8 +84,10 @@ class MM:
         """The instruction word."""
         loops = [*self.loops, *[Loop(1)] * (abi.LEVELS - len(self.loops))]
         values: dict[str, int] = {
-            "opcode": abi.OPCODES["EXEC"], "last": last, **self.gate.fields(), "dep_unit": abi.UNITS[self.dep], "need": self.need,
-            "red_mask": sum(loop.reduce << i for i, loop in enumerate(loops)), "a_signed": self.a_signed, "a_bank": self.a_bank, "a": self.a,
+            "opcode": abi.OPCODES["EXEC"], "last": last, **self.gate.fields(), "dep_unit": abi.UNITS[self.dep],
+            "need": self.need,
+            "red_mask": sum(loop.reduce << i for i, loop in enumerate(loops)), "a_signed": self.a_signed,
+            "a_bank": self.a_bank, "a": self.a,
             "w": self.w, "o_bank": self.o_bank, "o": self.o, "p": self.p, "relu": self.relu, "wide": self.wide,
             "lookup": self.slot is not None, "slot": self.slot or 0, "lo": self.lo, "hi": self.hi,
         }  # fmt: skip
@@ -128,10 +132,13 @@ class Row:
     def encode(self, last: bool) -> bytes:
         """The instruction word."""
         return abi.pack(
-            abi.ROW, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(), op=abi.ROW_OPS["RMSNORM" if self.rms else "LAYERNORM"],
-            x_signed=self.x_signed, lo=self.lo, hi=self.hi, dep_unit=abi.UNITS[self.dep], need=self.need, need_step=self.need_step,
+            abi.ROW, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(),
+            op=abi.ROW_OPS["RMSNORM" if self.rms else "LAYERNORM"],
+            x_signed=self.x_signed, lo=self.lo, hi=self.hi, dep_unit=abi.UNITS[self.dep], need=self.need,
+            need_step=self.need_step,
             src_bank=self.src_bank, src=self.src, src_stride=self.src_stride, dst_bank=self.dst_bank, dst=self.dst,
-            dst_stride=self.dst_stride, param=self.param, length=self.length, words=self.words, rows=self.rows, eps=self.eps,
+            dst_stride=self.dst_stride, param=self.param, length=self.length, words=self.words, rows=self.rows,
+            eps=self.eps,
         )  # fmt: skip
 
 
@@ -146,7 +153,8 @@ class Din:
 
     def encode(self, last: bool) -> bytes:
         """The instruction word."""
-        return abi.pack(abi.DIN, opcode=abi.OPCODES["EXEC"], last=last, **Gate().fields(), offset=self.offset, beats=self.beats,
+        return abi.pack(abi.DIN, opcode=abi.OPCODES["EXEC"], last=last, **Gate().fields(), offset=self.offset,
+        beats=self.beats,
                         bank=self.bank, addr=self.address)  # fmt: skip
 
 
@@ -165,8 +173,10 @@ class Dout:
 
     def encode(self, last: bool) -> bytes:
         """The instruction word."""
-        return abi.pack(abi.DOUT, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(), offset=self.offset, beats=self.beats,
-                        bank=self.bank, addr=self.address, dep_unit=abi.UNITS[self.dep], need=self.need, need_step=self.need_step)  # fmt: skip
+        return abi.pack(abi.DOUT, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(), offset=self.offset,
+        beats=self.beats,
+                        bank=self.bank, addr=self.address, dep_unit=abi.UNITS[self.dep], need=self.need,
+                        need_step=self.need_step)  # fmt: skip
 
 
 @dataclass
@@ -182,7 +192,8 @@ class Nop:
 
 @dataclass
 class Program:
-    """What each unit runs, and the words of the memories. weights: list of [N*M] int arrays (m, n); params: Lane-like tuples a group."""
+    """What each unit runs, and the words of the memories. weights: list of [N*M] int arrays (m, n); params: Lane-like
+    tuples a group."""
 
     din: list[Din] = field(default_factory=list)
     mm: list[MM | Nop] = field(default_factory=list)

@@ -11,7 +11,8 @@ from hwgen.runtime.abi import ALIGN
 from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Plan, RowOp, View
 
 _NOT_YET = {
-    "Conv2D": "convolutions have no RTL in this version; give the part of the policy behind them (its head), and run the encoder on the host",
+    "Conv2D": "convolutions have no RTL in this version; give the part of the policy behind them (its head), and "
+    "run the encoder on the host",
     "Conv1D": "convolutions have no RTL in this version",
     "MaxPool": "pooling has no RTL in this version; run that part on the host",
     "SumPool": "pooling has no RTL in this version; run that part on the host",
@@ -48,7 +49,7 @@ class _Lowering:
         self._order()
         return self.plan
 
-    # --- inputs and views ---------------------------------------------------------------------------------------------------------
+    # --- inputs and views -------------------------------------------------------------------------------------------
     def _inputs(self) -> None:
         at = 0
         for name in self.graph.inputs:
@@ -110,7 +111,8 @@ class _Lowering:
         return self._emit(MatOp(name, *self._identity(view), lane, buffer, start, view.size), view.signed)
 
     def _identity(self, view: View) -> tuple[View, np.ndarray | None]:
-        """(view, weight) of a matrix operation that passes a view on: the identity, or a selection of scattered elements."""
+        """(view, weight) of a matrix operation that passes a view on: the identity, or a selection of scattered
+        elements."""
         if view.start_if_plain(self.v) is not None:
             return view, None
         used, where = np.unique(view.positions, return_inverse=True)
@@ -125,7 +127,7 @@ class _Lowering:
         self.plan.buffers[f"{name}.plain"] = Buffer(f"{name}.plain", _up(view.size, self.v))
         return self._emit_copy(view, f"{name}.plain", f"{name}.plain", 0)
 
-    # --- operations ---------------------------------------------------------------------------------------------------------------
+    # --- operations -------------------------------------------------------------------------------------------------
     def _node(self, node: ops.Node) -> None:
         if node.op in _NOT_YET:
             raise UnsupportedError(f"node {node.name!r} ({node.op}): {_NOT_YET[node.op]}")
@@ -154,7 +156,8 @@ class _Lowering:
         shape = self.graph.tensors[node.inputs[index]].shape
         if int(np.prod(shape[:-1], dtype=np.int64)) != 1:
             raise UnsupportedError(
-                f"node {node.name!r} ({node.op}): its input has shape {shape}; in this version the engine takes one vector at a "
+                f"node {node.name!r} ({node.op}): its input has shape {shape}; in this version the engine takes one "
+                f"vector at a "
                 "time, so flatten it, or give each row its own graph"
             )
 
@@ -259,9 +262,10 @@ class _Lowering:
     def _taken(self, buffer: str) -> bool:
         return any(o.buffer == buffer for o in self.plan.outputs)
 
-    # --- order --------------------------------------------------------------------------------------------------------------------
+    # --- order ------------------------------------------------------------------------------------------------------
     def _order(self) -> None:
-        """Run a row operation right behind the operation that makes its input; note who writes and reads each buffer."""
+        """Run a row operation right behind the operation that makes its input; note who writes and reads each
+        buffer."""
         plan = self.plan
         order: list[int] = []
         for i, op in enumerate(plan.ops):

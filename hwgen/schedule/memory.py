@@ -1,14 +1,18 @@
 """Activation memory plan: a bank and an address for every buffer.
 
-A bank has one read and one write port, so buffers that two ports may read in the same clock lie in different banks. Operations run in
+A bank has one read and one write port, so buffers that two ports may read in the same clock lie in different banks.
+Operations run in
 order, except that a consumer may overlap the tail of its producer; that leaves these pairs apart:
 
 - the operand and the residual of one matrix operation;
-- a residual and the operands of what follows at once (a residual is read some clocks after the step that it belongs to);
-- the source and the destination-to-be-read of one row operation (the array reads the first words of its result while it reads on);
+- a residual and the operands of what follows at once (a residual is read some clocks after the step that it belongs
+to);
+- the source and the destination-to-be-read of one row operation (the array reads the first words of its result while
+it reads on);
 - what an operation reads and what it writes, when a row operation or the output DMA follows its result closely.
 
-When the banks do not suffice for that, the plan becomes serial: every operation waits for all before it, and only the first pair is left.
+When the banks do not suffice for that, the plan becomes serial: every operation waits for all before it, and only the
+first pair is left.
 
 Inputs have bank 0 for themselves: the input DMA writes there at any time.
 Words are reused once the last operation that reads a buffer has ended.
@@ -34,14 +38,16 @@ def allocate(plan: Plan, v: int, banks: int) -> int:
         plan.serial = True
         if not _colour(plan, _conflicts(plan, overlap=False), banks):
             raise FitError(
-                f"{len(plan.buffers)} activation buffers cannot be kept apart in {banks} banks: the graph adds too many branches to one "
+                f"{len(plan.buffers)} activation buffers cannot be kept apart in {banks} banks: the graph adds too "
+                f"many branches to one "
                 "another; split it, or generate the branches as graphs of their own"
             )
     return _place(plan, v, banks)
 
 
 def _conflicts(plan: Plan, overlap: bool) -> dict[str, set[str]]:
-    """The buffers that each buffer must not share a bank with. overlap: operations may overlap; else each waits for all before it."""
+    """The buffers that each buffer must not share a bank with. overlap: operations may overlap; else each waits for
+    all before it."""
     apart: dict[str, set[str]] = {name: set() for name in plan.buffers}
 
     def split(a: str, b: str) -> None:
@@ -79,7 +85,8 @@ def _read_soon_after(plan: Plan, i: int) -> list[str]:
 
 
 def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> bool:
-    """Give every buffer a bank: backtracking graph colouring in order of first use, the emptiest bank first. False when there is none."""
+    """Give every buffer a bank: backtracking graph colouring in order of first use, the emptiest bank first. False
+    when there is none."""
     names = [name for name in plan.buffers if name != INPUTS]
     bank = {INPUTS: 0}
     load = [0] * banks

@@ -1,6 +1,7 @@
 """What the engine is asked to do, before addresses: matrix operations, row operations, and the views they read.
 
-A `View` says where the elements of a vector lie: which buffer, and the byte position of each element in it. Slices, reshapes, transposes and
+A `View` says where the elements of a vector lie: which buffer, and the byte position of each element in it. Slices,
+reshapes, transposes and
 concatenations are only views, so they cost nothing when a matrix operation reads them.
 """
 
@@ -15,7 +16,8 @@ INPUTS = "inputs"  # the buffer that the input DMA fills
 
 @dataclass
 class Buffer:
-    """A run of activation memory. bytes: its length, a multiple of the word. Writers and readers are operation indices."""
+    """A run of activation memory. bytes: its length, a multiple of the word. Writers and readers are operation
+    indices."""
 
     name: str
     bytes: int = 0

@@ -1,7 +1,10 @@
-"""The cycle model: when each unit does what, under the standard DDR model. It is exact: simulation must show these very numbers.
+"""The cycle model: when each unit does what, under the standard DDR model. It is exact: simulation must show these
+very numbers.
 
-Clock 0 is the one in which START is accepted. A unit's progress is a list of (clock, octets): the counter shows `octets` from `clock` on.
-Every unit runs its program in order; a step goes in the first clock after its predecessor in which its need is reached. Latencies come from
+Clock 0 is the one in which START is accepted. A unit's progress is a list of (clock, octets): the counter shows
+`octets` from `clock` on.
+Every unit runs its program in order; a step goes in the first clock after its predecessor in which its need is
+reached. Latencies come from
 the headers of the RTL modules named beside them.
 """
 
@@ -108,7 +111,8 @@ class _Model:
             if not moved:
                 stuck = {unit: getattr(queue[0], "name", "") for unit, queue in queues.items() if queue}
                 raise HwgenError(
-                    f"the program waits for itself at {stuck}; this is a defect of the compiler: please report the graph"
+                    f"the program waits for itself at {stuck}; this is a defect of the compiler: please report the "
+                    f"graph"
                 )
         return self.timing
 

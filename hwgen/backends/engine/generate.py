@@ -36,7 +36,8 @@ def generate(graph_file: Path, board_name: str, array: tuple[int, int] | None, o
 
 
 def choose(graph: Graph, board: boards.Board, array: tuple[int, int] | None) -> Design:
-    """Compile for the array asked for, or for the one with the lowest predicted latency that fits. Raises FitError, InputError."""
+    """Compile for the array asked for, or for the one with the lowest predicted latency that fits. Raises FitError,
+    InputError."""
     if array is not None:
         n, m = array
         if n not in SIZES or m not in SIZES:
@@ -109,8 +110,10 @@ def describe(design: Design, board: boards.Board, code: int) -> dict:
         layout = {"layout": {"planar": config.m}} if o.wide else {"layout": "linear"}
         outputs.append(tensor(t, o.offset) | layout | ({"channel_axis": t.channel_axis} if t.per_channel else {}))
     return {
-        "name": graph.name or "policy", "board": board.name, "backend": "engine", "abi": abi.ABI_VERSION, "design_hash": f"{code:016x}",
-        "clock_mhz_assumed": board.clock_mhz, "array": [config.n, config.m], "engine": config.as_dict(), "inputs": inputs, "outputs": outputs,
+        "name": graph.name or "policy", "board": board.name, "backend": "engine", "abi": abi.ABI_VERSION,
+        "design_hash": f"{code:016x}",
+        "clock_mhz_assumed": board.clock_mhz, "array": [config.n, config.m], "engine": config.as_dict(),
+        "inputs": inputs, "outputs": outputs,
         "in_bytes": plan.in_bytes, "out_bytes": plan.out_bytes, "predicted_cycles": design.timing.latency,
         "watchdog_cycles": 64 * design.timing.latency + 100_000,
     }  # fmt: skip
@@ -121,12 +124,15 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
     t = design.timing
     return {
         "name": design.graph.name, "board": board.name, "backend": "engine", "design_hash": f"{code:016x}",
-        "array": [design.config.n, design.config.m], "latency_cycles": None, "predicted_cycles": t.latency, "compute_cycles": t.compute,
+        "array": [design.config.n, design.config.m], "latency_cycles": None, "predicted_cycles": t.latency,
+        "compute_cycles": t.compute,
         "macs": design.graph.macs(), "multipliers": design.config.multipliers, "utilization": design.utilization,
-        "bit_exact": None, "vectors": 0, "clock_mhz_assumed": board.clock_mhz, "latency_us_assumed": t.latency / board.clock_mhz,
+        "bit_exact": None, "vectors": 0, "clock_mhz_assumed": board.clock_mhz,
+        "latency_us_assumed": t.latency / board.clock_mhz,
         "resources": fit.resources(design.config, board), "ddr_ports": 1, "streamed_bytes": design.streamed_bytes,
         "cycles": {
-            "array_busy": t.issued, "wait_input": t.waits["DIN"], "wait_array": t.waits["MM"], "wait_norms": t.waits["ROW"],
+            "array_busy": t.issued, "wait_input": t.waits["DIN"], "wait_array": t.waits["MM"],
+            "wait_norms": t.waits["ROW"],
             "tail": t.latency - 1 - t.last_issue,
         },
         "activation_bytes": memory.footprint(design.plan, design.config.v),

@@ -19,7 +19,8 @@ LITE_OUT = ("awready", "wready", "bresp", "bvalid", "arready", "rdata", "rresp",
 AXI_IN = ("arready", "rdata", "rresp", "rlast", "rvalid", "awready", "wready", "bresp", "bvalid")
 AXI_OUT = (
     "araddr", "arlen", "arsize", "arburst", "arcache", "arprot", "arvalid", "rready",
-    "awaddr", "awlen", "awsize", "awburst", "awcache", "awprot", "awvalid", "wdata", "wstrb", "wlast", "wvalid", "bready",
+    "awaddr", "awlen", "awsize", "awburst", "awcache", "awprot", "awvalid", "wdata", "wstrb", "wlast", "wvalid",
+    "bready",
 )  # fmt: skip
 ULTRA_WORDS = 1024  # weight memories deeper than this go to UltraRAM where the part has some
 
@@ -35,7 +36,8 @@ def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
     ultra = board.resources.uram and config.weight_depth > ULTRA_WORDS
     values: dict[str, object] = {
         "N": config.n, "M": config.m, "WW": config.ww, "BANKS": config.banks, "ACT_DEPTH": config.act_depth,
-        "WEIGHT_DEPTH": config.weight_depth, "PARAM_DEPTH": config.param_depth, "ROW_PARAM_DEPTH": config.row_param_depth,
+        "WEIGHT_DEPTH": config.weight_depth, "PARAM_DEPTH": config.param_depth,
+        "ROW_PARAM_DEPTH": config.row_param_depth,
         "SLOTS": config.slots, "PROG_DEPTH": config.prog_depth, "RESIDUAL": f"1'b{int(config.residual)}",
         "WIDE": f"1'b{int(config.wide)}", "WEIGHT_STYLE": '"ultra"' if ultra else '"auto"', "ACT_STYLE": '"auto"',
     }  # fmt: skip
@@ -43,7 +45,8 @@ def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
 
 
 def design_hash(config: EngineConfig, board: Board) -> int:
-    """64 bits over everything that the bitstream depends on: parameters, RTL, ABI. The policy's weights are not part of it."""
+    """64 bits over everything that the bitstream depends on: parameters, RTL,
+    ABI. The policy's weights are not part of it."""
     digest = hashlib.sha256(json.dumps([abi.ABI_VERSION, parameters(config, board)], sort_keys=True).encode())
     for file in [*library(), resources.path("hls_templates", "engine", "top", "hwgen_top.sv.j2")]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())

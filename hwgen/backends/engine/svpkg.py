@@ -63,7 +63,8 @@ def package() -> str:
     out += ["", f"  typedef logic [{abi.NEED_BITS - 1}:0] count_t;", ""]
     out += ["  /// Octets (8 bytes) written by each unit in this run."]
     out += [
-        "  typedef struct packed {\n    count_t dout;\n    count_t row;\n    count_t mm;\n    count_t din;\n  } progress_t;\n"
+        "  typedef struct packed {\n    count_t dout;\n    count_t row;\n    count_t mm;\n    count_t din;\n  } "
+        "progress_t;\n"
     ]
     out.append("  /// One channel's requantization: v = acc * mult + bias (+ residual * rmult), then shifted right.")
     out.append(_struct("param_t", abi.PARAM))
@@ -131,7 +132,8 @@ def _table(fields: tuple[tuple[str, int, int], ...]) -> list[str]:
 
 
 _IMAGE_TEXT = """\
-A header beat, then sections (a header beat and `words` words for memory `target` from word `first`), then an END section.
+A header beat, then sections (a header beat and `words` words for memory `target` from word `first`), then an END
+section.
 The engine refuses an image whose magic, ABI version, design hash, section bounds or total length is wrong.
 """
 _INSTRUCTION_TEXT = (

@@ -215,7 +215,7 @@ class GraphBuilder:
 
     def lookup(self, x: str, table: np.ndarray, bits: int = 8, signed: bool = True, scale: float = 1.0,
                name: str | None = None, fn: str = "") -> str:  # fmt: skip
-        """A table of 256 integers (index x + 128 if x is signed, else x). fn: the name of the function, if it has one."""
+        """A table of 256 integers (index x + 128 if x is signed, else x). fn: the function's name, if it has one."""
         node = ops.Lookup(**self._ids("lookup", name, x), table=np.asarray(table, np.int64), fn=fn)
         return self._add(node, IntType(bits, signed), real_scale(scale))
 
@@ -235,8 +235,10 @@ class GraphBuilder:
         gamma, beta = np.asarray(gamma, np.float64), np.asarray(beta, np.float64)
         p = lane_params([gamma * NORM_SCALE / scale], beta / scale, [z_bound], max(abs(lo), abs(hi)),
                         f"node {ids['name']!r} (LayerNorm)")  # fmt: skip
-        node = ops.LayerNorm(**ids, gamma_mult=p.mult[0], bias=p.bias, shift=p.shift,
-                             eps_int=fixed_norm_eps(real_scale(eps), row, float(t.scale)), rms=rms, lo=lo, hi=hi)  # fmt: skip
+        eps_int = fixed_norm_eps(real_scale(eps), row, float(t.scale))
+        node = ops.LayerNorm(
+            **ids, gamma_mult=p.mult[0], bias=p.bias, shift=p.shift, eps_int=eps_int, rms=rms, lo=lo, hi=hi
+        )
         return self._add(node, dtype, float(scale))
 
     def mul(self, a: str, b: str, bits: int = 8, signed: bool = True, scale: float = 1.0, narrow: bool = False,
@@ -303,9 +305,7 @@ class GraphBuilder:
 
     def slice(self, x: str, axis: int, start: int, stop: int, step: int = 1, name: str | None = None) -> str:
         """x[start:stop:step] along one axis."""
-        return self._keep(
-            ops.Slice(**self._ids("slice", name, x), axis=axis, start=start, stop=stop, step=step)
-        )
+        return self._keep(ops.Slice(**self._ids("slice", name, x), axis=axis, start=start, stop=stop, step=step))
 
     def concat(self, xs: list[str], axis: int = -1, name: str | None = None) -> str:
         """One after the other along an axis; types and scales must be equal."""
@@ -384,5 +384,3 @@ def real_scale(scale: float) -> float:
 def _scalar_if_one(scale) -> float | np.ndarray:
     scale = np.asarray(scale, np.float64)
     return float(scale.reshape(-1)[0]) if scale.size == 1 else scale
-
-

@@ -1,6 +1,6 @@
 """QONNX -> integer graph. Takes models from anyone; see importer/ for how.
 
-    graph = load("policy.onnx")
+graph = load("policy.onnx")
 """
 
 from __future__ import annotations
@@ -119,10 +119,11 @@ def _scaled_weight(node: OnnxNode, args: list[Value]) -> Value:
     w, c = (args[1], args[0]) if isinstance(args[1], QConst) and node.op == "Mul" else (args[0], args[1])
     real = fold(node, args)[0]
     factor = np.asarray(c.array, np.float64)
-    if not isinstance(w, QConst) or real.shape != w.ints.shape or not (np.isfinite(factor).all() and (factor > 0).all()):
+    positive = np.isfinite(factor).all() and (factor > 0).all()
+    if not isinstance(w, QConst) or real.shape != w.ints.shape or not positive:
         return Const(real)
     factor = 1 / factor if node.op == "Div" else factor
-    factor = factor.reshape((1,) * (w.ints.ndim - factor.ndim) + factor.shape) if factor.size > 1 else factor.reshape(())
+    factor = factor.reshape((1,) * (w.ints.ndim - factor.ndim) + factor.shape if factor.size > 1 else ())
     return QConst(real, w.ints, w.scale * factor, w.bits)
 
 
@@ -147,7 +148,9 @@ def fold(node: OnnxNode, args: list[Const]) -> list[np.ndarray]:
         with np.errstate(all="ignore"):
             got = ReferenceEvaluator(model).run(None, {n: a.array for n, a in zip(names, args, strict=True) if n})
     except Exception as e:
-        node.unsupported(f"it has only constant inputs but cannot be computed ({type(e).__name__}); fold it before export")
+        node.unsupported(
+            f"its inputs are constant but it cannot be computed ({type(e).__name__}); fold it before export"
+        )
     return [np.asarray(a) for a in got]
 
 

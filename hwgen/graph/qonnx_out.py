@@ -1,7 +1,7 @@
 """Integer graph -> QONNX, for files and for other tools.
 
-The model imports to a graph that computes the same integers, and QONNX's own executor gives the same values as the golden
-model wherever float32 is exact (power-of-two scales). Biases finer than float32 are split into two Add nodes.
+The model imports to a graph that computes the same integers, and QONNX's own executor gives the same values as the
+golden model wherever float32 is exact (power-of-two scales). Biases finer than float32 are split into two Add nodes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,12 @@ class _Writer:
 
     def quant(self, x: str, out: str, dtype: IntType, scale, narrow: bool = False, base: str | None = None) -> str:
         base = base or out
-        args = [x, self.const(f"{base}_scale", scale), self.const(f"{base}_zero", 0.0), self.const(f"{base}_bits", dtype.bits)]
+        args = [
+            x,
+            self.const(f"{base}_scale", scale),
+            self.const(f"{base}_zero", 0.0),
+            self.const(f"{base}_bits", dtype.bits),
+        ]
         return self.node("Quant", args, out, QONNX, signed=int(dtype.signed), narrow=int(narrow), rounding_mode="ROUND")
 
     def input(self, t: Tensor) -> None:
@@ -267,7 +272,9 @@ def _layernorm(w: _Writer, node: ops.LayerNorm) -> None:
     beta = np.broadcast_to(_rational(node.bias, node.shift) * out.scale, (row,))
     if node.rms:
         square = w.node("Mul", [edge, edge], w.fresh(f"{base}_square"))
-        mean = w.node("ReduceMean", [square, w.const(f"{base}_axes", [-1], np.int64)], w.fresh(f"{base}_mean"), keepdims=1)
+        mean = w.node(
+            "ReduceMean", [square, w.const(f"{base}_axes", [-1], np.int64)], w.fresh(f"{base}_mean"), keepdims=1
+        )
         mean = w.node("Add", [mean, w.const(f"{base}_eps", eps)], w.fresh(f"{base}_mean_eps"))
         root = w.node("Sqrt", [mean], w.fresh(f"{base}_root"))
         edge = w.node("Div", [edge, root], w.fresh(f"{base}_norm"))

@@ -25,8 +25,8 @@ ACTIVATIONS = tuple(sorted(FUNCTIONS))
 class Limits:
     """What random_graph may make.
 
-    vectors: only rank-1 tensors and only Linear, Requantize (residuals too), Lookup and LayerNorm: what the first engine
-    has. power_of_two: all scales are powers of two and all parameters lie on grids that float32 holds exactly.
+    vectors: only rank-1 tensors and only Linear, Requantize (residuals too), Lookup and LayerNorm: what the first
+    engine has. power_of_two: all scales are powers of two and all parameters lie on grids that float32 holds exactly.
     blocks: at most this many layers. norms: allow LayerNorm and RMSNorm. wide: allow outputs without a quantizer.
     """
 
@@ -52,7 +52,9 @@ def random_graph(seed: int | np.random.Generator, limits: Limits | None = None) 
 def random_inputs(graph: Graph, seed: int | np.random.Generator, batch: int = 8) -> dict[str, np.ndarray]:
     """Random integers for every input, int64 [batch, *shape]: uniform rows, small rows, and rows of extremes."""
     rng = np.random.default_rng(seed)
-    return {name: _random_tensor(rng, graph.input_range(name), graph.tensors[name].shape, batch) for name in graph.inputs}
+    return {
+        name: _random_tensor(rng, graph.input_range(name), graph.tensors[name].shape, batch) for name in graph.inputs
+    }
 
 
 def _random_tensor(rng, bounds: tuple[int, int], shape, batch: int) -> np.ndarray:
@@ -85,7 +87,11 @@ class _Maker:
     def scale(self, real: np.ndarray, bits: int, signed: bool) -> float:
         """A scale at which values of this spread use most of the range, and sometimes saturate."""
         top = 2 ** (bits - signed) - 1
-        s = (float(np.percentile(np.abs(real), 99)) or float(np.abs(real).max()) or 1.0) / top * 2 ** self.rng.uniform(-1, 1)
+        s = (
+            (float(np.percentile(np.abs(real), 99)) or float(np.abs(real).max()) or 1.0)
+            / top
+            * 2 ** self.rng.uniform(-1, 1)
+        )
         return float(2.0 ** np.round(np.log2(s))) if self.limits.power_of_two else float(np.float32(s))
 
     def out_type(self, real: np.ndarray) -> dict:

@@ -78,13 +78,22 @@ def fit_channel(
         shift = min(max(needed, fraction_bits(offset)), top)
         mults = tuple(int(ldexp(r, shift)) for r in ratios)
         if fraction_bits(offset) <= shift:
-            return mults, int(ldexp(offset, shift)), shift, True
+            return *reduced(mults, int(ldexp(offset, shift)), shift), True
         if shift >= max(2, needed + 1):
             # The sum without the offset's tail is even at this shift. The tail can only break a tie or decide on
             # which side of one the sum lies, so one sticky bit stands for all of it.
             return mults, 2 * floor(ldexp(offset, shift - 1)) + 1, shift, True
     mults = tuple(round(ldexp(r, top)) for r in ratios)
-    return mults, round(ldexp(offset, top)), top, False
+    return *reduced(mults, round(ldexp(offset, top)), top), False
+
+
+def reduced(mults: tuple[int, ...], bias: int, shift: int) -> tuple[tuple[int, ...], int, int]:
+    """The same lane with common factors of two taken out, so that equal lanes have equal parameters."""
+    common = bias
+    for m in mults:
+        common |= m
+    k = min(shift, (common & -common).bit_length() - 1) if common else shift
+    return tuple(m >> k for m in mults), bias >> k, shift - k
 
 
 def largest_shift(ratios: tuple[float, ...], offset: float, bounds: tuple[float, ...]) -> int:

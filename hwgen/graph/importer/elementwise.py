@@ -133,22 +133,29 @@ def _function(node: OnnxNode):
     def param(value, default):
         return default if value is None else float(value)
 
+    def leaky(x: np.ndarray, below: np.ndarray) -> np.ndarray:
+        return np.where(x > 0, x, below)
+
     if node.op == "Gelu":
         return FUNCTIONS["gelu_tanh" if node.attrs.get("approximate", "none") == "tanh" else "gelu"]
     if node.op == "HardSigmoid":
         a, b = param(alpha, 0.2), param(beta, 0.5)
         return lambda x: np.clip(a * x + b, 0, 1)
     if node.op == "LeakyRelu":
-        return lambda x, a=param(alpha, 0.01): np.where(x >= 0, x, a * x)
+        a = param(alpha, 0.01)
+        return lambda x: leaky(x, a * x)
     if node.op == "Elu":
-        return lambda x, a=param(alpha, 1.0): np.where(x > 0, x, a * np.expm1(np.minimum(x, 0)))
+        a = param(alpha, 1.0)
+        return lambda x: leaky(x, a * np.expm1(np.minimum(x, 0)))
     if node.op == "Celu":
-        return lambda x, a=param(alpha, 1.0): np.where(x > 0, x, a * np.expm1(np.minimum(x, 0) / a))
+        a = param(alpha, 1.0)
+        return lambda x: leaky(x, a * np.expm1(np.minimum(x, 0) / a))
     if node.op == "Selu":
         a, g = param(alpha, 1.6732632), param(node.attrs.get("gamma"), 1.0507010)
-        return lambda x: g * np.where(x > 0, x, a * np.expm1(np.minimum(x, 0)))
+        return lambda x: g * leaky(x, a * np.expm1(np.minimum(x, 0)))
     if node.op == "Swish":
-        return lambda x, a=param(alpha, 1.0): x * FUNCTIONS["sigmoid"](a * x)
+        a = param(alpha, 1.0)
+        return lambda x: x * FUNCTIONS["sigmoid"](a * x)
     return PLAIN[node.op]
 
 
@@ -156,11 +163,10 @@ PLAIN = {
     "Sigmoid": FUNCTIONS["sigmoid"], "Tanh": np.tanh, "Mish": FUNCTIONS["mish"], "Softplus": softplus,
     "Softsign": lambda x: x / (1 + np.abs(x)), "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "Silu": FUNCTIONS["silu"], "Exp": np.exp, "Log": np.log, "Sqrt": np.sqrt, "Reciprocal": lambda x: 1 / x,
-    "Abs": np.abs, "Erf": None, "Sin": np.sin, "Cos": np.cos, "Floor": np.floor, "Ceil": np.ceil, "Round": np.round,
-    "Sign": np.sign, "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh,
+    "Abs": np.abs, "Erf": FUNCTIONS["erf"], "Sin": np.sin, "Cos": np.cos, "Floor": np.floor, "Ceil": np.ceil,
+    "Round": np.round, "Sign": np.sign, "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh,
 }  # fmt: skip
 """Operators of one input and no attributes."""
-PLAIN["Erf"] = lambda x: FUNCTIONS["erf"](x)
 WITH_ATTRS = ("Gelu", "HardSigmoid", "LeakyRelu", "Elu", "Celu", "Selu", "Swish")
 
 
@@ -176,7 +182,8 @@ def prelu(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     slope = constant(args[1])
     if slope is None or (slope != slope.flat[0]).any():
         node.unsupported("its slope must be one constant number; train PReLU with one parameter")
-    return _unary(ctx, node, args[0], lambda x, a=float(slope.flat[0]): np.where(x >= 0, x, a * x))
+    a = float(slope.flat[0])
+    return _unary(ctx, node, args[0], lambda x: np.where(x >= 0, x, a * x))
 
 
 def negate(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
@@ -190,7 +197,7 @@ def as_table(ctx: Context, node: OnnxNode, x: Value) -> Table:
         return x
     lo, hi = (x.lo, x.hi) if isinstance(x, Affine) else (-inf, inf)
     plain = replace(x, lo=-inf, hi=inf) if isinstance(x, Affine) else x
-    source, gain, bias = narrow_source(ctx.builder, plain, node, "its input is not quantized, and a table needs integers")
+    source, gain, bias = narrow_source(ctx.builder, plain, node, "its input is not quantized")
     if bias.ndim:
         node.unsupported(f"its input has a bias per channel, and a table has none; {INSERT}")
     d = float(bias)
@@ -224,7 +231,7 @@ def same_source(ctx: Context, a: Value, b: Value) -> bool:
 def _combine(ctx: Context, node: OnnxNode, a: Value, b: Value, fn) -> Value:
     """fn of two functions of one tensor, as in x * sigmoid(x)."""
     if not same_source(ctx, a, b):
-        node.unsupported("it combines an activation function with another tensor; insert a Quant node after the function")
+        node.unsupported("it combines an activation function with another tensor; insert a Quant node between")
     ta, tb = as_table(ctx, node, a), as_table(ctx, node, b)
 
     def composed(v: np.ndarray) -> np.ndarray:

@@ -9,10 +9,11 @@ import numpy as np
 from hwgen.graph.importer.context import Context, constant
 from hwgen.graph.importer.elementwise import as_table
 from hwgen.graph.importer.layers import window_pads
-from hwgen.graph.importer.materialize import describe, narrow_source
+from hwgen.graph.importer.materialize import describe, emit_moves, narrow_source
 from hwgen.graph.importer.model import OnnxNode
 from hwgen.graph.importer.norm import mean_stat, square_mean
 from hwgen.graph.importer.values import Affine, Const, Joined, Move, Padded, SquareTable, Stat, Table, Value
+from hwgen.graph.ops import window_counts
 
 
 def _ints(node: OnnxNode, args: list[Value], index: int, key: str, default=None) -> list[int] | None:
@@ -27,12 +28,9 @@ def _ints(node: OnnxNode, args: list[Value], index: int, key: str, default=None)
 
 
 def _moved(ctx: Context, node: OnnxNode, x: Value, move: Move) -> Value:
-    if isinstance(x, Table) and move.before != move.after or isinstance(x, Table) and move.kind != "reshape":
-        from hwgen.graph.importer.materialize import emit_moves
-
-        return Table(emit_moves(ctx.builder, x.x, (move,)), x.fn, move.after)
     if isinstance(x, Table):
-        return x
+        same = move.kind == "reshape" and move.before == move.after
+        return x if same else Table(emit_moves(ctx.builder, x.x, (move,)), x.fn, move.after)
     if not isinstance(x, Affine):
         node.unsupported(describe(x))
     return ctx.moved(x, move)
@@ -45,7 +43,9 @@ def to_shape(ctx: Context, node: OnnxNode, x: Value, full: list[int]) -> Value:
             f"it reshapes to {full}, which does not keep the batch axis ({ctx.batch}) first; keep batch a separate axis"
         )
     if prod(full[1:]) != prod(x.shape):
-        node.unsupported(f"it reshapes {x.shape} to {tuple(full[1:])} (without batch), which holds another number of elements")
+        node.unsupported(
+            f"{tuple(full[1:])} does not have as many elements as {x.shape} (without batch); export it again"
+        )
     return _moved(ctx, node, x, Move("reshape", tuple(x.shape), tuple(full[1:])))
 
 
@@ -53,7 +53,7 @@ def reshape(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     """Another shape of the same elements"""
     x, target = args[0], _ints(node, args, 1, "shape")
     old = [ctx.batch, *x.shape]
-    if target is None or target.count(-1) > 1 or (0 in target and any(i >= len(old) for i, d in enumerate(target) if d == 0)):
+    if target is None or target.count(-1) > 1 or 0 in target[len(old) :]:
         node.unsupported(f"its target shape {target} is not valid; export the model again")
     full = [old[i] if d == 0 and not node.attrs.get("allowzero", 0) else d for i, d in enumerate(target)]
     if -1 in full:
@@ -106,7 +106,9 @@ def _one_slice(ctx: Context, node: OnnxNode, x: Value, axis: int, start: int, st
     n = x.shape[axis]
     at = range(*slice(start, stop, step).indices(n))
     if step < 1 or not at:
-        node.unsupported(f"the slice {start}:{stop}:{step} of {n} elements is empty or backwards; only forward slices are possible")
+        node.unsupported(
+            f"the slice {start}:{stop}:{step} of {n} elements is empty or backwards; only forward ones work"
+        )
     if len(at) == n:
         return x
     after = (*x.shape[:axis], len(at), *x.shape[axis + 1 :])
@@ -214,7 +216,7 @@ def average_pool(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     x = args[0]
     kernel, stride, pads = _window(node, x, [int(k) for k in node.attrs["kernel_shape"]])
     if any(pads) and not node.attrs.get("count_include_pad", 0):
-        node.unsupported("it averages over a varying number of values at the border; set count_include_pad = 1 or no pads")
+        node.unsupported("at the border it averages over fewer values; set count_include_pad = 1 or use no pads")
     if any(d != 1 for d in node.attrs.get("dilations", ())):
         node.unsupported("dilated pooling is not possible; use dilation 1")
     extra = x.pads if isinstance(x, Padded) else (0,) * len(pads)
@@ -231,7 +233,8 @@ def global_average_pool(ctx: Context, node: OnnxNode, args: list[Value]) -> Valu
 def global_max_pool(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     """Largest value over all spatial axes"""
     space = tuple(args[0].shape[1:])
-    move = Move("maxpool", args[0].shape, (args[0].shape[0], *(1,) * len(space)), (space, space, (0,) * (2 * len(space))))
+    after = (args[0].shape[0], *(1,) * len(space))
+    move = Move("maxpool", args[0].shape, after, (space, space, (0,) * (2 * len(space))))
     return _moved(ctx, node, args[0], move)
 
 
@@ -247,8 +250,6 @@ def _window(node: OnnxNode, x: Value, kernel: list[int]) -> tuple[tuple[int, ...
 
 
 def _pooled(node: OnnxNode, shape, kernel, stride, pads) -> tuple[int, ...]:
-    from hwgen.graph.ops import window_counts
-
     try:
         return (shape[0], *window_counts(list(shape[1:]), kernel, stride, pads))
     except ValueError as e:

@@ -35,7 +35,8 @@ def quant(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     """Quant(x, scale, zero point, bit width)"""
     if len(args) != 4 or any(a is None for a in args):
         node.unsupported(f"it has {len(args)} inputs; Quant takes x, scale, zero point and bit width")
-    scale, zero, bits = (_parameter(node, a, w) for a, w in zip(args[1:], ("scale", "zero point", "bit width"), strict=True))
+    names = ("scale", "zero point", "bit width")
+    scale, zero, bits = (_parameter(node, a, what) for a, what in zip(args[1:], names, strict=True))
     if np.any(zero != 0):
         node.unsupported("its zero point is not 0; export the model with symmetric quantizers")
     if not (np.isfinite(scale).all() and (scale > 0).all()):

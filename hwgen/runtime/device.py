@@ -123,6 +123,9 @@ def _find_engine(overlay, name: str | None) -> str:
     return found[0]
 
 
+_kept: list[object] = []  # memory that an engine without an answer may still write: never given to someone else
+
+
 class DmaBuffer:
     """A buffer of a port as plain uint8 memory, zeroed, page sized, with its addresses checked."""
 
@@ -157,3 +160,8 @@ class DmaBuffer:
             self.freed = True
             if not getattr(self._buffer, "freed", False):
                 self._buffer.freebuffer()
+
+    def keep(self) -> None:
+        """Hold the memory until the process ends; pynq would free it with the last reference."""
+        self.freed = True
+        _kept.append(self._buffer)

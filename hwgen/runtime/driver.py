@@ -286,11 +286,7 @@ class Accelerator:
                 return
             self._closed = True
             self._queue, self._running = [], None
-            if self._engine.idle() or self._engine.stop():
-                for slot in self._slots:
-                    slot.source.free()
-                    slot.target.free()
-                self._engine.free()
+            self._engine.release([buffer for slot in self._slots for buffer in (slot.source, slot.target)])
 
     def __enter__(self) -> Accelerator:
         return self

@@ -65,9 +65,8 @@ class Engine:
             if not self._read(_STATUS) & _IDLE:  # what an earlier, killed process left behind
                 self._soft_reset()
             self.load()
-        except DeviceFault:
-            self._soft_reset()
-            self._image.free()
+        except BaseException:
+            self.release([])
             raise
 
     def _check_identity(self) -> None:
@@ -135,18 +134,12 @@ class Engine:
         self._soft_reset(required=True)
         self.load()
 
-    def stop(self) -> bool:
-        """Soft reset; True when the engine is idle after it, so that no DMA can follow."""
+    def release(self, buffers: list[DmaBuffer]) -> None:
+        """Stop the engine and give back these buffers and the image; keep them where it does not stop."""
         self.usable = False
-        return self._soft_reset()
-
-    def free(self) -> None:
-        """Give the image's memory back; only after `stop` or an idle engine."""
-        self._image.free()
-
-    def idle(self) -> bool:
-        """True when the engine is doing nothing."""
-        return not self._read(_STATUS) & (_BUSY | _DRAINING)
+        stopped = not self._read(_STATUS) & (_BUSY | _DRAINING) or self._soft_reset()
+        for buffer in [*buffers, self._image]:
+            (buffer.free if stopped else buffer.keep)()
 
     def latency(self) -> int:
         """Clocks from the accepted START to DONE of the last run."""

@@ -1,4 +1,4 @@
-"""The whole accelerator in the fast simulator: exact latency, and every failure ends in an error status and a usable engine."""
+"""The whole accelerator in the fast simulator: exact latency, and a usable engine after every failure."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def frames(sim, small, count=4, **options):
     return result
 
 
-def recover(sim, small, loaded=False):
+def recover(sim, small):
     """Soft reset, load, and a frame in exactly the predicted time: the engine is as new."""
     sim.write(REG["CONTROL"], SOFT_RESET)
     sim.wait(20_000)
@@ -53,7 +53,7 @@ def recover(sim, small, loaded=False):
     assert set(frames(sim, small, 2).latency) == {small.predicted}
 
 
-def failed(sim, name, loaded=None):
+def failed(sim, name):
     """The engine is in its error state with this code; returns ERROR_INFO."""
     sim.wait(20_000)
     now = status(sim)
@@ -90,7 +90,7 @@ def test_golden_in_the_predicted_time(sim, small):
 
 
 def test_back_to_back(sim, small):
-    """START in the very next access after DONE: the program may not be fetched again yet, the numbers are still right."""
+    """START in the very next access after DONE: the program may not be fetched again yet, the numbers are right."""
     for _ in range(20):
         _, out = launch(sim, small)
         while not sim.read(REG["STATUS"]) & 4:
@@ -248,13 +248,12 @@ def test_malformed_images(sim, small, rng):
 
 
 def test_more_words_than_the_memory_has(sim, small):
-    for target, (at, size) in designs.sections(small).items():
+    for at, size in designs.sections(small).values():
         if size:
             image = bytearray(small.image)
             image[at + 4 : at + 7] = b"\xff\xff\xff"  # `first`
             load_fails(sim, bytes(image), "BAD_IMAGE")
             recover(sim, small)
-            assert target
 
 
 @pytest.mark.parametrize("unit", ["DIN", "MM", "ROW", "DOUT"])

@@ -145,14 +145,21 @@ def simulate(
 @app.command()
 def sim(
     board: BoardOption = "zcu104",
-    policy: Annotated[str | None, typer.Option(help="A checkpoint. Default: the one that comes along.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="A checkpoint. Default: the one that comes along.")] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of the robot under each condition.")] = 100,
+    frames: Annotated[int, typer.Option(min=1, help="Frames compared bit for bit first.")] = 1000,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Default: build/sim-BOARD.", show_default=False)
+    ] = None,
 ) -> None:
     """The whole way with a robot: quantize, generate, verify, then move a simulated Franka arm with the RTL.
 
     Example: `hwgen sim --board zcu104`
     """
     _load_board(board)
-    _exit_with(_call("hwgen.evaluate.main_job", "run")(board, policy))
+    if policy is not None:
+        _must_exist(policy)
+    _call("hwgen.evaluate.main_job", "run")(board, policy, episodes, frames, out)
 
 
 @app.command()
@@ -254,11 +261,6 @@ def _call(module: str, name: str) -> Callable:
         raise ToolError(
             f"the Python package {error.name} is missing: run `make env`, or pip install 'hwgen[flow]'"
         ) from error
-
-
-def _exit_with(code: int | None) -> None:
-    if code:
-        raise typer.Exit(code)
 
 
 def main() -> None:

@@ -131,9 +131,11 @@ def test_simulate_passes_what_was_asked(calls, tmp_path: Path):
     assert calls == [("hwgen.evaluate.simulate", "simulate", tmp_path, None, Path("o.npz"), True)]
 
 
-def test_sim_passes_what_was_asked(calls):
-    assert invoke("sim", "--board", "kv260", "--policy", "mine.safetensors").exit_code == 0
-    assert calls == [("hwgen.evaluate.main_job", "run", "kv260", "mine.safetensors")]
+def test_sim_passes_what_was_asked(calls, tmp_path: Path):
+    policy = tmp_path / "mine.safetensors"
+    policy.touch()
+    assert invoke("sim", "--board", "kv260", "--policy", str(policy), "--episodes", "3").exit_code == 0
+    assert calls == [("hwgen.evaluate.main_job", "run", "kv260", policy, 3, 1000, None)]
 
 
 def test_train_passes_what_was_asked(calls):

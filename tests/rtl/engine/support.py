@@ -1,0 +1,45 @@
+"""Engines that many graphs share: built once, then every graph is only another package."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from hwgen import boards
+from hwgen.backends.engine import rtl
+from hwgen.backends.engine.generate import describe, golden_vectors
+from hwgen.build.verilate import build
+from hwgen.graph import Graph
+from hwgen.runtime.package import Package, read_package, write_package
+from hwgen.schedule import Design, EngineConfig, compile_onto
+from hwgen.schedule.image import image
+from tests.support import ROOT
+
+BOARD = "zcu104"
+
+
+def everything(n: int, m: int) -> EngineConfig:
+    """An engine of n x m with every unit, and memories for any random graph."""
+    depth = 600 * 600 // (n * m) * 8 + 4096
+    return EngineConfig(
+        n, m, ww=8, act_depth=2048, weight_depth=depth, param_depth=2048, row_param_depth=1024, slots=16, prog_depth=64,
+        residual=True, wide=True,
+    )  # fmt: skip
+
+
+@cache
+def engine(n: int, m: int) -> tuple[EngineConfig, int, Path]:
+    """(configuration, design hash, simulator library) of the engine with everything."""
+    config = everything(n, m)
+    folder = ROOT / "build" / "test-cache" / f"engine-{n}x{m}"
+    code = rtl.write(config, boards.load(BOARD), "everything", folder)
+    return config, code, build(folder)
+
+
+def package(graph: Graph, config: EngineConfig, code: int, folder: Path) -> tuple[Design, Package]:
+    """The graph as a package for an engine that exists."""
+    design = compile_onto(graph, config)
+    manifest = describe(design, boards.load(BOARD), code)
+    file = folder / "policy.hwpkg"
+    write_package(file, manifest, image(design.program, config, code), golden_vectors(graph, 1))
+    return design, read_package(file)

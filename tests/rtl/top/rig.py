@@ -21,7 +21,7 @@ IMAGE, IN, OUT = BASE, BASE + 0x80000, BASE + 0xA0000
 
 
 class Memory(Region):
-    """The DDR: bytes at BASE. `bad` addresses raise, which the AXI model answers with SLVERR; `open_` holds answers back."""
+    """The DDR: bytes at BASE. `bad` addresses raise, which is answered with SLVERR; `open_` holds answers back."""
 
     def __init__(self):
         super().__init__(2**64)

@@ -47,15 +47,17 @@ class Demo:
     def head_vectors(self, count: int, seed: int) -> np.ndarray:
         """`count` realistic head inputs int8 [count, vector]: recorded frames under their instructions, each with
         random small changes of colour order, state and text, so that any number of them is distinct."""
+        if count == 0:
+            return np.zeros((0, self.config.vector), np.int8)
         rng = np.random.default_rng(seed)
         rows = rng.integers(len(self.recorded["images"]), size=count)
         made = []
-        for part in np.array_split(rows, max(1, -(-count // 64))):
+        for part in np.array_split(rows, -(-count // 64)):
             images = self.recorded["images"][part][..., rng.permutation(3)]
             state = self.recorded["state"][part] + rng.normal(0, 0.3, (len(part), self.config.state))
             text = self.recorded["text"][rng.integers(len(self.recorded["text"]), size=len(part))]
             made.append(self.integer_policy().vectors(images, state, text + rng.normal(0, 0.1, text.shape)))
-        return np.concatenate(made) if made else np.zeros((0, self.config.vector), np.int8)
+        return np.concatenate(made)
 
 
 class IntegerPolicy:

@@ -63,8 +63,9 @@ def test_keras_file_gives_the_same_graph(tmp_path, rng):
 
 def test_a_model_inside_a_model_and_no_last_quantizer(rng):
     import keras
-    from hwgen.frontends.keras_qkeras import to_graph
     from qkeras import QActivation, QDense, quantized_bits
+
+    from hwgen.frontends.keras_qkeras import to_graph
 
     def dense(n, name):
         return QDense(n, kernel_quantizer=quantized_bits(3, 0, 1, alpha="auto_po2"), name=name)
@@ -82,8 +83,9 @@ def test_a_model_inside_a_model_and_no_last_quantizer(rng):
 
 def test_channels_last_flatten(rng):
     import keras
-    from hwgen.frontends.keras_qkeras import to_graph
     from qkeras import QActivation, QConv2D, quantized_bits
+
+    from hwgen.frontends.keras_qkeras import to_graph
 
     x = keras.Input((7, 6, 2), name="x")
     y = QConv2D(3, (3, 2), (2, 1), "same", kernel_quantizer=quantized_bits(4, 0, 1, alpha="auto_po2"), name="c")(
@@ -99,6 +101,7 @@ def test_channels_last_flatten(rng):
 
 def _reject(build, message):
     import keras
+
     from hwgen.frontends.keras_qkeras import to_graph
 
     x = keras.Input((8,), name="x")
@@ -125,8 +128,9 @@ def test_what_cannot_be_mapped_is_named():
 
 
 def test_integer_scale_mismatch_is_named():
-    from hwgen.quantize.layers import QLayerNorm
     from qkeras import QActivation
+
+    from hwgen.quantize.layers import QLayerNorm
 
     _reject(lambda x: QLayerNorm(0.5, 3, name="n")(QActivation("quantized_bits(8,1,0,alpha=1)")(x)), "'n': in_scale")
 

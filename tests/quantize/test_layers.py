@@ -25,11 +25,11 @@ def test_norm_equals_golden(width, signed, rng):
 
 def test_norm_layer_equals_its_graph(rng):
     import keras
+    from qkeras import QActivation
 
     from hwgen.frontends.keras_qkeras import to_graph
     from hwgen.graph import run
     from hwgen.quantize.layers import QLayerNorm, clipped_bits
-    from qkeras import QActivation
 
     source = keras.Input((48,), name="x")
     layer = QLayerNorm(2.0**-4, 3, name="norm")

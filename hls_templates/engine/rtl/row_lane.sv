@@ -3,7 +3,8 @@
 /// Contract: an element `x_i` in clock c. For the statistics, `x_o` and `square_o` show it in c + 1 (0 when `keep_i` is low).
 /// For the normalization, `y_o` shows clamp(round_half_even((z * mult + bias) / 2**shift)) in c + 8, where
 /// z = round((x * D - S1) * scale / 2**(8 * (group + 1))), half up; `scale_i` is sampled in c + 1, mult, shift, bias, lo and hi in
-/// c + 3; `sum_i` and `group_i` belong to the row and hold from c to c + 2. The enables say when a step has work, for power and simulation speed.
+/// c + 3; `sum_i` and `group_i` belong to the row and hold from c to c + 2. The enables say when a step has work,
+/// for power and simulation speed.
 module row_lane (
     input  logic               clk_i,
     input  logic               en_i,        ///< in c: an element

@@ -1,5 +1,6 @@
 /// Sum of V numbers in two registered steps of at most three adder levels each.
 ///
+/// Alternative: `adder_tree`, four to one a step.
 /// Contract: `x_i` in clock c, `sum_o` in c + 2 when `en_i[0]` is high in c and `en_i[1]` in c + 1. Without enable a step holds its value.
 module sum_tree #(
     parameter int V     = 32,           ///< numbers: 16, 32 or 64

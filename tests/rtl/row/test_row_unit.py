@@ -17,7 +17,7 @@ def run(tmp_path, seed, v, depth, rows, longest):
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("v", [16, 32, 64])
+@pytest.mark.parametrize("v", [16, 32, pytest.param(64, marks=pytest.mark.full)])
 def test_equals_golden(tmp_path, seed, v):
     run(tmp_path, seed, v, 600 // v + 3, cases(400, 4000), longest=600)
 

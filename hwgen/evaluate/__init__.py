@@ -1,0 +1,1 @@
+"""Benchmarks, closed-loop evaluation of a policy on a robot, reports."""

@@ -1,0 +1,1 @@
+"""Policies as Keras models, and the trained one that comes along."""

@@ -1,0 +1,1 @@
+"""Quantization-aware training and its export to integer graphs."""

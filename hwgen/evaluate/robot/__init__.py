@@ -1,0 +1,1 @@
+"""The simulated robot: scene, expert, instructions, episodes, picture."""

@@ -61,7 +61,7 @@ class GraphBuilder:
     def output(self, x: str, name: str | None = None) -> str:
         """Mark a tensor as graph output, renaming it if a name is given."""
         if name and name != x:
-            self._rename(x, name)
+            self.rename(x, name)
         self.graph.outputs.append(name or x)
         return name or x
 
@@ -79,7 +79,8 @@ class GraphBuilder:
         """Keep names that this builder makes up away from these."""
         self._names.update(names)
 
-    def _rename(self, old: str, new: str) -> None:
+    def rename(self, old: str, new: str) -> None:
+        """Give a tensor (neither input nor output) another name, and its node with it."""
         if new in self.graph.tensors:
             raise GraphError(f"cannot rename {old!r} to {new!r}: that tensor exists already")
         if old in self.graph.inputs or old in self.graph.outputs:
@@ -88,7 +89,8 @@ class GraphBuilder:
         self.graph.tensors[new].name = new
         self.ranges[new] = self.ranges.pop(old)
         for n in self.graph.nodes:
-            n.output = new if n.output == old else n.output
+            if n.output == old:
+                n.output, n.name = new, new if n.name == old else n.name
             n.inputs = tuple(new if i == old else i for i in n.inputs)
 
     # -- multiply-accumulate -----------------------------------------------------------------------------------
@@ -383,4 +385,4 @@ def real_scale(scale: float) -> float:
 
 def _scalar_if_one(scale) -> float | np.ndarray:
     scale = np.asarray(scale, np.float64)
-    return float(scale.reshape(-1)[0]) if scale.size == 1 else scale
+    return float(scale.flat[0]) if (scale == scale.flat[0]).all() else scale

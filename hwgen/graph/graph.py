@@ -23,7 +23,7 @@ MAX_ROW = 65535
 """Longest row of LayerNorm."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Graph:
     """A whole model as integers. ``nodes`` are in topological order; ``tensors`` holds every edge by name."""
 
@@ -32,6 +32,9 @@ class Graph:
     outputs: list[str] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"Graph({self.name!r}, {len(self.nodes)} nodes, {self.inputs} -> {self.outputs})"
 
     def producer(self, tensor: str) -> Node | None:
         """The node that makes a tensor; None for a graph input."""

@@ -16,13 +16,16 @@ from hwgen.graph.types import ACC_BITS
 Shape = tuple[int, ...]
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Node:
     """One operator: a unique name, the tensors it reads and the one tensor it makes."""
 
     name: str
     inputs: tuple[str, ...]
     output: str
+
+    def __repr__(self) -> str:
+        return f"{self.op}({', '.join(self.inputs)} -> {self.output})"
 
     @property
     def op(self) -> str:
@@ -38,7 +41,7 @@ class Node:
         return 0
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Linear(Node):
     """x[..., in] times weight[in, out] -> accumulator[..., out]. weight: int8 array; weight_bits: 2, 3, 4 or 8."""
 
@@ -54,7 +57,7 @@ class Linear(Node):
         return prod(shapes[0][:-1]) * self.weight.size
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class _Conv(Node):
     """Shared by Conv1D and Conv2D. weight: int8 [out, in / groups, *kernel]; pads: begin of each axis, then end."""
 
@@ -86,7 +89,7 @@ class _Conv(Node):
         return taps * self.weight.shape[0] * self.weight.shape[1]
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Conv2D(_Conv):
     """x[C, H, W] with weight[out, C / groups, kh, kw] -> accumulator[out, OH, OW]. pads: top, left, bottom, right."""
 
@@ -95,7 +98,7 @@ class Conv2D(_Conv):
     dilation: tuple[int, ...] = (1, 1)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Conv1D(_Conv):
     """x[C, T] with weight[out, C / groups, k] -> accumulator[out, OT]. pads: begin, end."""
 
@@ -104,7 +107,7 @@ class Conv1D(_Conv):
     dilation: tuple[int, ...] = (1,)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Requantize(Node):
     """Scale an accumulator (or an integer tensor), add bias and residual, round, clamp.
 
@@ -135,7 +138,7 @@ class Requantize(Node):
         return self.lo == -(1 << (ACC_BITS - 1))
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Lookup(Node):
     """y = table[x + 128] for signed x, table[x] for unsigned x. table: 256 integers.
 
@@ -146,7 +149,7 @@ class Lookup(Node):
     fn: str = ""
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class LayerNorm(Node):
     """LayerNorm (or RMSNorm) over the last axis; integer algorithm in golden.layernorm and docs/numerics.md.
 
@@ -163,7 +166,7 @@ class LayerNorm(Node):
     hi: int = 127
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Mul(Node):
     """y = clamp(round_half_even(a * b * mult / 2**shift), lo, hi); a and b broadcast as in ONNX.
 
@@ -184,7 +187,7 @@ class Mul(Node):
         return prod(broadcast_shape(shapes))
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class _Pool(Node):
     """Shared by MaxPool and SumPool. pads: begin of each axis, then end of each."""
 
@@ -197,17 +200,17 @@ class _Pool(Node):
         return (channels, *window_counts(space, self.kernel, self.stride, self.pads))
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class MaxPool(_Pool):
     """Largest value of each window of x[C, *space]; padding never wins."""
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class SumPool(_Pool):
     """Sum of each window of x[C, *space], padding counts as 0 -> accumulator. A Requantize makes it an average."""
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Reshape(Node):
     """The same integers in row-major order under another shape (without batch)."""
 
@@ -219,7 +222,7 @@ class Reshape(Node):
         return self.shape
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Flatten(Node):
     """All axes (without batch) into one, row-major."""
 
@@ -227,7 +230,7 @@ class Flatten(Node):
         return (prod(shapes[0]),)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Transpose(Node):
     """Reorder the axes; perm is without batch: output axis i is input axis perm[i]."""
 
@@ -239,7 +242,7 @@ class Transpose(Node):
         return tuple(shapes[0][i] for i in self.perm)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Concat(Node):
     """Tensors of equal type and scale, one after the other along an axis (without batch)."""
 
@@ -253,7 +256,7 @@ class Concat(Node):
         return (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Slice(Node):
     """x[start:stop:step] along one axis (without batch). 0 <= start < stop, step >= 1."""
 

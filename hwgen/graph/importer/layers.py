@@ -28,7 +28,7 @@ def gemm(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     w = _weight(node, w)
     if node.attrs.get("transB", 0):
         w = transposed(w, (1, 0))
-    y = _linear(ctx, node, x, w, None).scaled(np.float64(node.attrs.get("alpha", 1.0)))
+    y = _linear(ctx, node, x, w, c).scaled(np.float64(node.attrs.get("alpha", 1.0)))
     if c is None:
         return y
     if not isinstance(c, Const):
@@ -65,7 +65,12 @@ def _per_output(node: OnnxNode, w: QConst, axis: int) -> np.ndarray:
     return s.reshape(-1) if s.ndim else s
 
 
-def _linear(ctx: Context, node: OnnxNode, x: Value, w: QConst, _bias) -> Affine:
+def _acc_name(ctx: Context, node: OnnxNode, bias: Value | None) -> str:
+    """The accumulator has the name of the ONNX edge only if it means the same."""
+    return node.outputs[0] if bias is None else ctx.fresh(f"{node.outputs[0]}_acc")
+
+
+def _linear(ctx: Context, node: OnnxNode, x: Value, w: QConst, inside: Value | None) -> Affine:
     while w.ints.ndim > 2 and w.ints.shape[0] == 1:
         w = QConst(w.array[0], w.ints[0], w.scale[0] if w.scale.ndim else w.scale, w.bits)
     if w.ints.ndim != 2:
@@ -74,7 +79,7 @@ def _linear(ctx: Context, node: OnnxNode, x: Value, w: QConst, _bias) -> Affine:
     if ctx.tensor(source).shape[-1] != w.ints.shape[0]:
         node.unsupported(f"its input ends in {ctx.tensor(source).shape} but its weight has {w.ints.shape[0]} rows")
     sw = _per_output(node, w, axis=1)
-    acc = ctx.builder.linear(source, w.ints, sw, weight_bits=w.bits, name=node.outputs[0])
+    acc = ctx.builder.linear(source, w.ints, sw, weight_bits=w.bits, name=_acc_name(ctx, node, inside))
     y = ctx.value_of(acc).scaled(np.float64(gain))
     if np.any(bias):
         if bias.ndim and max(bias.shape[:-1], default=1) > 1:
@@ -104,7 +109,7 @@ def conv(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     if np.any(bias):
         node.unsupported("its input has an offset that is not quantized; insert a Quant node before it")
     acc = ctx.builder.conv(source, w.ints, _per_output(node, w, axis=0), weight_bits=w.bits, stride=stride, pads=pads,
-                           dilation=dilation, groups=int(node.attrs.get("group", 1)), name=node.outputs[0])  # fmt: skip
+                           dilation=dilation, groups=int(node.attrs.get("group", 1)), name=_acc_name(ctx, node, c))  # fmt: skip
     y = ctx.value_of(acc).scaled(np.float64(gain))
     if c is None:
         return y

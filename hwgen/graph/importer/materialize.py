@@ -228,8 +228,12 @@ def finish(b: GraphBuilder, value: Value, name: str, node: OnnxNode) -> str:
         node.unsupported(f"{describe(value)}; quantize the model's output {name!r}")
     if value.is_identity and value.only(str) and not b.tensor(value.terms[0][0]).dtype.is_wide:
         return emit_moves(b, value.terms[0][0], value.moves, name)
-    last = b._fresh(f"{name}_pre") if value.moves else name
     inner = value.without_moves()
+    if name in b.graph.tensors:  # the accumulator itself is the model's output
+        old = b._fresh(f"{name}_acc")
+        b.rename(name, old)
+        inner = replace(inner, terms=tuple((old if s == name else s, g) for s, g in inner.terms))
+    last = b._fresh(f"{name}_pre") if value.moves else name
     if value.moves and not all(m.kind in ("reshape", "transpose", "slice") for m in value.moves):
         node.unsupported(f"it pools a value that is not quantized; quantize the model's output {name!r}")
     out = wide(b, inner, last, node)

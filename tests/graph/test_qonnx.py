@@ -1,0 +1,133 @@
+"""Import and export of QONNX against QONNX's own executor."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from hwgen.graph import dequantize_outputs, ops, qonnx_in, qonnx_out, quantize_inputs, run
+from hwgen.graph.golden import EVAL
+from hwgen.graph.graph import Graph
+from hwgen.graph.random_graphs import random_inputs
+from tests.graph.executor import execute
+from tests.graph.strategies import SEEDS, foreign_cnns, foreign_mlps, graphs
+from tests.support import cases
+
+FLOAT_FUNCTIONS = (ops.LayerNorm, ops.Lookup)
+"""What the executor computes in float32 with rounding errors of its own, so that a near tie may fall the other way."""
+
+
+def compare(graph: Graph, model: onnx.ModelProto, ints: dict[str, np.ndarray], exact: bool, edges=None) -> Counter:
+    """Compare every tensor of the graph with the executor's edge of the same name, layer by layer.
+
+    Each layer starts from the executor's integers, so that one difference is counted once. exact: only normalizations
+    and functions may differ, by one step; else any layer may, by one step.
+    """
+    real = {k: (v * graph.tensors[k].scale).astype(np.float32) for k, v in ints.items()}
+    edges = edges or execute(model, real)
+    values, count = dict(ints), Counter()
+    for node in graph.nodes:
+        t = graph.tensors[node.output]
+        ins = [graph.tensors[i] for i in node.inputs]
+        y = values[t.name] = EVAL[node.op](node, [values[i] for i in node.inputs], ins)
+        if t.name not in edges or isinstance(node, ops.SumPool):
+            continue
+        got = edges[t.name] / t.scale_array()
+        if t.dtype.is_wide:
+            assert_wide(node, y, got, exact)
+            continue
+        step = np.abs(np.round(got) - y)
+        assert np.abs(got - np.round(got)).max() < 1e-3, f"{node.name}: the executor's values are not on the grid"
+        allowed = 1 if not exact or isinstance(node, FLOAT_FUNCTIONS) else 0
+        assert step.max() <= allowed, f"{node.op} {node.name} differs by {step.max()} steps"
+        count["values"] += y.size
+        count[node.op] += int((step > 0).sum())
+        values[t.name] = np.round(got).astype(np.int64)
+    note(str(dict(count)))
+    return count
+
+
+def assert_wide(node, y: np.ndarray, got: np.ndarray, exact: bool) -> None:
+    """Accumulators and wide outputs: float32 holds them to about 2**-22 of their largest sum."""
+    slack = 2.0**-20 * max(np.abs(y).max(), np.abs(got).max()) + (0.51 if isinstance(node, ops.Requantize) else 1e-3)
+    assert np.abs(y - got).max() <= (slack if not exact else max(slack - 0.5, 1e-3)), f"{node.op} {node.name} differs"
+
+
+@settings(max_examples=cases(25, 300))
+@given(graphs(power_of_two=True))
+def test_golden_equals_the_executor_for_powers_of_two(drawn):
+    graph, seed = drawn
+    compare(graph, qonnx_out.to_model(graph, batch=8), random_inputs(graph, seed), exact=True)
+
+
+@settings(max_examples=cases(15, 300))
+@given(graphs(power_of_two=False))
+def test_golden_is_within_a_step_for_any_scale(drawn):
+    graph, seed = drawn
+    compare(graph, qonnx_out.to_model(graph, batch=8), random_inputs(graph, seed), exact=False)
+
+
+@settings(max_examples=cases(30, 500))
+@given(graphs())
+def test_export_imports_to_the_same_integers(drawn):
+    graph, seed = drawn
+    x = random_inputs(graph, seed)
+    again = qonnx_in.load(qonnx_out.to_model(graph))
+    assert again.inputs == graph.inputs and again.outputs == graph.outputs
+    want, got = run(graph, x), run(again, x)
+    for name in graph.outputs:
+        assert np.array_equal(want[name], got[name])
+        a, b = graph.tensors[name], again.tensors[name]
+        assert a.dtype == b.dtype and a.shape == b.shape
+        assert np.array_equal(a.scale_array(), b.scale_array())
+
+
+@settings(max_examples=cases(25, 400))
+@given(st.one_of(foreign_mlps(), foreign_cnns()), SEEDS)
+def test_foreign_models_equal_the_executor(drawn, seed):
+    check_foreign(*drawn, seed, exact=True)
+
+
+@settings(max_examples=cases(15, 300))
+@given(st.one_of(foreign_mlps(power_of_two=False), foreign_cnns(power_of_two=False)), SEEDS)
+def test_foreign_models_with_any_scale_are_within_a_step(drawn, seed):
+    check_foreign(*drawn, seed, exact=False)
+
+
+def check_foreign(model: onnx.ModelProto, shape: tuple[int, ...], seed: int, exact: bool) -> None:
+    graph = qonnx_in.load(model)
+    (name,) = graph.inputs
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        real = rng.normal(0, 1.5, (1, *shape)).astype(np.float32)
+        if graph.tensors[name].scale == 1.0:
+            real = rng.integers(-128, 128, (1, *shape)).astype(np.float32)
+        edges = execute(model, {name: real})
+        compare(graph, model, quantize_inputs(graph, {name: real}), exact, edges)
+
+
+def test_batch_does_not_matter(rng):
+    """One model run with a batch equals its rows run one by one."""
+    from hwgen.graph.random_graphs import Limits, random_graph
+
+    graph = random_graph(rng, Limits(vectors=False, max_width=20))
+    x = random_inputs(graph, rng, batch=4)
+    together = run(graph, x)
+    for i in range(4):
+        alone = run(graph, {k: v[i : i + 1] for k, v in x.items()})
+        assert all(np.array_equal(together[o][i : i + 1], alone[o]) for o in graph.outputs)
+
+
+@pytest.mark.parametrize("opset", [13, 17, 20])
+def test_file_round_trip(tmp_path, rng, opset):
+    from hwgen.graph.random_graphs import Limits, random_graph
+
+    graph = random_graph(rng, Limits(max_width=20))
+    qonnx_out.save(graph, tmp_path / "g.onnx")
+    again = qonnx_in.load(tmp_path / "g.onnx")
+    x = random_inputs(graph, rng)
+    a, b = (dequantize_outputs(g, run(g, x)) for g in (graph, again))
+    assert all(np.array_equal(a[o], b[o]) for o in graph.outputs)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.errors import InputError, UnsupportedError
+from hwgen.frontends.qkeras_numbers import fixed_point, integer_weights, keras_pads
 from hwgen.graph import Graph, GraphBuilder
 
 
@@ -69,43 +70,6 @@ def to_graph(model, name: str | None = None) -> Graph:
     return _Converter(name or model.name).convert(model)
 
 
-def _fixed_point(quantizer, layer: str) -> tuple[int, bool, bool, float]:
-    """(bits, signed, narrow, scale) of an activation quantizer."""
-    kinds = {base.__name__ for base in type(quantizer).__mro__}
-    if "quantized_relu" in kinds:
-        if quantizer.use_sigmoid or quantizer.negative_slope or quantizer.relu_upper_bound:
-            raise UnsupportedError(f"layer {layer!r}: quantized_relu with sigmoid, slope or bound; use a plain one")
-        return quantizer.bits, False, False, 2.0 ** (int(quantizer.integer) - quantizer.bits)
-    if "quantized_bits" in kinds:
-        alpha = 1.0 if quantizer.alpha is None else quantizer.alpha
-        if isinstance(alpha, str) or np.ndim(alpha):
-            raise UnsupportedError(f"layer {layer!r}: activation quantizer with alpha={alpha!r}; use a number")
-        bits, signed = quantizer.bits, bool(quantizer.keep_negative)
-        scale = float(alpha) * 2.0 ** (int(quantizer.integer) - bits + signed)
-        return bits, signed, bool(signed and quantizer.symmetric), scale
-    kind = type(quantizer).__name__
-    raise UnsupportedError(f"layer {layer!r}: quantizer {kind}; use quantized_bits or quantized_relu")
-
-
-def integer_weights(quantizer, kernel, layer: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """(integers like kernel, scale per output channel, bits) of a kernel under a quantized_bits quantizer."""
-    if type(quantizer).__name__ != "quantized_bits":
-        raise UnsupportedError(f"layer {layer!r}: kernel quantizer {quantizer!r}; use quantized_bits")
-    real = np.asarray(quantizer(kernel), np.float64)
-    channels = real.shape[-1]
-    signed = int(bool(quantizer.keep_negative))
-    unit = 2.0 ** (int(quantizer.integer) - quantizer.bits + signed)
-    scale = np.asarray(quantizer.scale, np.float64).reshape(-1)
-    if scale.size not in (1, channels):
-        raise UnsupportedError(f"layer {layer!r}: {scale.size} weight scales for {channels} outputs; one per output")
-    scale = np.broadcast_to(scale * unit, (channels,)).copy()
-    scale[scale == 0] = unit
-    whole = np.round(real / scale)
-    if not np.array_equal(whole * scale, real):
-        raise UnsupportedError(f"layer {layer!r}: its quantized weights are not multiples of their scales")
-    return whole.astype(np.int64), scale, int(quantizer.bits)
-
-
 class _Converter:
     def __init__(self, name: str) -> None:
         self.builder = GraphBuilder(name)
@@ -156,7 +120,7 @@ class _Converter:
     # -- layers, one method each, by lower-case class name ---------------------------------------------------------
 
     def _qactivation(self, layer, value: Value) -> Value:
-        bits, signed, narrow, scale = _fixed_point(layer.activation, layer.name)
+        bits, signed, narrow, scale = fixed_point(layer.activation, layer.name)
         if isinstance(value, Raw):
             return self._input(layer, value, bits, signed, narrow, scale)
         options = {} if not isinstance(value, Pending) else {"relu": value.relu, "residual": value.residual}
@@ -212,7 +176,7 @@ class _Converter:
         made = self.builder.conv(
             x.tensor, weight.transpose(3, 2, 0, 1), scale, self._bias(layer), weight_bits=bits,
             stride=tuple(layer.strides), dilation=tuple(layer.dilation_rate), groups=layer.groups,
-            pads=_pads(layer, size), name=layer.name,
+            pads=keras_pads(layer, size), name=layer.name,
         )  # fmt: skip
         return self._fused(layer, Pending(made, channels_last=True))
 
@@ -294,17 +258,3 @@ class _Converter:
 def _topological(model) -> list:
     """The model's nodes, each after the nodes whose tensors it reads."""
     return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
-
-
-def _pads(layer, size: tuple[int, ...]) -> tuple[int, ...]:
-    """(top, left, bottom, right) of Keras' padding rule for an input of this size."""
-    if layer.padding == "valid":
-        return (0, 0, 0, 0)
-    if layer.padding != "same":
-        raise UnsupportedError(f"layer {layer.name!r}: padding {layer.padding!r}; use 'same' or 'valid'")
-    before, after = [], []
-    for n, kernel, stride, dilation in zip(size, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True):
-        need = max((-(-n // stride) - 1) * stride + (kernel - 1) * dilation + 1 - n, 0)
-        before.append(need // 2)
-        after.append(need - need // 2)
-    return (*before, *after)

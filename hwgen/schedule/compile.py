@@ -50,7 +50,8 @@ def compile_graph(graph: Graph, n: int, m: int) -> Design:
 def compile_onto(graph: Graph, config: EngineConfig) -> Design:
     """Compile for an engine that exists (a bitstream made for another graph). Raises FitError naming what it lacks."""
     plan, program, words = _program(graph, config)
-    needs = _sized(EngineConfig(config.n, config.m, ww=_weight_bits(graph)), program, words)
+    base = EngineConfig(config.n, config.m, ww=_weight_bits(graph), banks=config.banks)
+    needs = _sized(base, program, words)
     for what, need in needs.as_dict().items():
         has = getattr(config, what)
         if need > has:

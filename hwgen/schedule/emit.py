@@ -139,7 +139,8 @@ class _Emitter:
         writers = self._writers(op.x)
         follow = self._follow(op.x.buffer, writers)
         if op.weight is None and follow is not None and follow[0] == "ROW":
-            follow = None  # its first results come before its last operands, when the row operation still uses its ports
+            # its first results come before its last operands, when the row operation still uses its ports
+            follow = None
         complete = self._complete_with(writers)
         must: set[int] = set() if follow else set(writers)
         # never beside an unrelated row operation, which may need the same port

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from hwgen.boards import Board
 from hwgen.errors import FitError
+from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.schedule.config import EngineConfig
 
 _ROW_LANE_DSP = 6
+BRAM_BITS, URAM_BITS = 36 * 1024, 288 * 1024
 
 
 def resources(config: EngineConfig, board: Board) -> dict[str, int | str]:
@@ -38,6 +40,20 @@ def resources(config: EngineConfig, board: Board) -> dict[str, int | str]:
     lut = 6000 + 17 * c.multipliers + 420 * c.m + (380 * c.v if row else 0)
     ff = 7000 + 19 * c.multipliers + 560 * c.m + (620 * c.v if row else 0)
     return {"lut": lut, "ff": ff, "dsp": dsp, "bram36": bram, "uram": uram, "source": "formula"}
+
+
+def check_weights(graph: Graph, board: Board) -> None:
+    """Refuse early a graph whose weights alone exceed the memory on the chip. Raises FitError."""
+    linear = [node for node in graph.nodes if isinstance(node, ops.Linear)]
+    bits = max((node.weight_bits for node in linear), default=2)
+    need = bits * sum(node.weight.size for node in linear)
+    has = board.resources.bram36 * BRAM_BITS + board.resources.uram * URAM_BITS
+    if need > has:
+        raise FitError(
+            f"the weights take {need / 8e6:.1f} MB ({need // bits:,} of {bits} bits); {board.name} has {has / 8e6:.1f} MB "
+            "on the chip, and this version does not stream weights from DDR: take fewer bits, a smaller graph or a "
+            "larger board"
+        )
 
 
 def check(config: EngineConfig, board: Board) -> dict[str, int | str]:

@@ -38,6 +38,7 @@ def generate(graph_file: Path, board_name: str, array: tuple[int, int] | None, o
 def choose(graph: Graph, board: boards.Board, array: tuple[int, int] | None) -> Design:
     """Compile for the array asked for, or for the one with the lowest predicted latency that fits. Raises FitError,
     InputError."""
+    fit.check_weights(graph, board)
     if array is not None:
         n, m = array
         if n not in SIZES or m not in SIZES:

@@ -1,0 +1,10 @@
+"""References: the same graph on JAX and TensorFlow, as integers that equal golden and as the real values behind them.
+
+Importing this package loads neither framework.
+"""
+
+from hwgen.reference.base import PLATFORMS, Prepared, Reference, present
+from hwgen.reference.lowering import Lowered, export
+from hwgen.reference.verify import Report, verify, verify_file
+
+__all__ = ["PLATFORMS", "Lowered", "Prepared", "Reference", "Report", "export", "present", "verify", "verify_file"]

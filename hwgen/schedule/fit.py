@@ -50,8 +50,8 @@ def check_weights(graph: Graph, board: Board) -> None:
     has = board.resources.bram36 * BRAM_BITS + board.resources.uram * URAM_BITS
     if need > has:
         raise FitError(
-            f"the weights take {need / 8e6:.1f} MB ({need // bits:,} of {bits} bits); {board.name} has {has / 8e6:.1f} MB "
-            "on the chip, and this version does not stream weights from DDR: take fewer bits, a smaller graph or a "
+            f"the weights take {need / 8e6:.1f} MB ({need // bits:,} of {bits} bits); {board.name} has "
+            f"{has / 8e6:.1f} MB on the chip, and this version does not stream weights from DDR: take fewer bits, a smaller graph or a "
             "larger board"
         )
 

@@ -221,6 +221,7 @@ async def random_programs(dut):
         assert await rig.load() == GOOD
         for _ in cases(6):
             await run(rig)
+        await run(rig, Program(rig, pieces=40, longest=3))  # more instructions than fit under way
 
 
 @cocotb.test()

@@ -55,7 +55,8 @@ def activation_table(
         fn = FUNCTIONS[fn]
     x = np.clip(np.arange(256) - (128 if x_type.signed else 0), x_type.lo, x_type.hi)
     # The function's value is rounded to float32 as on an ONNX edge, so that e.g. tanh(20) is 1 before it is quantized.
-    y = np.asarray(fn(x * float(x_scale)), np.float64).astype(np.float32).astype(np.float64) / y_scale
+    with np.errstate(all="ignore"):  # NaN is reported below, and overflow saturates
+        y = np.asarray(fn(x * float(x_scale)), np.float64).astype(np.float32).astype(np.float64) / y_scale
     if np.isnan(y).any():
         raise UnsupportedError(f"an activation gives NaN for the input {x[np.isnan(y)][0] * x_scale:.6g}")
     return np.round(np.clip(y, lo, hi)).astype(np.int64)

@@ -160,7 +160,7 @@ def _outputs(ctx: Context, model: OnnxModel, values: dict[str, Value]) -> None:
         node = makers.get(name)
         if node is None:
             raise UnsupportedError(f"output {name!r} is an input or a constant of the model; remove it")
-        value = _settled(ctx, node, values[name]) if not isinstance(values[name], Stat) else values[name]
+        value = _value(values, name, node)
         if isinstance(value, Stat) and value.kind == "mean":
             value = _settled(ctx, OnnxNode("Output", "", node.label, [], [name], {}, node.opset), value)
         x = finish(ctx.builder, value, name, node)

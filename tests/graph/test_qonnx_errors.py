@@ -1,0 +1,318 @@
+"""Models that cannot be mapped: the error names the node, the reason and the way out."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from hwgen.errors import GraphError, HwgenError, InputError, UnsupportedError
+from hwgen.graph import qonnx_in
+from tests.graph.foreign import Style, Writer
+
+W = np.ones((4, 3)) * 0.5
+
+
+def load(build, **style):
+    """Import what `build(writer, x)` writes, x being a quantized input [1, 4]."""
+    w = Writer(Style(opset=style.pop("opset", 17), **style))
+    out = build(w, w.quant(w.input((4,)), 0.125))
+    return qonnx_in.load(w.model(out))
+
+
+def linear(w: Writer, x: str, **weight) -> str:
+    spec = {"scale": 0.25, "bits": 4, **weight}
+    return w.op("MatMul", x, w.quant(w.const(spec.pop("real", W)), **spec))
+
+
+def image(w: Writer, _: str) -> str:
+    return w.quant(w.input((2, 4, 4), "img"), 0.5)
+
+
+def then_quant(w: Writer, y: str, **spec) -> str:
+    return w.quant(y, **{"scale": 0.25, **spec})
+
+
+CASES = {
+    "NaN weights": (lambda w, x: linear(w, x, real=W * np.nan), "Quant.*weights hold NaN.*check"),
+    "infinite weights": (lambda w, x: linear(w, x, real=W * np.inf), "Quant.*weights hold NaN"),
+    "zero scale": (lambda w, x: then_quant(w, x, scale=0.0), "Quant.*its scale is 0.*positive"),
+    "negative scale": (lambda w, x: linear(w, x, scale=-0.25), "Quant.*its scale is -0.25"),
+    "NaN scale": (lambda w, x: then_quant(w, x, scale=np.nan), "Quant.*its scale is nan"),
+    "zero point": (lambda w, x: then_quant(w, x, zero=3.0), "Quant.*zero point is not 0.*symmetric"),
+    "16-bit activation": (lambda w, x: then_quant(w, x, bits=16), "Quant.*16 bits; 2 to 8"),
+    "1-bit activation": (lambda w, x: then_quant(w, x, bits=1), "Quant.*1 bits; 2 to 8"),
+    "fractional bits": (lambda w, x: then_quant(w, x, bits=4.5), "Quant.*bit width is 4.5.*whole"),
+    "1-bit weights": (lambda w, x: linear(w, x, bits=1), "Quant.*1 bits"),
+    "wide weights": (lambda w, x: linear(w, x, bits=16, scale=0.001), "MatMul.*weights need 10 bits.*2 to 8"),
+    "unsigned 8-bit weights": (lambda w, x: linear(w, x, bits=8, signed=0, scale=0.002), "MatMul.*weights need 9 bits"),
+    "rounding": (lambda w, x: then_quant(w, x, mode="FLOOR"), "Quant.*FLOOR.*only ROUND"),
+    "unknown rounding": (lambda w, x: then_quant(w, x, mode="DICE"), "Quant.*DICE is unknown"),
+    "activation scale per channel": (
+        lambda w, x: then_quant(w, x, scale=[0.5, 1, 1, 1]),
+        "Quant.*one scale per tensor",
+    ),
+    "run-time scale": (
+        lambda w, x: w.op("Quant", x, x, w.const(0.0), w.const(8.0), domain="qonnx.custom_op.general"),
+        "Quant.*its scale is computed at run time",
+    ),
+    "missing inputs": (
+        lambda w, x: w.op("Quant", x, w.const(1.0), domain="qonnx.custom_op.general"),
+        "Quant.*2 inputs",
+    ),
+    "weight scale per input": (
+        lambda w, x: linear(w, x, scale=np.array([[0.25], [0.5], [0.25], [0.25]])),
+        "MatMul.*scale varies along the inputs.*per output channel",
+    ),
+    "float weights": (lambda w, x: w.op("MatMul", x, w.const(W)), "MatMul.*not quantized; put a Quant"),
+    "NaN plain weights": (lambda w, x: w.op("MatMul", x, w.const(W * np.nan)), "MatMul.*NaN"),
+    "NaN bias": (lambda w, x: w.op("Add", linear(w, x), w.const([np.nan, 0, 0])), "Add.*NaN"),
+    "unquantized input of a layer": (
+        lambda w, x: linear(w, linear(w, x), real=np.ones((3, 3))),
+        "MatMul.*its input is not quantized: insert a Quant",
+    ),
+    "raw input": (lambda w, x: linear(w, w.input((4,), "raw")), "MatMul.*graph input.*without a Quant.*INT8"),
+    "raw input in a sum": (lambda w, x: then_quant(w, w.op("Add", x, w.input((4,), "raw"))), "Quant.*'raw'.*without"),
+    "two quantizers on an input": (
+        lambda w, x: w.op("Add", x, w.quant("x", 0.5)),
+        "Quant.*input 'x' is quantized here to int8, scale 0.5 but by node 'Quant.*scale 0.125.*once",
+    ),
+    "weight on the left": (
+        lambda w, x: w.op("MatMul", w.quant(w.const(np.ones((1, 1))), 1.0), x),
+        "MatMul.*weight is on the left",
+    ),
+    "attention": (lambda w, x: w.op("MatMul", x, x), "MatMul.*two activations.*constant weights"),
+    "wrong rows": (lambda w, x: linear(w, x, real=np.ones((5, 3))), "MatMul.*weight has 5 rows"),
+    "transA": (lambda w, x: w.op("Gemm", x, w.quant(w.const(W), 0.25), transA=1), "Gemm.*transA = 0"),
+    "activation without quantizer": (
+        lambda w, x: then_quant(w, w.op("Sigmoid", linear(w, x))),
+        "Sigmoid.*not quantized: insert a Quant node before",
+    ),
+    "activation at the end": (lambda w, x: w.op("Tanh", x), "Tanh.*without a Quant node; insert one"),
+    "activation plus another tensor": (
+        lambda w, x: w.op("Add", w.op("Tanh", x), w.quant(linear(w, x, real=np.ones((4, 4))), 1.0)),
+        "Add.*combines an activation function with another tensor; insert a Quant",
+    ),
+    "two accumulators": (
+        lambda w, x: then_quant(w, w.op("Add", linear(w, x), linear(w, x))),
+        "Quant.*adds 2 values that are not quantized; insert a Quant",
+    ),
+    "unsupported operator": (lambda w, x: w.op("Softmax", x, axis=-1), "Softmax.*attention.*host"),
+    "unknown operator": (lambda w, x: w.op("Hardmax", x), "Hardmax.*cannot be mapped; replace"),
+    "foreign domain": (lambda w, x: w.op("Magic", x, domain="com.acme"), "Magic.*'com.acme'"),
+    "bipolar": (
+        lambda w, x: w.op("BipolarQuant", x, w.const(1.0), domain="qonnx.custom_op.general"),
+        "BipolarQuant.*1-bit.*use Quant",
+    ),
+    "trunc": (
+        lambda w, x: w.op("Trunc", x, *(w.const(v) for v in (1.0, 0.0, 8.0, 4.0)), domain="qonnx.custom_op.general"),
+        "Trunc.*replace it by a Quant",
+    ),
+    "QCDQ": (lambda w, x: w.op("QuantizeLinear", x, w.const(1.0)), "QuantizeLinear.*QCDQ.*convert"),
+    "norm of an accumulator": (
+        lambda w, x: w.op("LayerNormalization", linear(w, x), w.const(np.ones(3))),
+        "LayerNormalization.*its input is not quantized",
+    ),
+    "norm at the end": (lambda w, x: w.op("LayerNormalization", x, w.const(np.ones(4))), "LayerNorm.*insert a Quant"),
+    "norm over two axes": (
+        lambda w, x: w.op("LayerNormalization", image(w, x), w.const(np.ones((4, 4))), axis=2),
+        "LayerNormalization.*only the last axis",
+    ),
+    "norm plus residual": (
+        lambda w, x: then_quant(w, w.op("Add", x, w.op("LayerNormalization", x, w.const(np.ones(4))))),
+        "Quant.*normalization that is not quantized; insert a Quant node after",
+    ),
+    "half a norm": (
+        lambda w, x: then_quant(w, w.op("Sub", x, w.op("ReduceMean", x, axes=[-1]))),
+        "Quant.*normalization is incomplete",
+    ),
+    "group norm": (
+        lambda w, x: w.op("InstanceNormalization", image(w, x), w.const([1, 1]), w.const([0, 0])),
+        "InstanceNormalization.*BatchNormalization",
+    ),
+    "batch norm in training": (
+        lambda w, x: w.op("BatchNormalization", x, *(w.const(np.ones(4)) for _ in range(4)), training_mode=1),
+        "BatchNormalization.*evaluation mode",
+    ),
+    "divide by zero": (lambda w, x: w.op("Div", x, w.const(0.0)), "Div.*divides by 0"),
+    "divide activations": (
+        lambda w, x: w.op("Div", x, w.quant(linear(w, x, real=np.ones((4, 4))), 1.0)),
+        "Div.*constant",
+    ),
+    "shapes": (lambda w, x: w.op("Add", x, w.quant(linear(w, x), 1.0)), "Add.*do not broadcast"),
+    "constant shape": (lambda w, x: w.op("Add", x, w.const(np.ones(3))), "Add.*does not broadcast"),
+    "constant per batch": (lambda w, x: w.op("Mul", x, w.const(np.arange(8).reshape(2, 4))), "Mul.*batch"),
+    "positional table": (
+        lambda w, x: then_quant(w, w.op("Add", image(w, x), w.const(np.arange(32).reshape(2, 4, 4)))),
+        "Quant.*only one channel axis",
+    ),
+    "batch reshape": (lambda w, x: w.op("Reshape", x, w.const([4, 1], np.int64)), "Reshape.*keep the batch axis"),
+    "reshape size": (lambda w, x: w.op("Reshape", x, w.const([1, 5], np.int64)), "Reshape.*elements"),
+    "batch transpose": (lambda w, x: w.op("Transpose", x, perm=[1, 0]), "Transpose.*batch"),
+    "batch concat": (lambda w, x: w.op("Concat", x, x, axis=0), "Concat.*batch axis"),
+    "concat constant": (lambda w, x: w.op("Concat", x, w.const(np.ones((1, 2))), axis=1), "Concat.*constant"),
+    "concat then layer": (
+        lambda w, x: w.op(
+            "MatMul", w.op("Concat", x, w.quant(w.input((4,), "z"), 1.0), axis=1), w.const(np.ones((8, 1)))
+        ),
+        "MatMul.*not quantized",
+    ),
+    "backward slice": (
+        lambda w, x: w.op("Slice", x, *(w.const([v], np.int64) for v in (3, 0, 1, -1))),
+        "Slice.*backwards",
+    ),
+    "gather": (lambda w, x: w.op("Gather", x, w.const([2, 0], np.int64), axis=1), "Gather.*single index or a run"),
+    "embedding": (lambda w, x: w.op("Gather", w.const(np.ones((256, 8))), x, axis=0), "Gather.*embedding.*host"),
+    "border average": (
+        lambda w, x: w.op("AveragePool", image(w, x), kernel_shape=[3, 3], pads=[1] * 4),
+        "AveragePool.*count_include_pad",
+    ),
+    "average of sums": (
+        lambda w, x: w.op("GlobalAveragePool", w.op("Conv", image(w, x), w.const(np.ones((1, 2, 1, 1))))),
+        "GlobalAveragePool.*not quantized",
+    ),
+    "ceil mode": (
+        lambda w, x: w.op("MaxPool", image(w, x), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
+        "MaxPool.*ceil_mode",
+    ),
+    "kernel": (lambda w, x: w.op("MaxPool", image(w, x), kernel_shape=[5, 5]), "MaxPool.*does not fit"),
+    "conv channels": (lambda w, x: w.op("Conv", image(w, x), w.const(np.ones((1, 3, 1, 1)))), "conv.*channels"),
+    "3-D conv": (lambda w, x: w.op("Conv", image(w, x), w.const(np.ones((1, 2, 1, 1, 1)))), "Conv.*3 spatial"),
+    "reflect pad": (lambda w, x: w.op("Pad", x, w.const([0, 1, 0, 1], np.int64), mode="reflect"), "Pad.*zeros"),
+    "mask": (lambda w, x: [w.op("Dropout", x, outputs=2), w.nodes[-1].output[1]][1], "Dropout.*mask.*do without"),
+    "prelu": (lambda w, x: w.op("PRelu", x, w.const([0.1, 0.2, 0.3, 0.4])), "PRelu.*one constant number"),
+    "clip bounds": (lambda w, x: w.op("Clip", x, x), "Clip.*constant numbers"),
+    "coarse to fine": (
+        lambda w, x: then_quant(w, w.op("Mul", x, w.const(1e9))),
+        "too large for the requantize lane.*coarser output scale",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_error_names_the_node_and_the_way_out(case):
+    build, words = CASES[case]
+    with pytest.raises(GraphError, match=f"(?s).*{words}") as caught:
+        load(build)
+    assert "node" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def mlp() -> onnx.ModelProto:
+    w = Writer(Style())
+    return w.model(linear(w, w.quant(w.input((4,)), 0.125)))
+
+
+def changed(change) -> onnx.ModelProto:
+    model = mlp()
+    change(model.graph)
+    return model
+
+
+def dims(*values):
+    def change(g):
+        for i, v in enumerate(values):
+            d = g.input[0].type.tensor_type.shape.dim
+            while len(d) < len(values):
+                d.add()
+            d[i].Clear()
+            if isinstance(v, str):
+                d[i].dim_param = v
+            elif v is not None:
+                d[i].dim_value = v
+        del g.input[0].type.tensor_type.shape.dim[len(values) :]
+
+    return change
+
+
+def cycle(g):
+    g.node[0].input[0] = g.node[-1].output[0]
+
+
+def annotate(text):
+    def change(g):
+        kv = onnx.StringStringEntryProto(key="finn_datatype", value=text)
+        g.quantization_annotation.append(
+            onnx.TensorAnnotation(tensor_name=g.input[0].name, quant_parameter_tensor_names=[kv])
+        )
+
+    return change
+
+
+FILES = {
+    "dynamic axis": (dims(1, "n"), UnsupportedError, "input 'x'.*dynamic axis 1 .n..*static"),
+    "unknown axis": (dims(1, None), UnsupportedError, "input 'x'.*dynamic axis 1"),
+    "no batch": (dims(4), UnsupportedError, "input 'x' has 1 axes.*batch"),
+    "cycle": (cycle, GraphError, "node 'MatMul.*cyclic"),
+    "missing edge": (lambda g: g.node[-1].input.__setitem__(0, "gone"), GraphError, "'MatMul.*reads 'gone'.*damaged"),
+    "missing output": (lambda g: setattr(g.output[0], "name", "gone"), GraphError, "'gone'.*nothing makes"),
+    "no outputs": (lambda g: g.ClearField("output"), GraphError, "no outputs"),
+    "made twice": (lambda g: g.node.append(g.node[-1]), GraphError, "both make"),
+    "input is output": (lambda g: setattr(g.output[0], "name", "x"), UnsupportedError, "'x' is an input"),
+    "unused input": (
+        lambda g: g.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, (1, 4))),
+        UnsupportedError,
+        "input 'z' is used by no output",
+    ),
+    "two batches": (
+        lambda g: g.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, (3, 4))),
+        UnsupportedError,
+        "different batch sizes",
+    ),
+    "annotation": (annotate("FIXED<8,2>"), UnsupportedError, "input 'x' is annotated FIXED"),
+    "annotated 16 bits": (annotate("INT16"), UnsupportedError, "input 'x' is annotated INT16; 2 to 8"),
+    "sparse": (
+        lambda g: g.sparse_initializer.append(onnx.SparseTensorProto(dims=[1])),
+        UnsupportedError,
+        "sparse initializers",
+    ),
+    "cut initializer": (lambda g: setattr(g.initializer[3], "raw_data", b"123"), InputError, "initializer"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_damaged_models(case):
+    change, error, words = FILES[case]
+    with pytest.raises(error, match=words):
+        qonnx_in.load(changed(change))
+
+
+def test_control_flow_is_named():
+    model = mlp()
+    branch = helper.make_graph([], "b", [], [])
+    node = helper.make_node(
+        "If", [model.graph.node[0].output[0]], ["w"], name="choose", then_branch=branch, else_branch=branch
+    )
+    model.graph.node.append(node)
+    with pytest.raises(UnsupportedError, match="'choose'.*control flow"):
+        qonnx_in.load(model)
+
+
+def test_truncated_files_never_escape(tmp_path, rng):
+    data = mlp().SerializeToString()
+    for cut in {0, 1, 10, len(data) - 1, *(int(v) for v in rng.integers(0, len(data), 30))}:
+        path = tmp_path / "cut.onnx"
+        path.write_bytes(data[:cut])
+        with pytest.raises(HwgenError):
+            qonnx_in.load(path)
+
+
+def test_altered_bytes_load_or_say_why(rng):
+    """Random damage gives a graph or an error of ours, never another exception."""
+    data = mlp().SerializeToString()
+    for _ in range(150):
+        bad = bytearray(data)
+        for at in rng.integers(0, len(data), 3):
+            bad[at] = rng.integers(0, 256)
+        try:
+            qonnx_in.load(bytes(bad))
+        except HwgenError as e:
+            assert str(e)
+
+
+def test_files_that_are_no_model(tmp_path):
+    (tmp_path / "text.onnx").write_text("not a model at all")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    for name, words in (("text.onnx", "not an ONNX"), ("empty.onnx", "empty"), ("gone.onnx", "no such file")):
+        with pytest.raises(InputError, match=words):
+            qonnx_in.load(tmp_path / name)
+    with pytest.raises(InputError, match="folder"):
+        qonnx_in.load(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def simulate(folder: Path, inputs: Path | None = None, outputs: Path | None = No
     if outputs is not None:
         real = dequantize_outputs(graph, result.outputs)
         np.savez_compressed(outputs, **{name: v.astype(np.float32) for name, v in real.items()})
-    report = complete_report(folder, want, result)
+    report = complete_report(folder, want, result, keep=waves_file is None)
     show(report, console)
     if waves_file:
         console.print(f"waveform of {len(result.latency)} frames: {waves_file} (open it with gtkwave)")
@@ -95,6 +96,8 @@ def read_golden(folder: Path, graph: Graph) -> tuple[dict[str, np.ndarray], dict
 
 
 def _load_npz(file: Path) -> dict[str, np.ndarray]:
+    if file.is_file() and not zipfile.is_zipfile(file):
+        raise InputError(f"{file} is not an .npz file, or is cut off; write it with numpy.savez")
     try:
         with np.load(file, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
@@ -122,8 +125,8 @@ def run_with_progress(
             return sim.run(ints, lambda done: bar.update(task, completed=done))
 
 
-def complete_report(folder: Path, want: dict[str, np.ndarray], result: SimResult) -> dict:
-    """report.json with what the simulation measured. Raises InputError when the file is damaged."""
+def complete_report(folder: Path, want: dict[str, np.ndarray], result: SimResult, keep: bool = True) -> dict:
+    """report.json with what the simulation measured, written back when `keep`. Raises InputError when it is damaged."""
     file = folder / "report.json"
     try:
         report = json.loads(file.read_text())
@@ -145,7 +148,8 @@ def complete_report(folder: Path, want: dict[str, np.ndarray], result: SimResult
         },
         "ideal_cycles": math.ceil(macs / multipliers),
     }  # fmt: skip
-    file.write_text(json.dumps(report, indent=1) + "\n")
+    if keep:
+        file.write_text(json.dumps(report, indent=1) + "\n")
     return report
 
 

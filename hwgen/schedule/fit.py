@@ -51,8 +51,8 @@ def check_weights(graph: Graph, board: Board) -> None:
     if need > has:
         raise FitError(
             f"the weights take {need / 8e6:.1f} MB ({need // bits:,} of {bits} bits); {board.name} has "
-            f"{has / 8e6:.1f} MB on the chip, and this version does not stream weights from DDR: take fewer bits, a smaller graph or a "
-            "larger board"
+            f"{has / 8e6:.1f} MB on the chip, and this version does not stream weights from DDR: take fewer bits, a "
+            "smaller graph or a larger board"
         )
 
 

@@ -57,7 +57,12 @@ class Timing:
     @property
     def compute(self) -> int:
         """First to last clock of the array."""
-        return self.last_issue - self.first_issue + 1
+        return self.last_issue - self.first_issue + 1 if self.issued else 0
+
+    @property
+    def tail(self) -> int:
+        """Clocks in which the array had nothing left to do: all but START's own, the issued and the waited ones."""
+        return self.latency - 1 - self.issued - sum(self.waits.values())
 
 
 class _Progress:
@@ -100,7 +105,8 @@ class _Model:
 
     def run(self) -> Timing:
         self._din()
-        queues = {"MM": list(self.program.mm), "ROW": list(self.program.row), "DOUT": list(self.program.dout)}
+        mm = list(self.program.mm) or [Nop()]  # a unit without work has one, which says that it is done (image.py)
+        queues = {"MM": mm, "ROW": list(self.program.row), "DOUT": list(self.program.dout)}
         step = {"MM": self._mm, "ROW": self._row, "DOUT": self._dout}
         while any(queues.values()):
             moved = False

@@ -267,10 +267,18 @@ def main() -> None:
     """Run the command line."""
     from hwgen.runtime.errors import RuntimeFault
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets with ten lines otherwise
     try:
         app(prog_name="hwgen")
-    except (HwgenError, RuntimeFault) as error:
+    except (HwgenError, RuntimeFault, OSError) as error:
         if os.environ.get("HWGEN_TRACEBACK", "") not in ("", "0"):
             raise
-        print(f"hwgen: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"hwgen: {' '.join(_tell(error).split())}", file=sys.stderr)
         sys.exit(2)
+
+
+def _tell(error: Exception) -> str:
+    """Return what to print: an OSError that names a file is the user's path, the disk or a permission."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; check the path, its permissions and the disk"
+    return str(error)

@@ -78,6 +78,19 @@ def test_an_error_is_one_line_and_exit_2(words, told):
     assert not done.stdout
 
 
+def test_an_output_that_cannot_be_written_is_one_line(monkeypatch, capsys):
+    def refuse(**_):
+        raise NotADirectoryError(20, "Not a directory", "out/design")
+
+    monkeypatch.setattr(cli, "app", refuse)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        "hwgen: out/design: Not a directory; check the path, its permissions and the disk\n"
+    )
+
+
 def test_traceback_on_demand():
     done = command("sim", "--board", "nowhere", HWGEN_TRACEBACK="1")
     assert "Traceback" in done.stderr and "InputError" in done.stderr

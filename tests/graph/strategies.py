@@ -81,6 +81,7 @@ class _Mlp:
     def __init__(self, writer: Writer, rng: np.random.Generator, power_of_two: bool):
         self.w, self.rng, self.po2 = writer, rng, power_of_two
         self.shape: tuple[int, ...] = ()
+        self.scales: dict[str, float] = {}
 
     def start(self, shape) -> str:
         self.shape = (shape,) if isinstance(shape, int) else shape
@@ -98,7 +99,10 @@ class _Mlp:
         bits = int(self.rng.choice([2, 3, 4, 8, 8, 8]))
         signed = int(span[0] < 0) if signed is None else signed
         narrow = int(self.rng.integers(0, 2))
-        return self.w.quant(x, self.real_scale(float(np.max(np.abs(span))), bits), bits, signed, narrow)
+        scale = self.real_scale(float(np.max(np.abs(span))), bits)
+        y = self.w.quant(x, scale, bits, signed, narrow)
+        self.scales[y] = scale
+        return y
 
     def weights(self, shape: tuple[int, ...], axis: int, fan_in: int):
         """(real weights, scale, bits), not on the grid: the Quant node has to round them."""
@@ -151,15 +155,17 @@ class _Mlp:
         gamma = 2.0 ** self.rng.integers(-1, 2, n) if self.po2 else self.rng.uniform(0.5, 1.5, n)
         beta = np.round(self.rng.normal(0, 0.3, n) * 64) / 64
         kind = draw(st.sampled_from(["op", "spelled", "rms"]))
+        # One step squared: in short rows a smaller epsilon would be rounded (docs/numerics.md, LayerNorm).
+        eps = self.scales[x] ** 2
         g, b = self.w.const(gamma), self.w.const(beta)
         if kind == "op" and self.w.style.opset >= 17:
-            y = self.w.op("LayerNormalization", x, g, b, axis=-1, epsilon=1e-5)
+            y = self.w.op("LayerNormalization", x, g, b, axis=-1, epsilon=eps)
             return self.quant(y, np.array([-3.0, 3.0])), n
         c = x if kind == "rms" else self.w.op("Sub", x, self.mean(x))
         # qonnx's cleanup breaks a node that reads one edge twice (it renames only the first).
         twice = draw(st.booleans()) and not self.w.style.cleanup
         square = self.w.op("Mul", c, c) if twice else self.w.op("Pow", c, self.w.const(2.0))
-        std = self.w.op("Sqrt", self.w.op("Add", self.mean(square), self.w.const(1e-5)))
+        std = self.w.op("Sqrt", self.w.op("Add", self.mean(square), self.w.const(eps)))
         z = self.w.op("Div", c, std) if draw(st.booleans()) else self.w.op("Mul", c, self.w.op("Reciprocal", std))
         y = self.w.op("Add", self.w.op("Mul", z, g), b)
         return self.quant(y, np.array([-3.0, 3.0])), n

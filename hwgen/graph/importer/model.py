@@ -77,7 +77,9 @@ def read(source: str | Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
 def parse(proto: onnx.ModelProto) -> OnnxModel:
     """Constants, inputs and the nodes that the outputs need, in order. Raises GraphError / UnsupportedError."""
     graph = proto.graph
-    opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 13)
+    opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), None)
+    if opset is None:
+        raise InputError("the model does not say its opset, so it may be cut off; export it again")
     constants = {}
     for init in graph.initializer:
         try:

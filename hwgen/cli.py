@@ -8,7 +8,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -238,12 +239,27 @@ def _load_board(name: str):
 def _load_quantized(model: Path):
     """Return the integer graph of a model that carries its own quantizers."""
     if model.suffix == ".keras":
-        return _call("hwgen.frontends.keras_qkeras", "load_keras")(model)
+        with _quiet_stderr():
+            return _call("hwgen.frontends.keras_qkeras", "load_keras")(model)
     if model.suffix == ".onnx":
         return _call("hwgen.graph.qonnx_in", "load")(model)
     raise InputError(
         f"{model} is neither .keras nor .onnx: this version quantizes Keras files with QKeras layers and QONNX"
     )
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Drop what C++ writes to stderr: TensorFlow greets with ten lines that no setting silences."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _must_exist(path: Path) -> None:
@@ -267,7 +283,6 @@ def main() -> None:
     """Run the command line."""
     from hwgen.runtime.errors import RuntimeFault
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets with ten lines otherwise
     try:
         app(prog_name="hwgen")
     except (HwgenError, RuntimeFault, OSError) as error:

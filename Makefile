@@ -10,7 +10,7 @@ JOBS    ?= 2
 BIN    := .venv/bin
 ENV    := .venv/.hwgen-env
 PYNQ   := .venv-pynq/.hwgen-env
-PYTEST := -q -n $(JOBS) --dist loadgroup
+PYTEST := -q -n $(JOBS) --dist loadgroup --durations 12 --durations-min 20
 
 .DEFAULT_GOAL := help
 .PHONY: help env sim test test-full lint format train bitstream wheel

@@ -10,13 +10,13 @@ from hwgen.graph.types import Tensor, along_axis
 from hwgen.runtime.abi import ALIGN
 from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Plan, RowOp, View
 
+_ON_THE_HOST = "run that part on the host, and give the engine the graph behind it (the policy's head)"
 _NOT_YET = {
-    "Conv2D": "convolutions have no RTL in this version; give the part of the policy behind them (its head), and "
-    "run the encoder on the host",
-    "Conv1D": "convolutions have no RTL in this version",
-    "MaxPool": "pooling has no RTL in this version; run that part on the host",
-    "SumPool": "pooling has no RTL in this version; run that part on the host",
-    "Mul": "products of two tensors (FiLM, gating) have no RTL in this version; run that part on the host",
+    "Conv2D": f"convolutions have no RTL in this version; {_ON_THE_HOST}",
+    "Conv1D": f"convolutions have no RTL in this version; {_ON_THE_HOST}",
+    "MaxPool": f"pooling has no RTL in this version; {_ON_THE_HOST}",
+    "SumPool": f"pooling has no RTL in this version; {_ON_THE_HOST}",
+    "Mul": f"products of two tensors (FiLM, gating) have no RTL in this version; {_ON_THE_HOST}",
 }
 
 

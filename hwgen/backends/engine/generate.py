@@ -134,7 +134,7 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
         "cycles": {
             "array_busy": t.issued, "wait_input": t.waits["DIN"], "wait_array": t.waits["MM"],
             "wait_norms": t.waits["ROW"],
-            "tail": t.latency - 1 - t.last_issue,
+            "tail": t.tail,
         },
         "activation_bytes": memory.footprint(design.plan, design.config.v),
         "spans": [{"unit": s.unit, "name": s.name, "first": s.first, "last": s.last, "work": s.work} for s in t.spans],

@@ -1,0 +1,318 @@
+"""The engine in Python: decodes a load image by the tables of `abi` and runs it, clock by clock.
+
+Slow, short, and independent of the compiler: it sees the image, the engine's parameters and the input bytes, nothing
+else. So what it computes is what the image says. It keeps the engine's clocks (docs/engine.md), and it refuses what
+the memory cannot do: two accesses to one port of a bank in one clock, and a byte read in the clock of its write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwgen.graph.golden import normalize, round_shift
+from hwgen.runtime import abi
+from hwgen.schedule import EngineConfig
+
+EXEC, NOP = abi.OPCODES["EXEC"], abi.OPCODES["NOP"]
+UNIT = {code: name for name, code in abi.UNITS.items()}
+SIGNED = ("lo", "hi", "mult", "bias", "rmult")  # fields that are two's complement; steps simply wrap
+FIRST_BEAT = 2 + 40 + 1  # START -> address -> first data of the standard DDR model -> write
+STATS, NORM = 11, 12  # row unit: last read of pass 1 -> first of pass 2; read of pass 2 -> write
+TO_BUS, TO_DONE = 5, 4 + 2  # output: word allowed -> first beat; last beat -> response -> DONE
+LIMIT = 200_000
+
+
+class Conflict(AssertionError):
+    """Two units use one memory port in one clock, or a byte is read in the clock in which it is written."""
+
+
+def words(image: bytes, config: EngineConfig) -> dict[str, list[bytes]]:
+    """The words of each memory, by target; checks magic numbers, lengths and the END section."""
+    beats = {
+        "WEIGHT": config.weight_beats, "PARAM": config.m, "TABLE": 16, "ROW_PARAM": config.v,
+        **{f"PROG_{unit}": abi.beats(fields) for unit, fields in abi.INSTRUCTIONS.items()}, "END": 0,
+    }  # fmt: skip
+    names = {code: name for name, code in abi.TARGETS.items()}
+    head, at = abi.unpack(abi.IMAGE_HEADER, image[:16]), 16
+    assert (head["magic"], head["abi"]) == (abi.IMAGE_MAGIC, abi.ABI_VERSION)
+    out: dict[str, list[bytes]] = {name: [] for name in beats}
+    while True:
+        section = abi.unpack(abi.SECTION_HEADER, image[at : at + 16])
+        at += 16
+        assert section["magic"] == abi.SECTION_MAGIC
+        name = names[section["target"]]
+        assert section["first"] == len(out[name])
+        if name == "END":
+            assert at == len(image) and section["words"] == 0
+            return out
+        size = beats[name] * 16
+        out[name] += [image[at + k * size : at + (k + 1) * size] for k in range(section["words"])]
+        at += size * section["words"]
+
+
+def fields(table, word: bytes) -> dict[str, int]:
+    """The fields of a word, two's complement where they are."""
+    out = abi.unpack(table, word)
+    for name, _, size in table:
+        if name in SIGNED:
+            out[name] -= (out[name] >> (size - 1)) << size
+    return out
+
+
+def lane_word(word: bytes) -> dict[str, np.ndarray]:
+    """Parameters of a word's channels as arrays."""
+    rows = [fields(abi.PARAM, word[i : i + 16]) for i in range(0, len(word), 16)]
+    return {name: np.array([row[name] for row in rows], np.int64) for name, _, _ in abi.PARAM}
+
+
+def weight_word(word: bytes, config: EngineConfig) -> np.ndarray:
+    """Weights [m, n] of a word."""
+    bits = np.unpackbits(np.frombuffer(word, np.uint8), bitorder="little")[: config.n * config.m * config.ww]
+    value = (bits.reshape(-1, config.ww).astype(np.int64) << np.arange(config.ww)).sum(1)
+    return (value - ((value >> (config.ww - 1)) << config.ww)).reshape(config.m, config.n)
+
+
+@dataclass
+class Result:
+    """One run: the output buffer's bytes, the clock of DONE, and what the array's counters show."""
+
+    output: bytearray = field(default_factory=bytearray)
+    latency: int = 0
+    issued: int = 0
+    waits: Counter = field(default_factory=Counter)
+
+
+class Engine:
+    """One engine with a loaded image. gap: extra clocks before each input beat and each output word (a slow memory)."""
+
+    def __init__(self, image: bytes, config: EngineConfig, rng: np.random.Generator, gap: Callable[[], int] = int):
+        self.config, self.rng, self.gap, self.memory_words = config, rng, gap, words(image, config)
+        self.weights = [weight_word(w, config) for w in self.memory_words["WEIGHT"]]
+        self.params = [lane_word(w) for w in self.memory_words["PARAM"]]
+        self.row_params = [lane_word(w) for w in self.memory_words["ROW_PARAM"]]
+        self.tables = [np.frombuffer(w, np.uint8) for w in self.memory_words["TABLE"]]
+        # what nobody wrote is noise: nothing may depend on it
+        self.banks = rng.integers(0, 256, (config.banks, config.act_depth * config.v), np.uint8)
+
+    def program(self, unit: str) -> list[dict[str, int]]:
+        """The unit's instructions."""
+        code = [fields(abi.INSTRUCTIONS[unit], word) for word in self.memory_words[f"PROG_{unit}"]]
+        assert [ins["last"] for ins in code] == [0] * (len(code) - 1) + [1] * bool(code)
+        assert all(ins["opcode"] in (EXEC, NOP) for ins in code)
+        return code
+
+    def run(self, inputs: bytes, out_bytes: int) -> Result:
+        """Run the program once on the input buffer's bytes."""
+        self.inputs, self.result = inputs, Result(bytearray(out_bytes))
+        self.progress = dict.fromkeys(abi.UNITS, 0)
+        self.reads, self.writes, self.ends = defaultdict(list), defaultdict(list), defaultdict(list)  # by clock
+        self.last_beat = 0
+        units = [self._din(), self._mm(), self._dout()] + ([self._row()] if self.config.row_param_depth else [])
+        self.clock = 0
+        while units or self.reads or self.writes or self.ends:
+            self.clock += 1
+            assert self.clock < LIMIT, "the program never ends"
+            self._memory(self.clock)
+            units = [unit for unit in units if next(unit, "done") != "done"]
+        self.result.latency = self.last_beat + TO_DONE
+        return self.result
+
+    # --- memory -----------------------------------------------------------------------------------------------------
+    def _memory(self, clock: int) -> None:
+        """All accesses of a clock, reads before writes; a write shows in the unit's counter in the same clock."""
+        reads, writes = self.reads.pop(clock, []), self.writes.pop(clock, [])
+        for what, accesses in (("read", reads), ("write", writes)):
+            banks = Counter(access[1] for access in accesses)
+            for bank, count in banks.items():
+                if count > 1:
+                    who = [access[0] for access in accesses if access[1] == bank]
+                    raise Conflict(f"clock {clock}: {' and '.join(who)} {what} bank {bank}")
+        for who, bank, at, size, then in reads:
+            for writer, other, start, data, _ in writes:
+                if other == bank and start < at + size and at < start + len(data):
+                    raise Conflict(f"clock {clock}: {who} reads bank {bank} byte {at} while {writer} writes it")
+            then(self.banks[bank, at : at + size].copy())
+        for end in self.ends.pop(clock, []):
+            end()
+        for who, bank, at, data, counted in writes:
+            self.banks[bank, at : at + len(data)] = data
+            self.progress[who] += counted
+
+    def _read(self, clock: int, who: str, bank: int, at: int, size: int, then: Callable) -> None:
+        self.reads[clock].append((who, bank, at, size, then))
+
+    def _write(self, clock: int, who: str, bank: int, at: int, data: np.ndarray, counted: int) -> None:
+        """The write request is seen in `clock`; `counted` octets are added to the progress counter there."""
+        self.writes[clock].append((who, bank, at, data, counted))
+
+    def _reached(self, unit: int, count: int) -> bool:
+        return UNIT[unit] == "NONE" or self.progress[UNIT[unit]] >= count
+
+    def _gate(self, ins: dict[str, int]) -> Iterator[None]:
+        while not self._reached(ins["gate_unit"], ins["gate"]):
+            yield
+
+    # --- units: generators that yield once a clock, from clock 1 on --------------------------------------------------
+    def _din(self) -> Iterator[None]:
+        clock = FIRST_BEAT
+        for ins in self.program("DIN"):
+            yield from self._gate(ins)
+            for beat in range(ins["beats"] if ins["opcode"] == EXEC else 0):
+                clock += self.gap()
+                at = ins["offset"] + 16 * beat
+                data = np.frombuffer(self.inputs[at : at + 16], np.uint8)
+                self._write(clock, "DIN", ins["bank"], 16 * (ins["addr"] + beat), data, 2)
+                clock += 1
+
+    def _mm(self) -> Iterator[None]:
+        self._wait("DIN")
+        yield  # clock 1: the first instruction is taken
+        for ins in self.program("MM"):
+            if ins["opcode"] == NOP:
+                while not self._reached(ins["gate_unit"], ins["gate"]):
+                    self._wait(UNIT[ins["gate_unit"]])
+                    yield
+                self._wait(UNIT[7])
+                yield
+                continue
+            group: dict = {}
+            for step in _steps(ins):
+                while not (gate := self._reached(ins["gate_unit"], ins["gate"])) or not self._reached(
+                    ins["dep_unit"], step["need"]
+                ):
+                    self._wait(UNIT[ins["dep_unit" if gate else "gate_unit"]])
+                    yield
+                group = self._issue(ins, step, group)
+                yield
+
+    def _wait(self, unit: str) -> None:
+        self.result.waits[unit if unit in ("MM", "ROW") else "DIN"] += 1
+
+    def _issue(self, ins: dict[str, int], step: dict[str, int], group: dict) -> dict:
+        """One step of the array; returns the group's sum, a new one at its first step."""
+        c, clock = self.config, self.clock
+        self.result.issued += 1
+        if step["first"]:
+            group = {"sum": np.zeros(c.m, np.int64)}
+        weights = self.weights[step["w"]]
+
+        def accumulate(data: np.ndarray) -> None:
+            a = data.view(np.int8) if ins["a_signed"] else data
+            group["sum"] = group["sum"] + weights @ a.astype(np.int64)
+
+        self._read(clock + 1, "MM", ins["a_bank"], c.n * step["a"], c.n, accumulate)
+        if step["last"]:
+            read = clock + 4 + c.tree_stages
+            if ins["residual"]:
+                assert c.residual
+                residual = (read, "MM", ins["r_bank"], c.m * step["r"], c.m)
+                self._read(*residual, lambda data: group.update(residual=data))
+            self.ends[read].append(lambda: self._end(ins, step, group, clock))
+        return group
+
+    def _end(self, ins: dict[str, int], step: dict[str, int], group: dict, issued: int) -> None:
+        """Requantize a group and write it."""
+        c, p = self.config, self.params[step["p"]]
+        v = group["sum"] * p["mult"] + p["bias"]
+        if ins["relu"]:
+            v = np.maximum(v, 0)
+        if ins["residual"]:
+            r = group["residual"].view(np.int8) if ins["r_signed"] else group["residual"]
+            v = v + r.astype(np.int64) * p["rmult"]
+        lo, hi = (-(2**31), 2**31 - 1) if ins["wide"] else (ins["lo"], ins["hi"])
+        y = np.clip(round_shift(v, p["shift"]), lo, hi)
+        if ins["lookup"]:
+            y = self.tables[ins["slot"]][y & 255].astype(np.int64)
+        planes = 4 if ins["wide"] else 1
+        for k in range(planes):
+            data, at = (y >> (8 * k) & 255).astype(np.uint8), c.m * (step["o"] + k)
+            self._write(issued + c.pipe + k, "MM", ins["o_bank"], at, data, c.m // 8 if k == planes - 1 else 0)
+
+    def _row(self) -> Iterator[None]:
+        v = self.config.v
+        for ins in self.program("ROW"):
+            yield from self._gate(ins)
+            yield  # the instruction is taken
+            if ins["opcode"] == NOP:
+                continue
+            for row in range(ins["rows"]):
+                src, dst, data = ins["src"] + row * ins["src_stride"], ins["dst"] + row * ins["dst_stride"], []
+                for k in range(ins["words"]):
+                    while not self._reached(ins["dep_unit"], ins["need"] + (row * ins["words"] + k) * ins["need_step"]):
+                        yield
+                    self._read(self.clock + 1, "ROW", ins["src_bank"], v * (src + k), v, data.append)
+                    last = self.clock
+                    yield
+                for k in range(ins["words"]):
+                    self._second(ins, k, last + STATS + k, v * (src + k), v * (dst + k), data)
+                while self.clock < last + STATS + ins["words"]:
+                    yield
+
+    def _second(self, ins: dict[str, int], k: int, clock: int, src: int, dst: int, data: list[np.ndarray]) -> None:
+        """Word k of a row's second pass, begun in `clock`; `data` are the words of the first."""
+        v = self.config.v
+
+        def norm(_: np.ndarray) -> None:
+            self._write(clock + NORM, "ROW", ins["dst_bank"], dst, self._norm(ins, data)[v * k : v * k + v], v // 8)
+
+        self._read(clock + 1, "ROW", ins["src_bank"], src, v, norm)
+
+    def _norm(self, ins: dict[str, int], data: list[np.ndarray]) -> np.ndarray:
+        """The bytes of a normalized row; noise beyond its length."""
+        n = ins["length"]
+        x = np.concatenate(data)[:n]
+        x = (x.view(np.int8) if ins["x_signed"] else x).astype(np.int64)
+        z = normalize(x, ins["eps"], ins["op"] == abi.ROW_OPS["RMSNORM"])
+        p = self.row_params[ins["param"] : ins["param"] + ins["words"]]
+        p = {name: np.concatenate([word[name] for word in p])[:n] for name in p[0]}
+        y = np.clip(round_shift(z * p["mult"] + p["bias"], p["shift"]), ins["lo"], ins["hi"])
+        noise = self.rng.integers(0, 256, ins["words"] * self.config.v - n)
+        return np.concatenate([y, noise]).astype(np.uint8)
+
+    def _dout(self) -> Iterator[None]:
+        v = self.config.v
+        for ins in self.program("DOUT"):
+            yield from self._gate(ins)
+            if ins["opcode"] == NOP:
+                yield
+                continue
+            size = 16 * ins["beats"]
+            for k in range(-(-size // v)):
+                for _ in range(self.gap()):
+                    yield
+                while not self._reached(ins["dep_unit"], ins["need"] + k * ins["need_step"]):
+                    yield
+                first = max(self.last_beat + 1, self.clock + TO_BUS)
+                part = min(v, size - k * v)
+                self.last_beat = first + part // 16 - 1
+                at = ins["offset"] + k * v
+
+                def store(data: np.ndarray, at: int = at, part: int = part) -> None:
+                    self.result.output[at : at + part] = data[:part].tobytes()
+
+                self._read(self.clock + 1, "DOUT", ins["bank"], 16 * ins["addr"] + k * v, v, store)
+                yield
+
+
+def _steps(ins: dict[str, int]) -> Iterator[dict[str, int]]:
+    """The steps of a matrix instruction: addresses, need, and whether a group begins or ends."""
+    levels = range(abi.LEVELS)
+    counter = [0] * abi.LEVELS
+    size = dict.fromkeys("awor", abi.ADDR_BITS) | {"p": abi.PADDR_BITS, "need": abi.NEED_BITS}
+    at = {name: ins[name] for name in size}
+    while True:
+        reduction = [level for level in levels if ins["red_mask"] >> level & 1]
+        first = all(counter[level] == 0 for level in reduction)
+        last = all(counter[level] == ins[f"count{level}"] for level in reduction)
+        yield at | {"first": first, "last": last}
+        moving = next((level for level in levels if counter[level] != ins[f"count{level}"]), None)
+        if moving is None:
+            return
+        counter = [0] * moving + [counter[moving] + 1] + counter[moving + 1 :]
+        for name, bits in size.items():
+            step = ins[f"{'o' if name == 'r' else name}_step{moving}"]
+            at[name] = (at[name] + step) % (1 << bits)

@@ -1,0 +1,38 @@
+"""A compiled graph run from its load image by the interpreter: inputs into bytes, bytes into outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.schedule import Design
+from hwgen.schedule.image import image
+from hwgen.schedule.plan import Output
+from tests.schedule.interpreter import Engine, Result
+
+HASH = 0x0123_4567_89AB_CDEF
+
+
+def engine(design: Design, seed, gap=int) -> Engine:
+    """The interpreter with the design's image."""
+    return Engine(image(design.program, design.config, HASH), design.config, np.random.default_rng(seed), gap)
+
+
+def run(design: Design, machine: Engine, inputs: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Result]:
+    """One frame (integers without batch): outputs by name, and what the run did."""
+    buffer = bytearray(design.plan.in_bytes)
+    for name, at in design.plan.input_offsets.items():
+        data = inputs[name].astype(np.uint8).tobytes()
+        buffer[at : at + len(data)] = data
+    result = machine.run(bytes(buffer), design.plan.out_bytes)
+    return {o.name: _output(design, o, result.output) for o in design.plan.outputs}, result
+
+
+def _output(design: Design, o: Output, raw: bytes) -> np.ndarray:
+    tensor, m = design.graph.tensors[o.name], design.config.m
+    if o.wide:  # groups of four byte planes
+        groups = -(-o.size // m)
+        planes = np.frombuffer(raw, np.uint8)[o.offset : o.offset + groups * 4 * m].reshape(groups, 4, m)
+        values = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i4").reshape(-1)[: o.size]
+    else:
+        values = np.frombuffer(raw, np.int8 if tensor.dtype.signed else np.uint8)[o.offset : o.offset + o.size]
+    return values.reshape(tensor.shape).astype(np.int64)

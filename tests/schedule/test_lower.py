@@ -1,0 +1,128 @@
+"""Graph -> plan: what is fused, what is only a view, and what is refused with the way out."""
+
+import numpy as np
+import pytest
+
+from hwgen.errors import UnsupportedError
+from hwgen.graph import GraphBuilder
+from hwgen.schedule.lower import lower
+from hwgen.schedule.plan import INPUTS, MatOp, RowOp, View
+
+
+def start(width=32, shape=None):
+    b = GraphBuilder("test")
+    return b, b.input("x", shape or (width,), bits=8, signed=True, scale=2**-6)
+
+
+def plan(b, y, m=8, v=16):
+    b.output(y, "y")
+    return lower(b.build(), m, v)
+
+
+def test_a_layer_with_its_activation_is_one_operation(rng):
+    b, x = start()
+    h = b.requantize(b.linear(x, rng.integers(-8, 8, (32, 20)), 2**-4), bits=8, scale=2**-5)
+    ops = plan(b, b.activation(h, "tanh", bits=8, scale=2**-7)).ops
+    assert len(ops) == 1 and ops[0].weight.shape == (32, 20) and ops[0].table.shape == (256,)
+
+
+def test_the_table_is_indexed_by_the_unsigned_byte():
+    b, x = start()
+    table = np.arange(-128, 128)
+    op = plan(b, b.lookup(x, table, scale=2**-6)).ops[0]
+    assert (
+        op.weight is None and op.table.view(np.int8).tolist() == np.arange(256).astype(np.uint8).view(np.int8).tolist()
+    )
+
+
+def test_a_pre_activation_that_is_read_twice_is_kept(rng):
+    b, x = start()
+    h = b.requantize(b.linear(x, rng.integers(-8, 8, (32, 32)), 2**-4), bits=8, scale=2**-5)
+    t = b.activation(h, "tanh", bits=8, scale=2**-7)
+    ops = plan(b, b.requantize(t, bits=8, scale=2**-5, residual=h)).ops
+    assert [op.table is not None for op in ops] == [False, True, False]
+
+
+def test_moves_are_views(rng):
+    b, x = start(shape=(4, 8))
+    y = b.flatten(b.transpose(x, (1, 0)))
+    op = plan(b, b.requantize(b.linear(y, rng.integers(-8, 8, (32, 8)), 2**-4), bits=8, scale=1.0)).ops
+    assert len(op) == 1
+    np.testing.assert_array_equal(op[0].x.positions, np.arange(32).reshape(4, 8).T.reshape(-1))
+
+
+def test_a_scattered_view_is_selected_where_only_an_identity_would_be():
+    b, x = start(32)
+    op = plan(b, b.requantize(b.slice(x, 0, 1, 30, 3), bits=8, scale=2**-6)).ops[0]
+    assert op.weight.sum() == op.size == 10 and op.weight.max() == 1
+
+
+def test_concatenated_results_are_written_side_by_side(rng):
+    b, x = start()
+    parts = [b.requantize(b.linear(x, rng.integers(-8, 8, (32, n)), 2**-4), bits=8, scale=1.0) for n in (5, 24)]
+    joined = b.concat(parts)
+    got = plan(b, b.requantize(b.linear(joined, rng.integers(-8, 8, (29, 8)), 2**-4), bits=8, scale=1.0))
+    assert [(op.out, op.out_start) for op in got.ops[:2]] == [(joined, 0), (joined, 16)] and len(got.ops) == 3
+
+
+def test_a_norm_runs_right_behind_what_it_reads(rng):
+    b, x = start()
+    h = b.requantize(b.linear(x, rng.integers(-8, 8, (32, 32)), 2**-4), bits=8, scale=1.0)
+    other = b.requantize(b.linear(x, rng.integers(-8, 8, (32, 32)), 2**-4), bits=8, scale=1.0)
+    n = b.layernorm(h, 1.0, 0.0, bits=8, scale=2**-5)
+    ops = plan(b, b.requantize(n, bits=8, scale=1.0, residual=other)).ops
+    assert [type(op) for op in ops] == [MatOp, RowOp, MatOp, MatOp]
+
+
+def test_operand_and_residual_of_one_buffer_are_parted():
+    b, x = start()
+    got = plan(b, b.requantize(x, bits=8, scale=2**-5, residual=x))
+    assert len(got.ops) == 2 and got.ops[1].residual.buffer != got.ops[1].x.buffer == INPUTS
+
+
+def test_an_input_that_is_an_output_is_copied():
+    b, x = start()
+    got = plan(b, b.reshape(x, (4, 8)))
+    assert got.outputs[0].buffer != INPUTS and len(got.ops) == 1 and got.ops[0].weight is None
+
+
+def test_plain_views():
+    assert View("b", 16 + np.arange(5), True).start_if_plain(16) == 16
+    assert View("b", 8 + np.arange(5), True).start_if_plain(16) is None
+    assert View("b", np.array([0, 2]), True).start_if_plain(16) is None
+
+
+def conv(b, x, rng):
+    return b.requantize(b.conv(x, rng.integers(-8, 8, (4, 2, 3)), 2**-4), bits=8, scale=1.0)
+
+
+UNSUPPORTED = {
+    "Conv1D": (conv, r"\(Conv1D\): convolutions have no RTL.*run that part on the host"),
+    "MaxPool": (lambda b, x, _: b.maxpool(x, (2,)), r"\(MaxPool\): pooling has no RTL.*on the host"),
+    "SumPool": (lambda b, x, _: b.avgpool(x, (2,)), r"\(SumPool\): pooling has no RTL.*on the host"),
+    "Mul": (lambda b, x, _: b.mul(x, x, scale=1.0), r"\(Mul\): products of two tensors.*on the host"),
+    "rows": (
+        lambda b, x, rng: b.requantize(b.linear(x, rng.integers(-8, 8, (16, 4)), 2**-4), scale=1.0),
+        r"\(Linear\): its input has shape \(2, 16\).*flatten it",
+    ),
+    "norm of rows": (lambda b, x, _: b.layernorm(x, 1.0, scale=2**-5), r"\(LayerNorm\): .*flatten it"),
+}
+
+
+@pytest.mark.parametrize("case", UNSUPPORTED)
+def test_unsupported_names_node_reason_and_way_out(case, rng):
+    make, message = UNSUPPORTED[case]
+    b, x = start(shape=(2, 16))
+    y = make(b, x, rng)
+    with pytest.raises(UnsupportedError, match=r"node '\w+' " + message):
+        plan(b, y)
+
+
+def test_an_accumulator_cannot_be_moved_or_given_out(rng):
+    b, x = start()
+    acc = b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4)
+    with pytest.raises(UnsupportedError, match="moves accumulators; put it behind the next Quant"):
+        plan(b, b.reshape(acc, (2, 4)))
+    b, x = start()
+    with pytest.raises(UnsupportedError, match="output 'y' is an accumulator; requantize it"):
+        plan(b, b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4))

@@ -10,28 +10,34 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from hwgen.errors import UnsupportedError
+from hwgen.errors import InputError, UnsupportedError
 from hwgen.graph.builder import GraphBuilder
 from hwgen.graph.graph import Graph
 from hwgen.graph.importer import elementwise, layers, layout, norm, quant
 from hwgen.graph.importer.context import Context
 from hwgen.graph.importer.materialize import finish
-from hwgen.graph.importer.model import OnnxModel, OnnxNode, parse, read
+from hwgen.graph.importer.model import OnnxInput, OnnxModel, OnnxNode, parse, read
 from hwgen.graph.importer.values import Affine, Const, QConst, Raw, Stat, Value, tensor_value
 
+InputType = tuple[int, bool, float]
 
-def load(source: str | Path | bytes | onnx.ModelProto) -> Graph:
+
+def load(source: str | Path | bytes | onnx.ModelProto, input_types: dict[str, InputType] | None = None) -> Graph:
     """Read a QONNX model (path, bytes or ModelProto) as an integer graph.
 
-    Input and output names stay; shapes lose the batch axis. Raises InputError for what is no ONNX model, GraphError for
-    a damaged one, UnsupportedError (naming the node) for what cannot be mapped.
+    input_types: (bits, signed, scale) of inputs that the model itself does not quantize, by name; for pixels, e.g.,
+    (8, False, 1/255). Input and output names stay; shapes lose the batch axis. Raises InputError for what is no ONNX
+    model, GraphError for a damaged one, UnsupportedError (naming the node) for what cannot be mapped.
     """
     model = parse(read(source))
     ctx = Context(GraphBuilder(model.name), model.batch)
     values: dict[str, Value] = {name: Const(array) for name, array in model.constants.items()}
     ctx.builder.reserve([*model.constants, *(o for n in model.nodes for o in n.outputs)])
+    input_types = dict(input_types or {})
     for i in model.inputs:
-        values[i.name] = _input(ctx, i)
+        values[i.name] = _input(ctx, i, input_types.pop(i.name, None))
+    if input_types:
+        raise InputError(f"{sorted(input_types)} in input_types: the inputs are {[i.name for i in model.inputs]}")
     for node in model.nodes:
         args = [_value(values, i, node) for i in node.inputs]
         results = convert(ctx, node, args)
@@ -48,11 +54,11 @@ def _value(values: dict[str, Value], name: str, node: OnnxNode) -> Value | None:
     return values[name] if name else None
 
 
-def _input(ctx: Context, i) -> Value:
+def _input(ctx: Context, i: OnnxInput, given: InputType | None) -> Value:
     ctx.input_shapes[i.name] = i.shape
-    if i.int_type is None:
+    if i.int_type is None and given is None:
         return Affine(((Raw(i.name), np.ones(())),), i.shape)
-    ctx.builder.input(i.name, i.shape, *i.int_type, scale=1.0)
+    ctx.builder.input(i.name, i.shape, *(given or (*i.int_type, 1.0)))
     return tensor_value(i.name, i.shape)
 
 

@@ -16,6 +16,8 @@ from hwgen.errors import UnsupportedError
 from hwgen.graph.graph import BIAS_LIMIT, MULT_LIMITS, SUM_LIMIT
 
 TOP_SHIFT = 62
+STEEP = 2.0**15
+"""A ratio at which one step of the input exceeds the range of an 8-bit output."""
 
 
 @dataclass
@@ -63,6 +65,8 @@ def fit_channel(
     """(multipliers, bias, shift, exact) of one channel; see lane_params."""
     if not all(map(isfinite, (*ratios, offset))):
         raise UnsupportedError(f"{where}: a scale or bias is NaN or infinite; check the model's parameters")
+    if len(ratios) == 1 and abs(ratios[0]) >= STEEP > 2 * out_bound:
+        ratios, offset = steep((ratios[0], offset), bounds[0], out_bound)
     # Beyond this the output is saturated whatever the inputs are, so a larger offset says no more.
     enough = 2 + out_bound + sum(abs(r) * b for r, b in zip(ratios, bounds, strict=True))
     if abs(offset) > enough:
@@ -85,6 +89,18 @@ def fit_channel(
             return mults, 2 * floor(ldexp(offset, shift - 1)) + 1, shift, True
     mults = tuple(round(ldexp(r, top)) for r in ratios)
     return *reduced(mults, round(ldexp(offset, top)), top), False
+
+
+def steep(line: tuple[float, float], bound: float, out_bound: int) -> tuple[tuple[float], float]:
+    """A line so steep that one step of the input crosses the whole output range (as batch norm makes of dead channels).
+
+    Only one integer k lies within the range; all others saturate. So any steep line through the same point is the same.
+    """
+    ratio, offset = line
+    k = float(np.clip(np.round(-offset / ratio), -bound - 1, bound + 1))
+    inside = float(np.clip(offset + k * ratio, -out_bound - 2, out_bound + 2))
+    slope = float(np.copysign(STEEP, ratio))
+    return (slope,), inside - k * slope
 
 
 def reduced(mults: tuple[int, ...], bias: int, shift: int) -> tuple[tuple[int, ...], int, int]:

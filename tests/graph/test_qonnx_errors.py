@@ -182,7 +182,9 @@ CASES = {
     "prelu": (lambda w, x: w.op("PRelu", x, w.const([0.1, 0.2, 0.3, 0.4])), "PRelu.*one constant number"),
     "clip bounds": (lambda w, x: w.op("Clip", x, x), "Clip.*constant numbers"),
     "coarse to fine": (
-        lambda w, x: then_quant(w, w.op("Mul", x, w.const(1e9))),
+        lambda w, x: then_quant(
+            w, w.op("Add", w.op("Mul", x, w.const(1e9)), w.quant(linear(w, x, real=np.ones((4, 4))), 1.0))
+        ),
         "too large for the requantize lane.*coarser output scale",
     ),
 }
@@ -273,6 +275,17 @@ def test_damaged_models(case):
     change, error, words = FILES[case]
     with pytest.raises(error, match=words):
         qonnx_in.load(changed(change))
+
+
+def test_input_types_stand_in_for_a_missing_quantizer():
+    w = Writer(Style())
+    model = w.model(linear(w, w.op("Sub", w.op("Mul", w.input((4,)), w.const(2.0)), w.const(1.0))))
+    with pytest.raises(UnsupportedError, match="MatMul.*graph input.*input_types"):
+        qonnx_in.load(model)
+    with pytest.raises(InputError, match="'z'.*the inputs are.*'x'"):
+        qonnx_in.load(model, {"z": (8, False, 1 / 255)})
+    graph = qonnx_in.load(model, {"x": (8, False, 1 / 255)})
+    assert str(graph.tensors["x"].dtype) == "uint8" and graph.tensors["x"].scale == np.float32(1 / 255)
 
 
 def test_control_flow_is_named():

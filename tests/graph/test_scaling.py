@@ -92,10 +92,21 @@ def test_a_huge_bias_still_saturates():
     assert lane(p, False, (-ACC,)) >= 127
 
 
+@settings(max_examples=cases(200, 3000))
+@given(st.floats(3e4, 1e12), st.booleans(), st.floats(-1e12, 1e12), st.integers(-3, 3), st.data())
+def test_steep_lines_are_exact(ratio, negative, offset, near, data):
+    ratio = -ratio if negative else ratio
+    offset = offset if data.draw(st.booleans()) else -round(offset / ratio) * ratio + data.draw(st.floats(-200, 200))
+    x = round(-offset / ratio) + near
+    if abs(x) <= ACC:
+        p = lane_params([ratio], offset, [ACC], 255, "test")
+        assert lane(p, False, (x,)) == exact([ratio], offset, False, (x,))
+
+
 @pytest.mark.parametrize("ratio", [2.0**17, 1e9, np.nan, np.inf])
 def test_impossible_ratios_name_the_place(ratio):
     with pytest.raises(UnsupportedError, match="node 'fc'"):
-        lane_params([ratio], 0.0, [100], 127, "node 'fc'")
+        lane_params([ratio, 1.0], 0.0, [100, 100], 127, "node 'fc'")
 
 
 def test_fraction_bits():

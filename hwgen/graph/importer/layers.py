@@ -108,8 +108,17 @@ def conv(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     pads = tuple(a + e for a, e in zip(window_pads(node, space, kernel, stride), extra, strict=True))
     if np.any(bias):
         node.unsupported("its input has an offset that is not quantized; insert a Quant node before it")
-    acc = ctx.builder.conv(source, w.ints, _per_output(node, w, axis=0), weight_bits=w.bits, stride=stride, pads=pads,
-                           dilation=dilation, groups=int(node.attrs.get("group", 1)), name=_acc_name(ctx, node, c))  # fmt: skip
+    acc = ctx.builder.conv(
+        source,
+        w.ints,
+        _per_output(node, w, axis=0),
+        weight_bits=w.bits,
+        stride=stride,
+        pads=pads,
+        dilation=dilation,
+        groups=int(node.attrs.get("group", 1)),
+        name=_acc_name(ctx, node, c),
+    )
     y = ctx.value_of(acc).scaled(np.float64(gain))
     if c is None:
         return y

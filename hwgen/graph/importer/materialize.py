@@ -126,7 +126,7 @@ def sort_terms(b: GraphBuilder, a: Affine, node: OnnxNode) -> Lane:
         if isinstance(s, Raw):
             node.unsupported(
                 f"graph input {s.name!r} reaches it without a Quant node; make Quant the first node on that input, "
-                "or annotate the input as INT8 or UINT8 (scale 1)"
+                "annotate the input as INT8 or UINT8 (scale 1), or give load() its input_types"
             )
     if len(heavy) > 1:
         node.unsupported(f"it adds {len(heavy)} values that are not quantized; {INSERT} on all but one of them")
@@ -264,6 +264,6 @@ def narrow_source(b: GraphBuilder, value: Value, node: OnnxNode, why: str) -> tu
     if isinstance(value, Affine) and any(isinstance(s, Raw) for s, _ in value.terms):
         raise UnsupportedError(
             f"node {node.label!r} ({node.op}): a graph input reaches it without a Quant node; make Quant the first "
-            "node on that input, or annotate the input as INT8 or UINT8 (scale 1)"
+            "node on that input, annotate it as INT8 or UINT8 (scale 1), or give load() its input_types"
         )
     node.unsupported(f"{why}: {INSERT}")

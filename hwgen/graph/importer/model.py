@@ -13,6 +13,9 @@ from onnx import numpy_helper
 from hwgen.errors import GraphError, InputError, UnsupportedError
 from hwgen.graph.importer.values import Shape
 
+SMALL = {"BIPOLAR": (2, True), "TERNARY": (2, True), "BINARY": (2, False)}
+"""QONNX datatypes below 2 bits, and the (bits, signed) that holds them."""
+
 
 @dataclass
 class OnnxNode:
@@ -150,6 +153,8 @@ def _int_type(v: onnx.ValueInfoProto, annotation: str | None) -> tuple[int, bool
         return 8, False
     if annotation in (None, "FLOAT32", "FLOAT16", "FLOAT64"):
         return None
+    if annotation in SMALL:
+        return SMALL[annotation]
     for prefix, signed in (("UINT", False), ("INT", True)):
         if annotation.startswith(prefix) and annotation[len(prefix) :].isdigit():
             bits = int(annotation[len(prefix) :])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwgen.graph.importer.context import Context
 from hwgen.graph.importer.materialize import QuantSpec, emit_moves, quantize
 from hwgen.graph.importer.model import OnnxNode
 from hwgen.graph.importer.values import Affine, Const, QConst, Raw, Value, tensor_value
+from hwgen.graph.scaling import clamp_code
 
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
@@ -87,12 +90,28 @@ def _constant(node: OnnxNode, array, scale, bits: int, signed: bool, narrow: boo
 
 def _activation(ctx: Context, node: OnnxNode, value: Value, spec: QuantSpec) -> Value:
     out = node.outputs[0]
-    if isinstance(value, Affine) and value.only(Raw) and value.is_identity:
-        name = value.terms[0][0].name
-        x = emit_moves(ctx.builder, graph_input(ctx, node, name, spec), value.moves, out)
+    if isinstance(value, Affine) and value.only(Raw):
+        source, gain = value.terms[0]
+        x = graph_input(ctx, node, source.name, _input_spec(node, value, gain, spec))
+        x = emit_moves(ctx.builder, x, value.moves, out)
+        if float(gain) != 1:  # the same integers, seen through the factor
+            return tensor_value(x, ctx.tensor(x).shape).scaled(np.float64(spec.scale / ctx.tensor(x).scale))
     else:
         x = quantize(ctx.builder, value, spec, out, node)
     return tensor_value(x, ctx.tensor(x).shape)
+
+
+def _input_spec(node: OnnxNode, value: Affine, gain: np.ndarray, spec: QuantSpec) -> QuantSpec:
+    """The quantizer seen from the input: a factor goes into its scale, a clamp must change nothing."""
+    name = value.terms[0][0].name
+    lo, hi = spec.bounds
+    clamped = clamp_code(value.lo, spec.scale) > lo or clamp_code(value.hi, spec.scale) < hi
+    if gain.ndim or not gain > 0 or np.any(value.bias) or clamped or any(m.kind == "maxpool" for m in value.moves):
+        node.unsupported(
+            f"graph input {name!r} is shifted, clipped or scaled per channel before its Quant node; make Quant the "
+            "first node on that input, annotate it as INT8 or UINT8 (scale 1), or give load() its input_types"
+        )
+    return spec if gain == 1 else replace(spec, scale=float(np.float32(spec.scale / float(gain))))
 
 
 def graph_input(ctx: Context, node: OnnxNode, name: str, spec: QuantSpec) -> str:

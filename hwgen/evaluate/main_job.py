@@ -16,7 +16,7 @@ from rich.table import Table
 from hwgen import boards
 from hwgen.backends.engine import generate
 from hwgen.errors import HwgenError
-from hwgen.evaluate import simulate
+from hwgen.evaluate import simulate, timeline
 from hwgen.evaluate.closed_loop import CONDITIONS, EpisodeReport, picture, run_episodes, unseen_seeds
 from hwgen.evaluate.driver_client import DriverClient
 from hwgen.graph import golden, qonnx_out
@@ -46,20 +46,19 @@ def run(
         f"policy: encoder {demo.encoder.macs():,} and head {demo.head.macs():,} multiplications; the head becomes "
         f"hardware"
     )
-    design = _generate(demo, board, out, console)
+    _generate(demo, board, out, console)
     report = _verify(demo, out, frames, console)
     report["robot"], runs = _drive(demo, out, episodes, console)
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     image = picture(runs["RTL"], out / "robot.png")
+    chart = timeline.draw(report, out / "timeline.png")
     simulate.show(report, console)
     _show_robot(report["robot"], episodes, console)
-    console.print(
-        f"report: {out / 'report.json'}   picture: {image}   RTL: {out / 'rtl'} ({design.config.n}x{design.config.m})"
-    )
+    console.print(f"report: {out / 'report.json'}   pictures: {image}, {chart}   RTL: {out / 'rtl'}")
     _judge(report)
 
 
-def _generate(demo: Demo, board_name: str, out: Path, console: Console):
+def _generate(demo: Demo, board_name: str, out: Path, console: Console) -> None:
     board = boards.load(board_name)
     out.mkdir(parents=True, exist_ok=True)
     qonnx_out.save(demo.head, out / "graph.onnx")

@@ -1,0 +1,39 @@
+"""A picture of one run: what each unit did when, from the spans in report.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LANES = {"DIN": "input from DDR", "MM": "array", "ROW": "norms", "DOUT": "output to DDR"}
+COLOURS = {"DIN": "#7f9fbf", "MM": "#2f6f4f", "ROW": "#bf7f2f", "DOUT": "#7f5f9f"}
+
+
+def draw(report: dict, path: Path) -> Path:
+    """Draw the units of `report` over the clocks of one inference; writes PNG (or PDF, SVG) and returns the path."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    lanes = [unit for unit in LANES if any(span["unit"] == unit for span in report["spans"])]
+    figure, axes = plt.subplots(figsize=(11, 0.6 * len(lanes) + 1.4), layout="constrained")
+    total = report["latency_cycles"] or report["predicted_cycles"]
+    for span in report["spans"]:
+        y, length = lanes.index(span["unit"]), span["last"] - span["first"] + 1
+        axes.barh(y, length, left=span["first"], color=COLOURS[span["unit"]], edgecolor="white", linewidth=0.6)
+        if length > total / 14:
+            middle = span["first"] + length / 2
+            axes.text(middle, y, span["name"], ha="center", va="center", fontsize=7, color="white", clip_on=True)
+    axes.set_yticks(range(len(lanes)), [LANES[unit] for unit in lanes])
+    axes.invert_yaxis()
+    axes.set_xlim(0, total)
+    axes.set_xlabel("clocks after START")
+    axes.set_title(
+        f"{report['name']}: {total} clocks, array {report['array'][0]}x{report['array'][1]}, "
+        f"{report['utilization']:.0%} of its multiplications used",
+        fontsize=10,
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return path

@@ -5,6 +5,6 @@ Importing this package loads neither framework.
 
 from hwgen.reference.base import PLATFORMS, Prepared, Reference, present
 from hwgen.reference.lowering import Lowered, export
-from hwgen.reference.verify import Report, verify, verify_file
+from hwgen.reference.verification import Report, verify, verify_file
 
 __all__ = ["PLATFORMS", "Lowered", "Prepared", "Reference", "Report", "export", "present", "verify", "verify_file"]

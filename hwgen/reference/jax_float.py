@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array, lax
 
 from hwgen.graph.graph import Graph
-from hwgen.reference.base import Arrays, Step, walk
+from hwgen.reference.base import Step, walk
 from hwgen.reference.jax_int import MOVES, windows
 from hwgen.reference.jax_platform import JaxPlatform
 from hwgen.reference.real_params import norm_eps, real_params, table_function, table_point
@@ -125,8 +125,8 @@ class _JaxFloat(JaxPlatform):
         params = real_params(graph, saturate)
         return forward(graph), {n: {k: a.astype(self.dtype) for k, a in p.items()} for n, p in params.items()}
 
-    def inputs(self, arrays: Arrays) -> Arrays:
-        return {name: x.astype(self.dtype) for name, x in arrays.items()}
+    def input_dtypes(self, graph: Graph) -> dict[str, np.dtype]:
+        return dict.fromkeys(graph.inputs, self.dtype)
 
 
 JAX_FLOAT32, JAX_FLOAT64 = _JaxFloat(32), _JaxFloat(64)

@@ -19,9 +19,9 @@ class JaxPlatform(Platform):
         """The graph as a pure JAX function of parameters and inputs, and its parameters (NumPy)."""
         raise NotImplementedError
 
-    def inputs(self, arrays: Arrays) -> Arrays:
-        """Inputs in the dtype that ``function`` takes."""
-        return arrays
+    def input_dtypes(self, graph: Graph) -> dict[str, np.dtype]:
+        """The dtype in which ``function`` takes each input."""
+        return {name: graph.tensors[name].dtype.numpy for name in graph.inputs}
 
     def version(self) -> str:
         import jax
@@ -38,14 +38,16 @@ class JaxPlatform(Platform):
 
         where = _device(device.split()[0])
         forward, params = self.function(graph, saturate)
+        dtypes = self.input_dtypes(graph)
         jitted = jax.jit(forward, static_argnames="keep")
         with jax.enable_x64(True):
             params = jax.device_put(params, where)
 
         def run(inputs: Arrays, keep: bool) -> Arrays:
             # 64 bit only in here: the caller's own JAX code keeps its setting.
+            fed = {name: x.astype(dtypes[name]) for name, x in inputs.items()}
             with jax.enable_x64(True):
-                values = jitted(params, jax.device_put(self.inputs(inputs), where), keep=keep)
+                values = jitted(params, jax.device_put(fed, where), keep=keep)
             return {name: np.asarray(y) for name, y in values.items()}
 
         return run

@@ -11,10 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from hwgen.errors import InputError, ToolError
 from hwgen.graph.graph import Graph
+from hwgen.reference.base import PLATFORMS, Reference
 
 LOWERINGS = ("cpu", "cuda", "rocm", "tpu")
 """What jax.export lowers for."""
@@ -51,14 +50,15 @@ def export(
     folder that receives NAME-PRECISION-PLATFORM.mlir (StableHLO text) and .jax (serialized, with the weights).
     Raises InputError for an unknown platform, precision or batch, ToolError when the lowering fails.
     """
-    reference = _reference(precision)
+    reference = reference_for(precision)
     if unknown := [p for p in platforms if p not in LOWERINGS]:
         raise InputError(f"cannot lower for {', '.join(unknown)}: use {', '.join(LOWERINGS)}")
     if batch is not None and batch < 1:
         raise InputError(f"batch {batch} is not possible: give 1 or more, or None for any number")
     lowered = [_lower(graph, reference, platform, precision, batch) for platform in platforms]
     for result in lowered if out is not None else []:
-        stem = Path(out) / f"{graph.name}-{precision}-{result.platform}"
+        name = re.sub(r"[^\w.-]+", "_", graph.name)
+        stem = Path(out) / f"{name}-{precision}-{result.platform}"
         stem.parent.mkdir(parents=True, exist_ok=True)
         result.files = [Path(f"{stem}.mlir"), Path(f"{stem}.jax")]
         result.files[0].write_text(result.text)
@@ -66,21 +66,19 @@ def export(
     return lowered
 
 
-def _reference(precision: str):
-    from hwgen.reference.base import PLATFORMS, Reference
-
+def reference_for(precision: str) -> Reference:
+    """The JAX reference of a precision: "int", "float32" or "float64". Raises InputError for another."""
     known = [name.removeprefix("jax-") for name in PLATFORMS if name.startswith("jax-")]
     if precision not in known:
         raise InputError(f"unknown precision {precision!r}: use one of {', '.join(known)}")
     return Reference(f"jax-{precision}")
 
 
-def _lower(graph: Graph, reference, platform: str, precision: str, batch: int | None) -> Lowered:
+def _lower(graph: Graph, reference: Reference, platform: str, precision: str, batch: int | None) -> Lowered:
     import jax
 
     forward, params = reference.platform.function(graph, True)
-    empty = {n: np.zeros((0,), graph.tensors[n].dtype.numpy) for n in graph.inputs}
-    dtypes = {n: a.dtype for n, a in reference.platform.inputs(empty).items()}
+    dtypes = reference.platform.input_dtypes(graph)
     with jax.enable_x64(True):
         rows = jax.export.symbolic_shape("batch")[0] if batch is None else batch
         specs = {n: jax.ShapeDtypeStruct((rows, *graph.tensors[n].shape), dtypes[n]) for n in graph.inputs}

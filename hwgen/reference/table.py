@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from hwgen.reference.verify import Report
+from hwgen.reference.verification import Report
 
 
 def print_report(report: Report, tensors: bool = False, console: Console | None = None) -> None:
@@ -45,7 +45,9 @@ def _exact_table(report: Report) -> Table:
 
 
 def _error_table(report: Report, tensors: bool) -> Table:
-    table = Table(title=f"{escape(report.graph)}: quantization error against real values", title_justify="left", box=SIMPLE)
+    table = Table(
+        title=f"{escape(report.graph)}: quantization error against real values", title_justify="left", box=SIMPLE
+    )
     for column in ("reference", "tensor", "made by"):
         table.add_column(column)
     for column in ("SQNR dB", "worst, steps", "clipped"):

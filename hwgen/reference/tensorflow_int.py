@@ -44,9 +44,12 @@ def conv(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
     view = windows(x, node.weight.shape[2:], node.stride, node.pads, node.dilation)
     view = tf.transpose(view, (0, *range(2, 2 + n), 1, *range(2 + n, 2 + 2 * n)))  # [b, *out, c, *kernel]
     positions = int(np.prod(step.out.shape[1:]))
-    rows = tf.reshape(view, (-1, positions, node.groups, p["weight"].shape[1]))
-    acc = tf.matmul(tf.transpose(rows, (0, 2, 1, 3)), p["weight"])  # [b, group, position, out / group]
-    return tf.reshape(tf.transpose(acc, (0, 1, 3, 2)), (-1, *step.out.shape))
+    taps, outs = p["weight"].shape[1:]
+    rows = tf.transpose(tf.reshape(view, (-1, positions, node.groups, taps)), (2, 0, 1, 3))
+    # Equal batch axes on both sides: TensorFlow 2.21's oneDNN product crashes when it must broadcast one.
+    acc = tf.matmul(tf.reshape(rows, (node.groups, -1, taps)), p["weight"])
+    acc = tf.reshape(acc, (node.groups, -1, positions, outs))
+    return tf.reshape(tf.transpose(acc, (1, 0, 3, 2)), (-1, *step.out.shape))
 
 
 def lane(step: Step, p: Node, v: tf.Tensor) -> tf.Tensor:

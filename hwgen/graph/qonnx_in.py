@@ -65,7 +65,7 @@ def _input(ctx: Context, i: OnnxInput, given: InputType | None) -> Value:
 def convert(ctx: Context, node: OnnxNode, args: list[Value]) -> list[Value]:
     """The values of a node's outputs."""
     if node.op in ("Quant", "IntQuant") and node.domain in quant.DOMAINS:
-        return [quant.quant(ctx, node, args)]
+        return [quant.quant(ctx, node, [_settled(ctx, node, a) for a in args])]
     if node.domain not in ("", "ai.onnx"):
         node.unsupported(ADVICE.get(node.op, f"operators of domain {node.domain!r} cannot be mapped; {WAY_OUT}"))
     if node.op in SKIPPED and (not isinstance(args[0], Const) or isinstance(args[0], QConst) or node.op == "Dropout"):

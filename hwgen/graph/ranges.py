@@ -35,10 +35,10 @@ def node_range(node: ops.Node, args: list[Range], tensors: list[Tensor]) -> Rang
     """The range of a node's output, given those of its inputs."""
     a = args[0]
     if isinstance(node, ops.Linear):
-        return weighted(node.weight.astype(np.int64), a.flat(), axis=0)
+        return weighted(node.weight, a.flat(), axis=0)
     if isinstance(node, ops._Conv):
         x = with_padding(a.flat(), node.pads)
-        return weighted(node.weight.reshape(node.weight.shape[0], -1).astype(np.int64), x, axis=1)
+        return weighted(node.weight.reshape(node.weight.shape[0], -1), x, axis=1)
     if isinstance(node, ops.SumPool):
         x, n = with_padding(a.flat(), node.pads), int(np.prod(node.kernel))
         return Range(min(x.lo * n, x.lo), max(x.hi * n, x.hi))
@@ -80,7 +80,8 @@ def lane_bounds(ranges: list[Range], per_channel: bool) -> list[np.ndarray | int
 
 def weighted(w: np.ndarray, x: Range, axis: int) -> Range:
     """Extremes of sums of w * x along an axis of w."""
-    plus, minus = np.maximum(w, 0).sum(axis), np.minimum(w, 0).sum(axis)
+    total, size = w.sum(axis, dtype=np.int64), np.abs(w.astype(np.int16)).sum(axis, dtype=np.int64)
+    plus, minus = (total + size) // 2, (total - size) // 2
     return Range(plus * x.lo + minus * x.hi, plus * x.hi + minus * x.lo)
 
 

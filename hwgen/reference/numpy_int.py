@@ -20,7 +20,7 @@ class _Golden(Platform):
         return f"numpy {np.__version__}"
 
     def find_device(self, device: str | None) -> str:
-        if device not in (None, "cpu"):
+        if device not in (None, "cpu", "cpu:0"):
             raise ToolError(f"device {device!r} is absent: golden is NumPy and runs on the cpu only")
         return "cpu:0"
 

@@ -13,7 +13,7 @@ import numpy as np
 from hwgen.errors import InputError
 from hwgen.graph import golden
 from hwgen.graph.graph import Graph
-from hwgen.reference.base import PLATFORMS, Arrays, Prepared, Reference, as_integers, present
+from hwgen.reference.base import PLATFORMS, Arrays, Reference, as_integers, present
 
 CHUNK = 64
 """Vectors run at once, so that the intermediate tensors stay small."""
@@ -101,44 +101,41 @@ def verify(
     vectors done and their number. saturate: see Reference.prepare. Raises what Reference and Prepared raise.
     """
     made = [r if isinstance(r, Reference) else Reference(r) for r in references]
-    prepared = [r.prepare(graph, saturate) for r in made]
+    runs = [(r.prepare(graph, saturate), Identity(r.name, r.device, r.version, r.precision)) for r in made]
     integers = as_integers(graph, vectors)
     count = len(next(iter(integers.values())))
     if not count:
         raise InputError(f"no vectors to verify {graph.name!r} with: give at least one")
-    expected = golden_chunks(graph, integers)
-    report = Report(graph.name, list(graph.outputs))
-    for run in prepared:
-        who = Identity(run.reference.name, run.reference.device, run.reference.version, run.reference.precision)
-        sums = Exactness(who, count) if run.reference.exact else _Errors(graph)
-        for start, want in expected:
+    sums = [Exactness(who, count) if run.reference.exact else _Errors(graph) for run, who in runs]
+    # Chunk by chunk, for every tensor of every vector would not fit into memory.
+    for start in range(0, count, CHUNK):
+        want = narrow(graph, golden.run(graph, _rows(integers, start), keep=True))
+        for (run, who), sum_ in zip(runs, sums, strict=True):
             progress(who.name, start, count)
             began = time.perf_counter()
             got = run(_rows(integers if run.reference.exact else vectors, start), keep=True)
             who.seconds += time.perf_counter() - began
-            _compare(run, start, want, got, sums)
-        progress(who.name, count, count)
-        if isinstance(sums, Exactness):
-            report.exact.append(sums)
+            _compare(start, want, got, sum_)
+            progress(who.name, min(start + CHUNK, count), count)
+    report = Report(graph.name, list(graph.outputs))
+    for (_, who), sum_ in zip(runs, sums, strict=True):
+        if isinstance(sum_, Exactness):
+            report.exact.append(sum_)
         else:
-            report.real.append(Quantization(who, count, sums.result()))
+            report.real.append(Quantization(who, count, sum_.result()))
     return report
 
 
-def golden_chunks(graph: Graph, integers: Arrays) -> list[tuple[int, Arrays]]:
-    """Golden's tensors, in pieces of CHUNK vectors, in each tensor's narrowest dtype: [(first vector, tensors)]."""
-    count, pieces = len(next(iter(integers.values()))), []
-    for start in range(0, count, CHUNK):
-        values = golden.run(graph, _rows(integers, start), keep=True)
-        pieces.append((start, {n: y.astype(graph.tensors[n].dtype.numpy) for n, y in values.items()}))
-    return pieces
+def narrow(graph: Graph, values: Arrays) -> Arrays:
+    """Each tensor in its type's narrowest dtype."""
+    return {name: y.astype(graph.tensors[name].dtype.numpy) for name, y in values.items()}
 
 
 def _rows(arrays: Arrays, start: int) -> Arrays:
     return {name: np.asarray(x)[start : start + CHUNK] for name, x in arrays.items()}
 
 
-def _compare(run: Prepared, start: int, want: Arrays, got: Arrays, sums: Exactness | _Errors) -> None:
+def _compare(start: int, want: Arrays, got: Arrays, sums: Exactness | _Errors) -> None:
     for name, expected in want.items():
         if isinstance(sums, _Errors):
             sums.add(name, expected, got[name])
@@ -226,7 +223,7 @@ def load_graph(path: Path | str) -> Graph:
 def verify_file(
     graph_path: Path | str,
     references: str = "all",
-    vectors: int | Path | str = 100,
+    vectors: int | Path | str = 2 * CHUNK,
     seed: int = 0,
     tensors: bool = False,
     out: Path | str | None = None,
@@ -234,14 +231,15 @@ def verify_file(
     """Verify the graph in a file and print the table; returns the exit code: 0 when all integers equal, else 1.
 
     references: "all" or names with commas. vectors: how many random ones, or an npz of inputs by name (integers or real
-    values). tensors: print the quantization error of every tensor, not only of outputs. out: write the report as JSON.
+    values; other names in it are left alone, so a design's golden.npz will do). tensors: print the quantization error
+    of every tensor, not only of outputs. out: write the report as JSON.
     Raises HwgenError.
     """
     from hwgen.reference.table import ask_progress, print_report, write_json
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     names, graph = chosen(references), load_graph(graph_path)
-    data = random_vectors(graph, vectors, seed) if isinstance(vectors, int) else _read(Path(vectors))
+    data = random_vectors(graph, vectors, seed) if isinstance(vectors, int) else _read(Path(vectors), graph)
     with ask_progress() as progress:
         report = verify(graph, names, data, progress)
     print_report(report, tensors)
@@ -250,9 +248,9 @@ def verify_file(
     return 0 if report.ok else 1
 
 
-def _read(path: Path) -> Arrays:
+def _read(path: Path, graph: Graph) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files if name in graph.inputs}
     except (OSError, ValueError) as e:
         raise InputError(f"{path} cannot be read as npz ({e}): give a file of arrays by input name") from e

@@ -93,7 +93,7 @@ def test_a_file(on_disk, tmp_path, capsys):
 
 
 def test_a_file_with_vectors(on_disk, tmp_path, capsys, rng):
-    np.savez(tmp_path / "frames.npz", x=rng.normal(0, 1, (5, 6)).astype(np.float32))
+    np.savez(tmp_path / "frames.npz", x=rng.normal(0, 1, (5, 6)).astype(np.float32), y=np.zeros(3))
     assert verify_file(on_disk, "golden,jax-float64", tmp_path / "frames.npz", tensors=True) == 0
     assert "Linear" in capsys.readouterr().out
 

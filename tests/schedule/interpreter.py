@@ -180,7 +180,7 @@ class Engine:
                 yield
                 continue
             group: dict = {}
-            for step in _steps(ins):
+            for step in steps(ins):
                 while not (gate := self._reached(ins["gate_unit"], ins["gate"])) or not self._reached(
                     ins["dep_unit"], step["need"]
                 ):
@@ -298,7 +298,7 @@ class Engine:
                 yield
 
 
-def _steps(ins: dict[str, int]) -> Iterator[dict[str, int]]:
+def steps(ins: dict[str, int]) -> Iterator[dict[str, int]]:
     """The steps of a matrix instruction: addresses, need, and whether a group begins or ends."""
     levels = range(abi.LEVELS)
     counter = [0] * abi.LEVELS

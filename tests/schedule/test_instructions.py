@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hwgen.runtime import abi
 from hwgen.schedule.instructions import MM, Din, Dout, Gate, Loop, Nop, Row
-from tests.schedule.interpreter import _steps, fields
+from tests.schedule.interpreter import fields, steps
 
 stride = st.integers(-50, 50)
 loop = st.builds(Loop, st.integers(1, 4), stride, stride, stride, stride, stride, st.booleans())
@@ -24,18 +24,18 @@ def instruction(loops, **more):
 @given(st.lists(loop, min_size=1, max_size=abi.LEVELS))
 def test_address_generators_walk_the_strides(loops):
     ins = instruction(loops)
-    steps = list(_steps(fields(abi.MM, ins.encode(last=True))))
-    assert len(steps) == ins.steps()
+    walked = list(steps(fields(abi.MM, ins.encode(last=True))))
+    assert len(walked) == ins.steps()
     for what in ("a", "w", "need", "o", "p"):
-        np.testing.assert_array_equal([s[what] for s in steps], ins.walk(what, getattr(ins, what)))
-    np.testing.assert_array_equal([s["last"] for s in steps], ins.ends())
-    assert sum(s["first"] for s in steps) == sum(s["last"] for s in steps)
+        np.testing.assert_array_equal([s[what] for s in walked], ins.walk(what, getattr(ins, what)))
+    np.testing.assert_array_equal([s["last"] for s in walked], ins.ends())
+    assert sum(s["first"] for s in walked) == sum(s["last"] for s in walked)
 
 
 def test_the_residual_walks_with_the_output():
     ins = instruction([Loop(3, o=2, p=1)], residual=(3, 40, True))
     word = fields(abi.MM, ins.encode(last=False))
-    assert [s["r"] for s in _steps(word)] == [40, 42, 44]
+    assert [s["r"] for s in steps(word)] == [40, 42, 44]
     assert (word["residual"], word["r_bank"], word["r_signed"], word["last"]) == (1, 3, 1, 0)
 
 

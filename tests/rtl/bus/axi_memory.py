@@ -1,6 +1,6 @@
 """AXI4 memory for `clocked.Bench`: the standard DDR model, stalls, errors, and a protocol checker on every channel."""
 
-from tests.rtl.bus.clocked import Agent, Stall
+from tests.rtl.clocked import Agent, Stall
 
 BEAT = 16
 

@@ -3,7 +3,7 @@
 import cocotb
 
 from tests.rtl.bus.axi_memory import BEAT, Memory, ReadPort
-from tests.rtl.bus.clocked import Agent, Bench, Level, Sink, Source, Stall, cases, draw
+from tests.rtl.clocked import Agent, Bench, Level, Sink, Source, Stall, cases, draw
 
 
 class Errors(Agent):

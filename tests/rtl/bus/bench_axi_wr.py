@@ -4,7 +4,7 @@ import cocotb
 
 from tests.rtl.bus.axi_memory import BEAT, Memory, WritePort
 from tests.rtl.bus.bench_axi_rd import Errors, commands
-from tests.rtl.bus.clocked import Bench, Level, Source, Stall, cases, draw
+from tests.rtl.clocked import Bench, Level, Source, Stall, cases, draw
 
 
 class Rig:

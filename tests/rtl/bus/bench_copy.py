@@ -10,8 +10,8 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
 from hwgen.runtime import abi
 from tests.rtl.bus import image
 from tests.rtl.bus.axi_memory import BEAT
-from tests.rtl.bus.clocked import cases, draw
 from tests.rtl.bus.engine_rig import ERROR, LOAD, REG, SOFT_RESET, START, instruction, word
+from tests.rtl.clocked import cases, draw
 
 PARTS = int(os.environ["V"]) // BEAT
 IMAGE, IN, OUT, SIZE = 0x4_0000, 0x0_0000, 0x8_0000, 1 << 20

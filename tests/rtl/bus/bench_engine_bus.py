@@ -5,7 +5,6 @@ import cocotb
 from hwgen.runtime import abi
 from tests.rtl.bus import image
 from tests.rtl.bus.axi_memory import BEAT
-from tests.rtl.bus.clocked import cases, draw
 from tests.rtl.bus.engine_rig import (
     CLEAR_DONE,
     ERROR,
@@ -20,6 +19,7 @@ from tests.rtl.bus.engine_rig import (
     V,
     instruction,
 )
+from tests.rtl.clocked import cases, draw
 
 IN, OUT = 0x1000, 0x4_0000
 MM, DIN, NONE = abi.UNITS["MM"], abi.UNITS["DIN"], abi.UNITS["NONE"]

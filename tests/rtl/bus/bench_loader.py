@@ -4,7 +4,7 @@ import cocotb
 
 from hwgen.runtime import abi
 from tests.rtl.bus import image
-from tests.rtl.bus.clocked import Agent, Bench, Level, Sink, Source, Stall, cases, draw
+from tests.rtl.clocked import Agent, Bench, Level, Sink, Source, Stall, cases, draw
 
 BAD_IMAGE, HASH = 3, 4
 BASE = 0x7_1234_5000

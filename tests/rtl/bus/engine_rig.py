@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hwgen.runtime import abi
 from tests.rtl.bus import image
 from tests.rtl.bus.axi_memory import BEAT, Memory, ReadPort, WritePort
-from tests.rtl.bus.clocked import Agent, Bench, Level, Sink, Source, Stall
+from tests.rtl.clocked import Agent, Bench, Level, Sink, Source, Stall
 
 V = int(os.environ.get("V", "16"))
 PARTS = V // BEAT  # beats of an activation word

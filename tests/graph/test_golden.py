@@ -212,3 +212,19 @@ def test_batches_must_agree():
     b.output(b.requantize(b.input("a", (2,)), residual=b.input("c", (2,))), "y")
     with pytest.raises(InputError, match="batch 3"):
         run(b.build(), {"a": np.zeros((2, 2), int), "c": np.zeros((3, 2), int)})
+
+
+@pytest.mark.parametrize("row", [64, 256, 512, 1000])
+@pytest.mark.parametrize("scale", [2.0**-5, 0.037])
+def test_layernorm_is_within_a_step_of_float(rng, row, scale):
+    """The quantized result against float64, with gamma and beta; nearly constant rows among them."""
+    b, out_scale, eps = GraphBuilder(), 2.0**-5, 1e-5
+    gamma, beta = (a.astype(np.float32) for a in (rng.normal(1, 0.3, row), rng.normal(0, 0.3, row)))
+    b.output(b.layernorm(b.input("x", (row,), scale=scale), gamma, beta, eps, scale=out_scale), "y")
+    spread = rng.choice([0.7, 3.0, 30.0], (200, 1))
+    x = np.clip(np.round(rng.normal(rng.normal(0, 30, (200, 1)), spread, (200, row))), -128, 127).astype(int)
+    real = x * np.float64(np.float32(scale))
+    norm = (real - real.mean(-1, keepdims=True)) / np.sqrt(real.var(-1, keepdims=True) + eps)
+    want = np.clip(np.round((norm * gamma + beta) / out_scale), -128, 127)
+    step = np.abs(run(b.build(), {"x": x})["y"] - want)
+    assert step.max() <= 1 and (step > 0).mean() < 2e-3

@@ -144,6 +144,31 @@ def simulate(
 
 
 @app.command()
+def verify(
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH.onnx", help="A QONNX graph.")],
+    references: Annotated[str, typer.Option(help="Which, with commas; `all` takes every one installed.")] = "all",
+    vectors: Annotated[
+        str, typer.Option(metavar="N|IN.npz", help="How many random inputs, or a file of them.")
+    ] = "100",
+    seed: Annotated[int, typer.Option(help="For random inputs.")] = 0,
+    tensors: Annotated[bool, typer.Option("--tensors", help="Show the quantization error of every tensor.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON.")] = None,
+) -> None:
+    """Compare the golden model with JAX and TensorFlow: integers must be equal, floats show the quantization error.
+
+    Exits with 1 when an integer differs.
+
+    Example: `hwgen verify policy.onnx --vectors 1000`
+    """
+    _must_exist(graph)
+    given = int(vectors) if vectors.isdecimal() else Path(vectors)
+    if isinstance(given, Path):
+        _must_exist(given)
+    check = _call("hwgen.reference.verification", "verify_file")
+    raise typer.Exit(check(graph, references, given, seed, tensors, json_file))
+
+
+@app.command()
 def sim(
     board: BoardOption = "zcu104",
     policy: Annotated[Path | None, typer.Option(help="A checkpoint. Default: the one that comes along.")] = None,

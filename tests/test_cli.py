@@ -37,11 +37,11 @@ def test_help_names_every_command_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    for name in ("quantize", "generate", "simulate", "sim", "train", "boards", "bitstream"):
+    for name in ("quantize", "generate", "simulate", "verify", "sim", "train", "boards", "bitstream"):
         assert name in done.stdout
 
 
-@pytest.mark.parametrize("name", ["quantize", "generate", "simulate", "sim", "train", "boards", "bitstream"])
+@pytest.mark.parametrize("name", ["quantize", "generate", "simulate", "verify", "sim", "train", "boards", "bitstream"])
 def test_every_command_shows_an_example(name):
     assert f"hwgen {name}" in invoke(name, "--help").output
 
@@ -142,6 +142,16 @@ def test_generate_passes_what_was_asked_and_sums_it_up(calls, tmp_path: Path):
 def test_simulate_passes_what_was_asked(calls, tmp_path: Path):
     assert invoke("simulate", str(tmp_path), "--outputs", "o.npz", "--waves").exit_code == 0
     assert calls == [("hwgen.evaluate.simulate", "simulate", tmp_path, None, Path("o.npz"), True)]
+
+
+@pytest.mark.parametrize(("vectors", "given"), [("12", 12), ("LICENSE", Path("LICENSE"))])
+@pytest.mark.parametrize("code", [0, 1])
+def test_verify_passes_what_was_asked(monkeypatch, vectors, given, code):
+    seen = []
+    monkeypatch.setattr(cli, "_call", lambda module, name: lambda *words: seen.append((module, name, *words)) or code)
+    monkeypatch.chdir(ROOT)
+    assert invoke("verify", "LICENSE", "--vectors", vectors, "--seed", "7").exit_code == code
+    assert seen == [("hwgen.reference.verification", "verify_file", Path("LICENSE"), "all", given, 7, False, None)]
 
 
 def test_sim_passes_what_was_asked(calls, tmp_path: Path):

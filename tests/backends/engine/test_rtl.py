@@ -1,0 +1,53 @@
+"""DIR/rtl and the design hash: a hash names what the bitstream depends on, and nothing else."""
+
+import dataclasses
+import re
+
+import pytest
+
+from hwgen import boards
+from hwgen.backends.engine import rtl
+from hwgen.schedule import EngineConfig
+
+ZCU104 = boards.load("zcu104")
+CONFIG = EngineConfig(16, 32)
+OTHER = {
+    "n": 8, "m": 16, "ww": 4, "banks": 5, "act_depth": 128, "weight_depth": 1024, "param_depth": 32,
+    "row_param_depth": 16, "slots": 2, "prog_depth": 32, "residual": True, "wide": True,
+}  # fmt: skip
+
+
+def test_every_parameter_is_in_the_hash():
+    assert set(OTHER) == {field.name for field in dataclasses.fields(EngineConfig)}
+    hashes = {rtl.design_hash(CONFIG.resized(**{name: value}), ZCU104) for name, value in OTHER.items()}
+    assert len(hashes) == len(OTHER) and rtl.design_hash(CONFIG, ZCU104) not in hashes
+    assert rtl.design_hash(EngineConfig(16, 32), ZCU104) == rtl.design_hash(CONFIG, ZCU104)
+
+
+def test_the_rtl_is_in_the_hash(monkeypatch, tmp_path):
+    before = rtl.design_hash(CONFIG, ZCU104)
+    changed = tmp_path / "delay.sv"
+    changed.write_text("module delay; endmodule\n")
+    files = [changed if file.name == "delay.sv" else file for file in rtl.library()]
+    monkeypatch.setattr(rtl, "library", lambda: files)
+    assert rtl.design_hash(CONFIG, ZCU104) != before
+
+
+def test_what_is_written(tmp_path):
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "old.sv").write_text("// of an earlier version\n")
+    code = rtl.write(CONFIG, ZCU104, "test", tmp_path)
+    written = {file.name for file in (tmp_path / "rtl").iterdir()}
+    assert written == {file.name for file in rtl.library()} | {"hwgen_top.sv"}
+    top = (tmp_path / "rtl" / "hwgen_top.sv").read_text()
+    assert f"64'h{code:016X}" in top
+    for name, value in rtl.parameters(CONFIG, ZCU104).items():
+        assert re.search(rf"\.{name}\s*\({re.escape(value)}\)", top), name
+    assert rtl.library()[0].name == "hwgen_pkg.sv"  # packages come first
+
+
+@pytest.mark.parametrize("board, style", [("zcu104", '"ultra"'), ("pynq-z2", '"auto"')])
+def test_deep_weights_ask_for_ultraram_where_there_is_some(board, style):
+    deep = CONFIG.resized(weight_depth=rtl.ULTRA_WORDS + 1)
+    assert rtl.parameters(deep, boards.load(board))["WEIGHT_STYLE"] == style
+    assert rtl.parameters(CONFIG, boards.load(board))["WEIGHT_STYLE"] == '"auto"'

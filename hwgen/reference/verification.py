@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -240,12 +241,27 @@ def verify_file(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     names, graph = chosen(references), load_graph(graph_path)
     data = random_vectors(graph, vectors, seed) if isinstance(vectors, int) else _read(Path(vectors), graph)
+    with _quiet_start():
+        made = [Reference(name) for name in names]
     with ask_progress() as progress:
-        report = verify(graph, names, data, progress)
+        report = verify(graph, made, data, progress)
     print_report(report, tensors)
     if out is not None:
         write_json(report, Path(out))
     return 0 if report.ok else 1
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Drop what frameworks' C++ parts write to stderr while they start: it precedes any setting of theirs."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _read(path: Path, graph: Graph) -> Arrays:

@@ -20,6 +20,7 @@ def house():
 def test_integers_lower_for_every_platform(house, tmp_path):
     lowered = export(house[0], out=tmp_path)
     assert [low.platform for low in lowered] == ["cpu", "cuda", "tpu"]
+    assert len({low.text for low in lowered}) == 1, "one program for all platforms"
     for low in lowered:
         assert low.operations["dot_general"] == sum(n.op in ("Linear", "Conv1D", "Conv2D") for n in house[0].nodes)
         assert "custom_call" not in low.operations, "every operator is plain StableHLO"

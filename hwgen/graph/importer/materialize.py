@@ -59,7 +59,7 @@ def already(b: GraphBuilder, value: Affine, spec: QuantSpec) -> str | None:
     if value.is_identity and value.only(str) and not value.moves:
         t, r = b.tensor(value.terms[0][0]), b.ranges[value.terms[0][0]].flat()
         lo, hi = spec.bounds
-        if not t.dtype.is_wide and t.scale == spec.scale and lo <= r.lo and r.hi <= hi:
+        if t.dtype == IntType(spec.bits, spec.signed) and t.scale == spec.scale and lo <= r.lo and r.hi <= hi:
             return t.name
     return None
 

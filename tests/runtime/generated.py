@@ -44,7 +44,7 @@ def make(folder: Path, seed: int) -> None:
     """DIR/policy.hwpkg, DIR/rtl, DIR/sim, and DIR/frames.npz: more inputs with golden's outputs."""
     graph = head(seed)
     generate.write(compile_graph(graph, 8, 8), boards.load("zcu104"), folder)
-    np.savez(folder / "frames.npz", **generate.golden_vectors(graph, cases(200, 5000), seed=secrets.randbits(32)))
+    np.savez(folder / "frames.npz", **generate.golden_vectors(graph, cases(200, 1000), seed=secrets.randbits(32)))
     build(folder)
 
 

@@ -170,7 +170,7 @@ def test_a_killed_process_left_the_engine_running(way, package, model, rng):
 
 def test_random_faults(accelerator, model, rng):
     answers = 0
-    for _ in range(cases(100, 10_000)):
+    for _ in range(cases(100, 2000)):
         inputs, dice = frame(rng), rng.random()
         model.fail = str(rng.choice(list(FAULTS))) if dice < 0.2 else None
         model.fail_load = "AXI_READ" if dice > 0.9 else None

@@ -9,7 +9,7 @@ from tests.support import cases
 def test_random_use(rng):
     base, size = 0x8_0000_0000, 64 * PAGE
     pool, live = Pool(base, size), {}
-    for _ in range(cases(2000, 50_000)):
+    for _ in range(cases(2000, 10_000)):
         if live and rng.random() < 0.5:
             address = list(live)[rng.integers(len(live))]
             pool.give_back(address)

@@ -191,7 +191,7 @@ def test_an_image_that_rots_in_memory(rtl, at, code):
 def test_random_bus_faults(rtl, bus, designs, rng):
     """Every answer is right or a clear error, and the engine is usable to the end."""
     stream, answers = list(frames(designs[0])), 0
-    for _ in range(cases(60, 10_000)):
+    for _ in range(cases(60, 1000)):
         inputs, want = stream[rng.integers(len(stream))]
         if rng.random() < 0.3:
             bus.sim.fault(

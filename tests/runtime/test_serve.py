@@ -55,7 +55,7 @@ def test_garbage_is_no_message(rng):
     for bad in (b"\xff" * 20, struct.pack("<I", 2) + b"[]", struct.pack("<I", 2) + b"{}", good[:-1], good[:6]):
         with pytest.raises((ValueError, EOFError)):
             decode(reader(bad))
-    for _ in range(cases(200, 20_000)):
+    for _ in range(cases(200, 2000)):
         altered = bytearray(good)
         altered[rng.integers(len(good))] ^= 1 << rng.integers(8)
         try:

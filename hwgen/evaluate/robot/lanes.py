@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -89,8 +90,16 @@ class Lane:
         if self.record:
             frames = np.stack([*self.frames, self.world.image(FRAME_SIZE)])
         return Episode(
-            self.seed, self.instruction, self.world.goal_index, self.told, self.world.cubes.copy(), self.success,
-            self.wrong, len(self.path) - 1, np.array(self.path), frames,
+            self.seed,
+            self.instruction,
+            self.world.goal_index,
+            self.told,
+            self.world.cubes.copy(),
+            self.success,
+            self.wrong,
+            len(self.path) - 1,
+            np.array(self.path),
+            frames,
         )
 
 
@@ -134,10 +143,33 @@ def _worker(pipe, seeds: list[int], trial: Trial, lanes: int, recorded: set[int]
 
 
 def run_lanes(
-    policy: Callable, seeds: list[int], trial: Trial, lanes: int, workers: int, recorded: set[int],
+    policy: Callable,
+    seeds: list[int],
+    trial: Trial,
+    lanes: int,
+    workers: int,
+    recorded: set[int],
     progress: Callable[[int, int], None] | None,
 ) -> list[Episode]:
     """All episodes, by seed. Each worker's batch is one call of the policy, so results do not depend on timing."""
+    with single_blas_thread():
+        return _run_lanes(policy, seeds, trial, lanes, workers, recorded, progress)
+
+
+@contextlib.contextmanager
+def single_blas_thread() -> Iterator[None]:
+    """One thread for NumPy's matrix products: batches are small, the robots' processes have the other cores, and
+    threads that wait for each other while spinning make everything ten times slower there."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        yield
+        return
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+def _run_lanes(policy, seeds, trial, lanes, workers, recorded, progress) -> list[Episode]:
     done: list[Episode] = []
 
     def note(finished: list[Episode]) -> None:

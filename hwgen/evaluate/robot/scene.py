@@ -107,9 +107,7 @@ class ReachWorld:
                 position=np.zeros(3),
                 rgba_color=np.array(_RGBA[colour]),
             )
-        self._robot = Panda(
-            self._sim, block_gripper=True, base_position=np.array([-0.6, 0.0, 0.0]), control_type="ee"
-        )
+        self._robot = Panda(self._sim, block_gripper=True, base_position=np.array([-0.6, 0.0, 0.0]), control_type="ee")
         client = self._sim.physics_client
         self._view = client.computeViewMatrixFromYawPitchRoll((0.0, 0.0, 0.05), 0.85, 90, -40, 0, 2)
         self._projection = client.computeProjectionMatrixFOV(38, 1.0, 0.1, 3.0)
@@ -160,8 +158,13 @@ class ReachWorld:
         import pybullet
 
         pixels = self._sim.physics_client.getCameraImage(
-            size, size, self._view, self._projection, shadow=False,
-            renderer=pybullet.ER_TINY_RENDERER, flags=pybullet.ER_NO_SEGMENTATION_MASK,
+            size,
+            size,
+            self._view,
+            self._projection,
+            shadow=False,
+            renderer=pybullet.ER_TINY_RENDERER,
+            flags=pybullet.ER_NO_SEGMENTATION_MASK,
         )[2]
         return np.asarray(pixels, np.uint8).reshape(size, size, 4)[..., :3].copy()
 

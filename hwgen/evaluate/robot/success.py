@@ -14,7 +14,10 @@ Rows = dict[str, dict[str, dict]]
 
 
 def success_table(
-    demo: Demo, policies: dict[str, Policy], episodes: int = EPISODES, workers: int = 2,
+    demo: Demo,
+    policies: dict[str, Policy],
+    episodes: int = EPISODES,
+    workers: int = 2,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Rows:
     """{condition: {policy name: EpisodeReport.summary()}} on unseen seeds. progress(what, done, total)."""

@@ -1,4 +1,4 @@
-"""Graph -> Plan: fuse nodes into matrix and row operations, turn moves into views, and refuse what the engine lacks."""
+"""Graph -> Plan: fuse nodes into matrix and row operations, and refuse what the engine lacks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.graph.types import Tensor, along_axis
-from hwgen.runtime.abi import ALIGN
 from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Plan, RowOp, View
+from hwgen.schedule.views import MOVES, Views, round_up
 
 _ON_THE_HOST = "run that part on the host, and give the engine the graph behind it (the policy's head)"
 _NOT_YET = {
@@ -25,22 +25,17 @@ def lower(graph: Graph, m: int, v: int) -> Plan:
     return _Lowering(graph, m, v).run()
 
 
-def _up(value: int, unit: int) -> int:
-    return -(-value // unit) * unit
-
-
 class _Lowering:
     def __init__(self, graph: Graph, m: int, v: int):
         self.graph, self.m, self.v = graph, m, v
         self.plan = Plan()
-        self.views: dict[str, View] = {}  # of finished 8-bit tensors
+        self.views = Views(graph, self.plan, v)
         self.sums: dict[str, ops.Linear] = {}  # accumulators, computed where they are read
-        self.placed: dict[str, tuple[str, int]] = {}  # tensors that a concatenation wants in its buffer
         self.fused: set[str] = set()  # nodes done as part of an earlier one
 
     def run(self) -> Plan:
-        self._inputs()
-        self._place_concats()
+        self.views.inputs()
+        self.views.place_concats()
         for node in self.graph.nodes:
             if node.name not in self.fused:
                 self._node(node)
@@ -48,84 +43,6 @@ class _Lowering:
             self._output(name)
         self._order()
         return self.plan
-
-    # --- inputs and views -------------------------------------------------------------------------------------------
-    def _inputs(self) -> None:
-        at = 0
-        for name in self.graph.inputs:
-            tensor = self.graph.tensors[name]
-            self.plan.input_offsets[name] = at
-            self.views[name] = View(INPUTS, at + np.arange(tensor.size), tensor.dtype.signed)
-            at = _up(at + tensor.size, ALIGN)
-        self.plan.in_bytes = at
-        self.plan.buffers[INPUTS] = Buffer(INPUTS, at)
-
-    def _place_concats(self) -> None:
-        """Let the tensors that one concatenation joins be written side by side, so that joining costs nothing."""
-        for node in self.graph.nodes:
-            if not isinstance(node, ops.Concat) or len(set(node.inputs)) != len(node.inputs):
-                continue
-            made = [self.graph.producer(name) for name in node.inputs]
-            if any(
-                p is None or isinstance(p, (ops.Concat, *_MOVES)) or t in self.placed
-                for p, t in zip(made, node.inputs, strict=True)
-            ):
-                continue
-            at = 0
-            for name in node.inputs:
-                self.placed[name] = (node.output, at)
-                at = _up(at + self.graph.tensors[name].size, self.v)
-            self.plan.buffers[node.output] = Buffer(node.output, at)
-
-    def _move(self, node: ops.Node) -> View:
-        """The view of a node that only moves elements."""
-        views = [self.views[name] for name in node.inputs]
-        shapes = self.graph.in_shapes(node)
-        arrays = [v.positions.reshape(s) for v, s in zip(views, shapes, strict=True)]
-        if isinstance(node, ops.Concat):
-            if len({v.buffer for v in views}) > 1:
-                views = [self._copy(node, name) for name in node.inputs]
-                arrays = [v.positions.reshape(s) for v, s in zip(views, shapes, strict=True)]
-            out = np.concatenate(arrays, axis=node.axis)
-        elif isinstance(node, ops.Transpose):
-            out = arrays[0].transpose(node.perm)
-        elif isinstance(node, ops.Slice):
-            index = [slice(None)] * len(shapes[0])
-            index[node.axis] = slice(node.start, node.stop, node.step)
-            out = arrays[0][tuple(index)]
-        else:
-            out = arrays[0]
-        return View(views[0].buffer, out.reshape(-1), views[0].signed)
-
-    def _copy(self, node: ops.Concat, name: str) -> View:
-        """Copy one part of a concatenation to the buffer that holds them all."""
-        buffer = self.plan.buffers.setdefault(node.output, Buffer(node.output))
-        start = buffer.bytes
-        buffer.bytes = _up(start + self.graph.tensors[name].size, self.v)
-        return self._emit_copy(self.views[name], f"{node.name}.copy{len(self.plan.ops)}", node.output, start)
-
-    def _emit_copy(self, view: View, name: str, buffer: str, start: int) -> View:
-        """A matrix operation that copies a view to plain bytes of a buffer."""
-        ones, zeros = np.ones(view.size, np.int64), np.zeros(view.size, np.int64)
-        lane = Lane(ones, zeros, zeros, -128 if view.signed else 0, 127 if view.signed else 255)
-        return self._emit(MatOp(name, *self._identity(view), lane, buffer, start, view.size), view.signed)
-
-    def _identity(self, view: View) -> tuple[View, np.ndarray | None]:
-        """(view, weight) of a matrix operation that passes a view on: the identity, or a selection of scattered
-        elements."""
-        if view.start_if_plain(self.v) is not None:
-            return view, None
-        used, where = np.unique(view.positions, return_inverse=True)
-        weight = np.zeros((len(used), view.size), np.int8)
-        weight[where, np.arange(view.size)] = 1
-        return View(view.buffer, used, view.signed), weight
-
-    def _plain(self, view: View, name: str) -> View:
-        """The view, or a copy of it when its elements are scattered."""
-        if view.start_if_plain(self.v) is not None:
-            return view
-        self.plan.buffers[f"{name}.plain"] = Buffer(f"{name}.plain", _up(view.size, self.v))
-        return self._emit_copy(view, f"{name}.plain", f"{name}.plain", 0)
 
     # --- operations -------------------------------------------------------------------------------------------------
     def _node(self, node: ops.Node) -> None:
@@ -137,18 +54,18 @@ class _Lowering:
         elif isinstance(node, ops.Requantize):
             self._requantize(node)
         elif isinstance(node, ops.Lookup):
-            view = self.views[node.inputs[0]]
+            view = self.views.of[node.inputs[0]]
             ones, zeros = np.ones(view.size, np.int64), np.zeros(view.size, np.int64)
             lane = Lane(ones, zeros, zeros, -128 if view.signed else 0, 127 if view.signed else 255)
-            self._matop(node.output, *self._identity(view), lane, table=(node, view.signed))
+            self._matop(node.output, *self.views.identity(view), lane, table=(node, view.signed))
         elif isinstance(node, ops.LayerNorm):
             self._layernorm(node)
-        elif isinstance(node, _MOVES):
+        elif isinstance(node, MOVES):
             if node.inputs[0] in self.sums or self.graph.tensors[node.output].dtype.is_wide:
                 raise UnsupportedError(
                     f"node {node.name!r} ({node.op}): it moves accumulators; put it behind the next Quant"
                 )
-            self.views[node.output] = self._move(node)
+            self.views.of[node.output] = self.views.move(node)
         else:
             raise UnsupportedError(f"node {node.name!r} ({node.op}): the engine has no such operator")
 
@@ -157,8 +74,7 @@ class _Lowering:
         if int(np.prod(shape[:-1], dtype=np.int64)) != 1:
             raise UnsupportedError(
                 f"node {node.name!r} ({node.op}): its input has shape {shape}; in this version the engine takes one "
-                f"vector at a "
-                "time, so flatten it, or give each row its own graph"
+                f"vector at a time, so flatten it, or give each row its own graph"
             )
 
     def _requantize(self, node: ops.Requantize) -> None:
@@ -166,21 +82,15 @@ class _Lowering:
         first = node.inputs[0]
         if first in self.sums:
             linear = self.sums[first]
-            view, weight = self.views[linear.inputs[0]], linear.weight
+            view, weight = self.views.of[linear.inputs[0]], linear.weight
+        elif self.graph.tensors[first].dtype.is_wide:
+            raise UnsupportedError(
+                f"node {node.name!r} (Requantize): it reads the 32-bit result {first!r}, which lies in byte planes; "
+                f"requantize the accumulator behind it"
+            )
         else:
-            view, weight = self._identity(self.views[first])
-        residual = None
-        if len(node.inputs) == 2:
-            other = self.graph.tensors[node.inputs[1]]
-            residual = self.views[node.inputs[1]]
-            if other.shape != out.shape:
-                positions = np.broadcast_to(residual.positions.reshape(other.shape), out.shape).reshape(-1)
-                residual = View(residual.buffer, positions, residual.signed)
-            residual = self._plain(residual, f"{node.name}.residual")
-            if residual.buffer == view.buffer:  # one bank cannot be read twice in a clock
-                name = f"{node.name}.operand"
-                self.plan.buffers[name] = Buffer(name, _up(residual.size, self.v))
-                residual = self._emit_copy(residual, name, name, 0)
+            view, weight = self.views.identity(self.views.of[first])
+        residual = self._residual(node, view) if len(node.inputs) == 2 else None
         lane = Lane(
             _channels(node.mult[0], out, node.channel_axis),
             _channels(node.bias, out, node.channel_axis),
@@ -197,6 +107,21 @@ class _Lowering:
             self.fused.add(readers[0].name)
         self._matop(target, view, weight, lane, residual=residual, table=table)
 
+    def _residual(self, node: ops.Requantize, operand: View) -> View:
+        """The second operand: plain bytes, in another buffer than the first, for one bank cannot be read twice in a
+        clock."""
+        out, other = self.graph.tensors[node.output], self.graph.tensors[node.inputs[1]]
+        view = self.views.of[node.inputs[1]]
+        if other.shape != out.shape:
+            positions = np.broadcast_to(view.positions.reshape(other.shape), out.shape).reshape(-1)
+            view = View(view.buffer, positions, view.signed)
+        view = self.views.plain(view, f"{node.name}.residual")
+        if view.buffer != operand.buffer:
+            return view
+        name = f"{node.name}.operand"
+        self.plan.buffers[name] = Buffer(name, round_up(view.size, self.v))
+        return self.views.copy(view, name, name, 0)
+
     def _matop(
         self,
         tensor: str,
@@ -209,18 +134,18 @@ class _Lowering:
     ) -> None:
         out = self.graph.tensors[tensor]
         wide = out.dtype.is_wide
-        size = _up(out.size, self.m) * 4 if wide else out.size
-        buffer, start = self._buffer(tensor, size)
+        size = round_up(out.size, self.m) * 4 if wide else out.size
+        buffer, start = self.views.buffer(tensor, size)
         bytes_ = None if table is None else _table_bytes(table[0].table, table[1])
         if wide:
             lane = Lane(lane.mult, lane.bias, lane.shift, -256, 255, lane.relu, lane.rmult)
         op = MatOp(tensor, view, weight, lane, buffer, start, out.size, residual, bytes_, wide)
-        self.views[tensor] = self._emit(op, out.dtype.signed)
+        self.views.of[tensor] = self.views.emit(op, out.dtype.signed)
 
     def _layernorm(self, node: ops.LayerNorm) -> None:
         self._vector(node, 0)
         out = self.graph.tensors[node.output]
-        view = self._plain(self.views[node.inputs[0]], f"{node.name}.row")
+        view = self.views.plain(self.views.of[node.inputs[0]], f"{node.name}.row")
         lane = Lane(
             _channels(node.gamma_mult, out, -1),
             _channels(node.bias, out, -1),
@@ -228,20 +153,9 @@ class _Lowering:
             node.lo,
             node.hi,
         )
-        buffer, start = self._buffer(node.output, out.size)
+        buffer, start = self.views.buffer(node.output, out.size)
         op = RowOp(node.output, view, lane, buffer, start, out.size, int(node.eps_int), node.rms)
-        self.views[node.output] = self._emit(op, out.dtype.signed)
-
-    def _buffer(self, tensor: str, size: int) -> tuple[str, int]:
-        """Where a tensor is written: its place in a concatenation, or a buffer of its own."""
-        if tensor in self.placed:
-            return self.placed[tensor]
-        self.plan.buffers[tensor] = Buffer(tensor, _up(size, self.v))
-        return tensor, 0
-
-    def _emit(self, op: MatOp | RowOp, signed: bool) -> View:
-        self.plan.ops.append(op)
-        return View(op.out, op.out_start + np.arange(op.size), signed)
+        self.views.of[node.output] = self.views.emit(op, out.dtype.signed)
 
     def _output(self, name: str) -> None:
         tensor = self.graph.tensors[name]
@@ -249,12 +163,12 @@ class _Lowering:
             raise UnsupportedError(
                 f"output {name!r} is an accumulator; requantize it (a wide Requantize keeps all 32 bits)"
             )
-        view = self.views[name]
+        view = self.views.of[name]
         start = view.start_if_plain(self.v)
         if view.buffer == INPUTS or start is None or self._taken(view.buffer):
             buffer = f"{name}.output"
-            self.plan.buffers[buffer] = Buffer(buffer, _up(view.size, self.v))
-            view, start = self._emit_copy(view, buffer, buffer, 0), 0
+            self.plan.buffers[buffer] = Buffer(buffer, round_up(view.size, self.v))
+            view, start = self.views.copy(view, buffer, buffer, 0), 0
         op = next(i for i, o in enumerate(self.plan.ops) if o.out == view.buffer and o.out_start == start)
         self.plan.buffers[view.buffer].keep = True
         self.plan.outputs.append(Output(name, view.buffer, start, view.size, tensor.dtype.is_wide, op))
@@ -285,9 +199,6 @@ class _Lowering:
             plan.buffers[op.x.buffer].readers.append(i)
             if isinstance(op, MatOp) and op.residual is not None:
                 plan.buffers[op.residual.buffer].readers.append(i)
-
-
-_MOVES = (ops.Reshape, ops.Flatten, ops.Transpose, ops.Concat, ops.Slice)
 
 
 def _channels(values: np.ndarray, out: Tensor, axis: int) -> np.ndarray:

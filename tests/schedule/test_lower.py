@@ -126,3 +126,10 @@ def test_an_accumulator_cannot_be_moved_or_given_out(rng):
     b, x = start()
     with pytest.raises(UnsupportedError, match="output 'y' is an accumulator; requantize it"):
         plan(b, b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4))
+
+
+def test_a_wide_result_cannot_be_read_again(rng):
+    b, x = start()
+    wide = b.wide(b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4))
+    with pytest.raises(UnsupportedError, match=r"\(Requantize\): it reads the 32-bit result .*byte planes; requantize"):
+        plan(b, b.requantize(wide, scale=1.0))

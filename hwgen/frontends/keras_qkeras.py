@@ -163,9 +163,10 @@ class _Converter:
     def _qdense(self, layer, value: Value) -> Value:
         x = self._need(value, layer)
         weight, scale, bits = integer_weights(layer.kernel_quantizer_internal, layer.kernel, layer.name)
-        return self._fused(layer, Pending(
-            self.builder.linear(x.tensor, weight, scale, self._bias(layer), weight_bits=bits, name=layer.name)
-        ))
+        return self._fused(
+            layer,
+            Pending(self.builder.linear(x.tensor, weight, scale, self._bias(layer), weight_bits=bits, name=layer.name)),
+        )
 
     def _qconv2d(self, layer, value: Value) -> Value:
         x = self._need(value, layer)

@@ -64,7 +64,10 @@ def _rollouts(job: tuple[int, int, int]) -> tuple[np.ndarray, ...]:
                 break
     world.close()
     return (
-        np.array(images, np.uint8), np.array(ees, np.float32), np.array(cubes, np.float32), np.array(episode, np.int32),
+        np.array(images, np.uint8),
+        np.array(ees, np.float32),
+        np.array(cubes, np.float32),
+        np.array(episode, np.int32),
     )
 
 

@@ -84,9 +84,7 @@ class QatKit:
     def conv(self, x, width, name):
         from qkeras import QConv2D
 
-        return QConv2D(
-            width, 3, 2, "same", kernel_quantizer=self.weight(), bias_quantizer=self.bias(), name=name
-        )(x)
+        return QConv2D(width, 3, 2, "same", kernel_quantizer=self.weight(), bias_quantizer=self.bias(), name=name)(x)
 
     def dense(self, x, width, name, bias="zeros"):
         from qkeras import QDense

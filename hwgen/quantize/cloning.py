@@ -66,7 +66,11 @@ def as_inputs(image, permutation, state, text) -> list:
 
 
 def fit(
-    model: keras.Model, batches: Batches, steps: int, batch: int, rate: float,
+    model: keras.Model,
+    batches: Batches,
+    steps: int,
+    batch: int,
+    rate: float,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> float:
     """Minimize the mean absolute error of the chunk with Adam and a cosine schedule; returns the held-out error.

@@ -57,7 +57,10 @@ def _tensorflow(threads: int) -> None:
 
 
 def train(
-    out: Path = CHECKPOINT, recipe: Recipe | None = None, work: Path = Path("build/train"), threads: int = 2,
+    out: Path = CHECKPOINT,
+    recipe: Recipe | None = None,
+    work: Path = Path("build/train"),
+    threads: int = 2,
     progress: Progress | None = None,
 ) -> dict:
     """Make the demo checkpoint at `out` and return a report (plain numbers).

@@ -142,4 +142,3 @@ def test_an_unreadable_file(tmp_path):
     path.write_bytes(b"not a model")
     with pytest.raises(InputError, match="broken.keras: not a readable .keras model"):
         load_keras(path)
-

@@ -1,9 +1,8 @@
 """Plan with addresses -> Program: instructions, weight words, parameters and tables.
 
 Progress is counted in octets (8 bytes) that a unit has written since START, so a reader's need is a linear function of
-its address. Operations run
-in order; the emitter adds a gate wherever order and data do not already guarantee that an operand is there or a memory
-port is free.
+its address. Operations run in order; the emitter adds a gate wherever order and data do not already guarantee that an
+operand is there or a memory port is free.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule.config import MAX_SLOTS, EngineConfig
 from hwgen.schedule.instructions import MM, Din, Dout, Gate, Loop, Nop, Program, Row
 from hwgen.schedule.plan import INPUTS, Lane, MatOp, Plan, RowOp, View
+from hwgen.schedule.weights import OCTET, dense, identity
 
-OCTET = 8
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
 
 
@@ -105,9 +104,14 @@ class _Emitter:
         behind_wide = bool(self.program.mm) and getattr(self.program.mm[-1], "wide", False)
         slow = WIDE_STEPS if op.wide or behind_wide else 1
         if op.weight is None and slow == 1:
-            loops, first, w = self._identity(op, groups)
+            layout = identity(op, groups, cfg)
+            if self.identity_at is None:  # all identities share its words
+                self.identity_at = self._weights(layout.words)
+            w = self.identity_at
         else:
-            loops, first, w = self._dense(op, groups, slow)
+            layout = dense(op, groups, slow, cfg)
+            w = self._weights(layout.words)
+        loops, first = layout.loops, layout.first
         waits, complete, follow = self._operands(op)
         if follow is None:
             dep, need = "NONE", 0
@@ -156,47 +160,10 @@ class _Emitter:
             complete |= {i} | self.complete[i]
         return waits, complete, follow
 
-    def _dense(self, op: MatOp, groups: int, slow: int) -> tuple[list[Loop], int, int]:
-        """(loops, first chunk of the operand's buffer, first weight word) of a full matrix: a group's sum is finished
-        before the next begins.
-
-        slow: at least that many clocks a group; a short one meets its inputs again, with weights of zero.
-        """
-        cfg, pos = self.config, op.x.positions
-        weight = np.eye(op.size, dtype=np.int8) if op.weight is None else op.weight
-        first, last = int(pos.min()) // cfg.n, int(pos.max()) // cfg.n
-        chunks = last - first + 1
-        times = -(-slow // chunks)
-        full = np.zeros((times * chunks * cfg.n, groups * cfg.m), np.int8)
-        np.add.at(full, pos - first * cfg.n, np.pad(weight, ((0, 0), (0, groups * cfg.m - op.size))))
-        words = full.reshape(times * chunks, cfg.n, groups, cfg.m).transpose(2, 0, 3, 1)  # group, chunk, m, n
-        at = len(self.program.weights)
-        self.program.weights += list(words.reshape(-1, cfg.m * cfg.n))
-        loops = [Loop(chunks, a=1, w=1, need=cfg.n // OCTET, reduce=True)]
-        if times > 1:
-            loops.append(Loop(times, w=chunks, reduce=True))
-        loops.append(Loop(groups, w=times * chunks, o=4 if op.wide else 1, p=1))
-        return loops, first, at
-
-    def _identity(self, op: MatOp, groups: int) -> tuple[list[Loop], int, int]:
-        """The same for an identity: each group only meets its own inputs, and all groups share the weight words."""
-        cfg = self.config
-        if self.identity_at is None:
-            self.identity_at = len(self.program.weights)
-            eye = np.eye(max(cfg.n, cfg.m), dtype=np.int8)
-            if cfg.m >= cfg.n:  # word j passes inputs j*n.. of the group's m
-                blocks = [eye[:, j * cfg.n : (j + 1) * cfg.n] for j in range(cfg.m // cfg.n)]
-            else:  # word s passes the s-th m inputs of a chunk
-                blocks = [eye[s * cfg.m : (s + 1) * cfg.m, :] for s in range(cfg.n // cfg.m)]
-            self.program.weights += [block.reshape(-1) for block in blocks]
-        first, step = int(op.x.positions[0]) // cfg.n, cfg.n // OCTET
-        if cfg.m >= cfg.n:
-            per = cfg.m // cfg.n
-            loops = [Loop(per, a=1, w=1, need=step, reduce=True), Loop(groups, a=per, need=per * step, o=1, p=1)]
-        else:
-            per = cfg.n // cfg.m
-            loops = [Loop(per, w=1, o=1, p=1), Loop(groups // per, a=1, need=step, o=per, p=per)]
-        return loops, first, self.identity_at
+    def _weights(self, words: list[np.ndarray]) -> int:
+        """Append weight words; returns where they begin."""
+        self.program.weights += words
+        return len(self.program.weights) - len(words)
 
     def _slot(self, op: MatOp) -> int | None:
         if op.table is None:
@@ -221,9 +188,8 @@ class _Emitter:
         latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
         gate = Gate()
         if latest_mm is not None and (follow is None or self.plan.serial or latest_mm not in writers):
-            gate = Gate(
-                "MM", self.total["MM"]
-            )  # not right behind its producer: wait until the array is done with everything before
+            # not right behind its producer: wait until the array is done with everything before
+            gate = Gate("MM", self.total["MM"])
         if follow is not None and (follow[0] == "DIN" or gate.unit == "NONE"):
             dep, need, need_step = follow[0], follow[1] + start // OCTET + step, step
         else:

@@ -1,10 +1,10 @@
 """The engine's binary interface: registers, status codes, load image and instruction set.
 
-This table is the only source. The SystemVerilog package (`backends/engine/svpkg.py`), the driver and docs/abi.md are made from it.
-It imports nothing, so that it also runs on the robot.
+This table is the only source. The SystemVerilog package (`backends/engine/svpkg.py`), the driver and docs/abi.md are
+made from it. It imports nothing, so that it also runs on the robot.
 
-Numbers: every register is 32 bits, little endian; 64-bit values are two registers, low word first. Image words and instructions are
-made of 128-bit beats, the least significant bit of a field table being bit 0 of the first beat.
+Numbers: every register is 32 bits, little endian; 64-bit values are two registers, low word first. Image words and
+instructions are made of 128-bit beats, the least significant bit of a field table being bit 0 of the first beat.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ ERRORS = {
     8: ("PORT_CONFLICT", "two units used one memory port in the same clock"),
 }
 
-# --- load image: one header beat, then sections of one header beat and their words, then an END section ------------------------------
+# --- load image: one header beat, then sections of one header beat and their words, then an END section ---------------
 IMAGE_MAGIC = 0x4D495748  # "HWIM"
 SECTION_MAGIC = 0x5348  # "HS"
 IMAGE_HEADER = (("magic", 0, 32), ("abi", 32, 32), ("hash", 64, 64))
@@ -131,7 +131,7 @@ PARAM = (("mult", 0, 18), ("shift", 18, 6), ("bias", 24, 48), ("rmult", 72, 27))
 V_BITS = 52  # of the value before the shift
 Z_FRACTION = 20  # fraction bits of a normalized element (docs/numerics.md)
 
-# --- instructions ---------------------------------------------------------------------------------------------------------------------
+# --- instructions -----------------------------------------------------------------------------------------------------
 OPCODES = {"EXEC": 1, "NOP": 2}  # 0 is illegal, so that an unwritten program word is caught
 UNITS = {"DIN": 0, "MM": 1, "ROW": 2, "DOUT": 3, "NONE": 7}
 LEVELS = 6  # nested loops of the array's instruction, level 0 innermost
@@ -161,8 +161,9 @@ ROW = _layout(
 )  # fmt: skip
 ROW_OPS = {"LAYERNORM": 1, "RMSNORM": 2}
 MM = _layout(
-    *_HEAD, ("dep_unit", 3), ("red_mask", LEVELS), ("a_signed", 1), ("a_bank", BANK_BITS), ("a", ADDR_BITS), ("w", ADDR_BITS),
-    ("need", NEED_BITS), ("o_bank", BANK_BITS), ("o", ADDR_BITS), ("p", PADDR_BITS), ("r_bank", BANK_BITS), ("r", ADDR_BITS),
+    *_HEAD, ("dep_unit", 3), ("red_mask", LEVELS), ("a_signed", 1), ("a_bank", BANK_BITS), ("a", ADDR_BITS),
+    ("w", ADDR_BITS), ("need", NEED_BITS), ("o_bank", BANK_BITS), ("o", ADDR_BITS), ("p", PADDR_BITS),
+    ("r_bank", BANK_BITS), ("r", ADDR_BITS),
     ("r_signed", 1), ("residual", 1), ("relu", 1), ("wide", 1), ("lookup", 1), ("slot", 4), ("lo", 9), ("hi", 9),
     *((f"count{i}", COUNT_BITS) for i in range(LEVELS)),
     *((f"a_step{i}", ADDR_BITS) for i in range(LEVELS)),

@@ -13,6 +13,7 @@ from hwgen.errors import FitError
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule.config import MAX_SLOTS, EngineConfig
 from hwgen.schedule.instructions import MM, Din, Dout, Gate, Loop, Nop, Program, Row
+from hwgen.schedule.memory import RESIDUAL_LAG
 from hwgen.schedule.plan import INPUTS, Lane, MatOp, Plan, RowOp, View
 from hwgen.schedule.weights import OCTET, dense, identity
 
@@ -32,6 +33,7 @@ class _Emitter:
         self.before: list[int] = []  # by operation: its unit's octets before it
         self.after: list[int] = []
         self.complete: list[set[int]] = []  # by operation: those certainly complete when its first result is written
+        self.steps: list[int] = []  # by operation: of the array
         self.identity_at: int | None = None
 
     def run(self) -> Program:
@@ -135,6 +137,7 @@ class _Emitter:
             )
         )  # fmt: skip
         self.program.params += _lane_words(op.lane, groups, cfg.m)
+        self.steps.append(self.program.mm[-1].steps())
         self._wrote("MM", groups * cfg.m // OCTET, complete)
 
     def _operands(self, op: MatOp) -> tuple[dict[str, int], set[int], tuple[str, int] | None]:
@@ -154,11 +157,25 @@ class _Emitter:
             if op.residual.buffer == INPUTS:
                 waits["DIN"] = (int(op.residual.positions[-1]) // BEAT_BYTES + 1) * (BEAT_BYTES // OCTET)
             must |= set(self._writers(op.residual))
+        must |= self._late_readers(op.x.buffer)
         must -= complete if follow and not self.plan.serial else set()
         waits |= self._gate_for(must)
         for i in must:
             complete |= {i} | self.complete[i]
         return waits, complete, follow
+
+    def _late_readers(self, buffer: str) -> set[int]:
+        """The operation that may still read this buffer as its residual, some clocks behind its steps: a bank cannot be
+        read twice in a clock. (Different buffers lie in different banks then, see memory.py.)"""
+        passed = 0
+        for i in reversed(range(len(self.after))):
+            op = self.plan.ops[i]
+            if isinstance(op, RowOp) or passed >= RESIDUAL_LAG:
+                break  # the array waits for row operations anyhow
+            if op.residual is not None and op.residual.buffer == buffer:
+                return {i}
+            passed += self.steps[i]
+        return set()
 
     def _weights(self, words: list[np.ndarray]) -> int:
         """Append weight words; returns where they begin."""
@@ -207,6 +224,7 @@ class _Emitter:
             )
         )  # fmt: skip
         self.program.row_params += _lane_words(op.lane, words, cfg.v)
+        self.steps.append(0)
         self._wrote("ROW", words * step, complete)
 
     # --- output -----------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ class _Lowering:
         first = node.inputs[0]
         if first in self.sums:
             linear = self.sums[first]
-            view, weight = self.views.of[linear.inputs[0]], linear.weight
+            view, weight = self.views.distinct(self.views.of[linear.inputs[0]], linear.name), linear.weight
         elif self.graph.tensors[first].dtype.is_wide:
             raise UnsupportedError(
                 f"node {node.name!r} (Requantize): it reads the 32-bit result {first!r}, which lies in byte planes; "

@@ -108,6 +108,10 @@ class Views:
         self.plan.buffers[f"{name}.plain"] = Buffer(f"{name}.plain", round_up(view.size, self.v))
         return self.copy(view, f"{name}.plain", f"{name}.plain", 0)
 
+    def distinct(self, view: View, name: str) -> View:
+        """The view, or a plain copy when it holds an element twice: the sum of two weights may not fit a weight."""
+        return view if len(np.unique(view.positions)) == view.size else self.plain(view, name)
+
     def buffer(self, tensor: str, size: int) -> tuple[str, int]:
         """Where a tensor is written: its place in a concatenation, or a buffer of its own."""
         if tensor in self.placed:

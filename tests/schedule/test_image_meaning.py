@@ -76,6 +76,27 @@ def two_layers(rng):
     return b.build()
 
 
+@pytest.mark.parametrize("array", [(8, 8), (64, 16), (32, 64)])
+def test_a_residual_that_is_the_next_operand(array):
+    """The residual of one operation is read a few clocks late, when the next one already reads the same buffer."""
+    b = GraphBuilder("late")
+    x = b.input("x", (40,), bits=8, signed=True, scale=1.0)
+    y = b.requantize(b.lookup(x, np.arange(-128, 128), scale=1.0), bits=8, scale=1.0, residual=x)
+    b.output(y, "y")
+    b.output(b.requantize(x, bits=8, scale=2.0), "z")
+    check(compile_graph(b.build(), *array), 1)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_an_element_that_is_read_twice(bits):
+    """[x, x] with the largest weights: their sum fits no weight, so the operand is copied."""
+    b = GraphBuilder("twice")
+    x = b.input("x", (16,), bits=8, signed=True, scale=1.0)
+    weight = np.full((32, 8), (1 << (bits - 1)) - 1)
+    b.output(b.requantize(b.linear(b.concat([x, x]), weight, 1.0, weight_bits=bits), bits=8, scale=256.0), "y")
+    check(compile_graph(b.build(), 8, 8), 1)
+
+
 def test_the_interpreter_sees_a_missing_wait(rng):
     """Without the needs of its first layer the program reads what has not arrived: the outputs differ."""
     design = compile_graph(two_layers(rng), 8, 8)

@@ -35,7 +35,7 @@ module prog_queue #(
   logic [AW-1:0] pc_q;
   logic [2:0] level_q;  // fetched or being fetched
   logic fetch, arrive;
-  logic [2:0] flight;
+  logic [1:0] flight_q;  // fetched one and two clocks ago
 
   // The end of the program is only seen when the word arrives, so what was fetched beyond it is dropped.
   logic [W-1:0] fifo_q[DEPTH];
@@ -44,16 +44,7 @@ module prog_queue #(
   logic wrap;
   assign wrap  = arrive && word[LAST];
   assign fetch = enable_i && !clear_i && !wrap && level_q < 3'(DEPTH);
-  delay_valid #(
-      .L(2)
-  ) u_flight (
-      .clk_i,
-      .rst_ni,
-      .clear_i(clear_i || wrap),
-      .d_i(fetch),
-      .q_o(flight)
-  );
-  assign arrive = flight[2];
+  assign arrive = flight_q[1];
   wide_mem #(
       .COLUMNS(BEATS),
       .D(D),
@@ -78,6 +69,7 @@ module prog_queue #(
     if (arrive) fifo_q[tail_q] <= word[W-1:0];
     if (fetch) pc_q <= pc_q + 1'b1;
     if (wrap) pc_q <= '0;
+    flight_q <= wrap ? '0 : {flight_q[0], fetch};
     tail_q   <= tail_q + 2'(arrive);
     head_q   <= head_q + 2'(pop_i);
     stored_q <= stored_q + 3'(arrive) - 3'(pop_i);
@@ -89,8 +81,9 @@ module prog_queue #(
       tail_q   <= '0;
       stored_q <= '0;
       level_q  <= '0;
+      flight_q <= '0;
     end
   end
   logic unused;
-  assign unused = &{1'b0, word, flight[1:0]};
+  assign unused = &{1'b0, word};
 endmodule

@@ -8,6 +8,7 @@ bias / output scale. Power-of-two scales are met exactly, ties included; others 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from math import floor, frexp, isfinite, ldexp
 
 import numpy as np
@@ -75,7 +76,7 @@ def fit_channel(
     if top < 0:
         raise UnsupportedError(
             f"{where}: input scale / output scale = {max(map(abs, ratios)):.3g} is too large for the requantize lane "
-            f"(below {MULT_LIMITS[0]}); choose a coarser output scale"
+            f"(below {MULT_LIMITS[0]}), or the bias of {offset:.3g} output steps is; choose a coarser output scale"
         )
     needed = max(map(fraction_bits, ratios))
     if needed <= top:
@@ -94,11 +95,12 @@ def fit_channel(
 def steep(line: tuple[float, float], bound: float, out_bound: int) -> tuple[tuple[float], float]:
     """A line so steep that one step of the input crosses the whole output range (as batch norm makes of dead channels).
 
-    Only one integer k lies within the range; all others saturate. So any steep line through the same point is the same.
+    Only one integer k lies within the range; all others saturate. So any steep line through the same point is the same,
+    and the value at that point may be rounded here.
     """
     ratio, offset = line
     k = float(np.clip(np.round(-offset / ratio), -bound - 1, bound + 1))
-    inside = float(np.clip(offset + k * ratio, -out_bound - 2, out_bound + 2))
+    inside = max(-out_bound - 2, min(out_bound + 2, round(Fraction(offset) + int(k) * Fraction(ratio))))
     slope = float(np.copysign(STEEP, ratio))
     return (slope,), inside - k * slope
 

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from hwgen.graph import GraphBuilder
+from hwgen.graph import Graph, GraphBuilder
 from hwgen.graph.random_graphs import Limits, random_graph
 
 SIDES = (8, 16, 32, 64)
@@ -21,7 +21,7 @@ def graphs(draw, max_width: int = 200, **limits):
     return random_graph(draw(seeds), Limits(power_of_two=exact, max_width=max_width, **limits))
 
 
-def moving_graph(seed: int, max_width: int):
+def moving_graph(seed, max_width: int) -> Graph:
     """Slices, concatenations (of views, results, the same tensor twice), transposes, and what computes between them.
 
     All tensors are int8 of scale 1, so that any can be joined with any.

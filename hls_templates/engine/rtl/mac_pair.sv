@@ -16,6 +16,9 @@ module mac_pair #(
     output logic signed [  16:0] p0_o,
     output logic signed [  16:0] p1_o
 );
+  if (WW < 2 || WW > 8) begin : g_illegal
+    $fatal(1, "mac_pair: WW=%0d must be 2..8", WW);
+  end
   logic signed [26:0] pack_q;
   logic signed [35:0] product_q, p_q;
   always_ff @(posedge clk_i) begin

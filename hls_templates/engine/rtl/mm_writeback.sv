@@ -28,6 +28,9 @@ module mm_writeback
     output logic [      V*8-1:0] wr_data_o,
     output count_t               count_o
 );
+  if (M < 8 || M % 8 != 0 || V % M != 0 || V / M != 1 << $clog2(V / M)) begin : g_illegal
+    $fatal(1, "mm_writeback: V=%0d must be a multiple of M=%0d by a power of two, M of 8", V, M);
+  end
   localparam int SUB = $clog2(V / M);
 
   logic [ADDR_BITS-1:0] addr;

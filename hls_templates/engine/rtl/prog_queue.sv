@@ -7,7 +7,7 @@ module prog_queue #(
     parameter int         BEATS  = 7,                      ///< 128-bit beats of an instruction
     parameter int         W      = 854,                    ///< bits of an instruction, lsb first
     parameter int         LAST   = 4,                      ///< bit that marks the end of the program
-    parameter int         D      = 64,                     ///< instructions
+    parameter int         D      = 64,                     ///< instructions, a power of two
     parameter logic [7:0] TARGET = hwgen_pkg::TGT_PROG_MM  ///< the loader's name of this memory
 ) (
     input  logic         clk_i,
@@ -27,6 +27,9 @@ module prog_queue #(
 );
   if (W > BEATS * 128 || LAST >= W) begin : g_illegal
     $fatal(1, "prog_queue: W=%0d does not fit %0d beats, or LAST=%0d is outside", W, BEATS, LAST);
+  end
+  if (D < 2 || D != 1 << $clog2(D)) begin : g_illegal_depth
+    $fatal(1, "prog_queue: D=%0d must be a power of two, at least 2", D);
   end
   localparam int AW = $clog2(D);
   localparam int DEPTH = 4;  // instructions in flight: 2 in the memory, and room to never starve

@@ -92,7 +92,7 @@ async def run(dut, rng, program):
     words = [ins.encode(i == len(program) - 1) for i, ins in enumerate(program)]
     model, progress = Model(words), [0] * 4
     queue, seen, done, issued = list(words), None, False, 0
-    rate = rng.random(4) * 3
+    rate = rng.uniform(0.05, 3, 4)
     dut.run_i.value = 1
     for clock in range(100_000):
         check_step(dut, seen, clock)

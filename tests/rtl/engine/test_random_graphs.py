@@ -7,6 +7,7 @@ from hwgen.evaluate.design_sim import DesignSim
 from hwgen.graph import golden
 from hwgen.graph.random_graphs import Limits, random_graph, random_inputs
 from tests.rtl.engine.support import engine, package
+from tests.schedule.strategies import moving_graph
 from tests.support import cases
 
 ARRAYS = cases([(8, 8), (16, 32)], [(8, 8), (16, 32), (16, 16), (32, 16), (8, 64), (64, 8)])
@@ -16,12 +17,19 @@ FRAMES = 4
 pytestmark = pytest.mark.rtl
 
 
+KINDS = {
+    "powers-of-two": lambda seed: random_graph(seed, Limits(power_of_two=True)),
+    "any-scale": lambda seed: random_graph(seed, Limits(power_of_two=False)),
+    "moves": lambda seed: moving_graph(seed, 200),
+}
+
+
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda a: f"{a[0]}x{a[1]}")
-@pytest.mark.parametrize("exact", [True, False], ids=["powers-of-two", "any-scale"])
-def test_rtl_equals_golden_in_every_bit_and_clock(array, exact, seed, tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_rtl_equals_golden_in_every_bit_and_clock(array, kind, seed, tmp_path):
     config, code, library = engine(*array)
     for i in range(GRAPHS):
-        graph = random_graph((seed, i), Limits(power_of_two=exact))
+        graph = KINDS[kind]((seed, i))
         inputs = random_inputs(graph, (seed, i), FRAMES)
         design, pkg = package(graph, config, code, tmp_path)
         with DesignSim(pkg, library) as sim:

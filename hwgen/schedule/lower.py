@@ -60,6 +60,8 @@ class _Lowering:
             self._matop(node.output, *self.views.identity(view), lane, table=(node, view.signed))
         elif isinstance(node, ops.LayerNorm):
             self._layernorm(node)
+        elif isinstance(node, (ops.Reshape, ops.Flatten)) and node.inputs[0] in self.sums:
+            self.sums[node.output] = self.sums[node.inputs[0]]  # the same sums in the same order
         elif isinstance(node, MOVES):
             if node.inputs[0] in self.sums or self.graph.tensors[node.output].dtype.is_wide:
                 raise UnsupportedError(
@@ -91,13 +93,21 @@ class _Lowering:
         else:
             view, weight = self.views.identity(self.views.of[first])
         residual = self._residual(node, view) if len(node.inputs) == 2 else None
+        relu = node.relu
+        if out.dtype.is_wide and (node.lo, node.hi) != (out.dtype.lo, out.dtype.hi):
+            relu = relu or residual is None  # which is what a lower bound of 0 means
+            if node.lo != 0 or node.hi != out.dtype.hi or residual is not None:
+                raise UnsupportedError(
+                    f"node {node.name!r} (Requantize): the engine cannot clip a 32-bit result to {node.lo} and "
+                    f"{node.hi}; put a Quant of 8 bits or less behind it"
+                )
         lane = Lane(
             _channels(node.mult[0], out, node.channel_axis),
             _channels(node.bias, out, node.channel_axis),
             _channels(node.shift, out, node.channel_axis),
             node.lo,
             node.hi,
-            node.relu,
+            relu,
             _channels(node.mult[1], out, node.channel_axis) if residual else None,
         )
         target, table = node.output, None

@@ -44,6 +44,7 @@ def compile_graph(graph: Graph, n: int, m: int) -> Design:
     plan, program, words = _program(graph, base)
     config = _sized(base, program, words)
     _check_address_range(config)
+    _check_fields(program)
     return Design(graph, config, plan, program, predict(program, config))
 
 
@@ -56,6 +57,7 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
         has = getattr(config, what)
         if need > has:
             raise FitError(f"the engine has {what} = {has}, the graph needs {need}: generate an engine for it")
+    _check_fields(program)
     return Design(graph, config, plan, program, predict(program, config))
 
 
@@ -63,6 +65,17 @@ def _program(graph: Graph, config: EngineConfig) -> tuple[Plan, Program, int]:
     plan = lower(graph, config.m, config.v)
     words = memory.allocate(plan, config.v, config.banks)
     return plan, emit(plan, config), words
+
+
+def _check_fields(program: Program) -> None:
+    for ins in [*program.mm, *program.row]:
+        try:
+            ins.encode(last=False)
+        except ValueError as error:
+            name = getattr(ins, "name", "")
+            raise FitError(
+                f"node {name!r}: it is too large for one instruction ({error}); use a larger --array, or split it"
+            ) from None
 
 
 def _weight_bits(graph: Graph) -> int:

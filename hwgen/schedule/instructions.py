@@ -10,6 +10,9 @@ import numpy as np
 from hwgen.runtime import abi
 
 NONE = "NONE"
+_STEP_RANGE = {
+    what: 1 << size for name, _, size in abi.MM for what in ("a", "w", "need", "o", "p") if name == f"{what}_step0"
+}
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,9 @@ class MM:
             values |= {"residual": 1, "r_bank": bank, "r": address, "r_signed": signed}
         for what in ("a", "w", "need", "o", "p"):
             done = 0  # what the finished inner levels have added
-            for level, loop in enumerate(loops):
+            for level, loop in enumerate(self.loops):
                 stride = getattr(loop, what)
-                values[f"{what}_step{level}"] = stride - done
+                values[f"{what}_step{level}"] = (stride - done) % _STEP_RANGE[what]  # addresses wrap
                 done += (loop.count - 1) * stride
         values |= {f"count{level}": loop.count - 1 for level, loop in enumerate(loops)}
         return abi.pack(abi.MM, **values)

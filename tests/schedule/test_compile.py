@@ -48,3 +48,12 @@ def test_more_than_instructions_reach_is_told():
     b.output(b.requantize(b.linear(x, weight, 2**-4), bits=8, scale=1.0), "y")
     with pytest.raises(FitError, match="needs param_depth = .* on a 8x8 array.*larger --array, or split"):
         compile_graph(b.build(), 8, 8)
+
+
+def test_a_layer_too_large_for_an_instruction_is_told():
+    b = GraphBuilder("long")
+    x = b.input("x", (140_000,), bits=8, signed=True, scale=2**-6)
+    weight = np.broadcast_to(np.int64(1), (140_000, 1))
+    b.output(b.requantize(b.linear(x, weight, 2**-9, weight_bits=2), bits=8, scale=1.0, name="sum"), "y")
+    with pytest.raises(FitError, match="node 'y': it is too large for one instruction .*count0.*larger --array"):
+        compile_graph(b.build(), 8, 8)

@@ -87,6 +87,15 @@ def test_a_residual_that_is_the_next_operand(array):
     check(compile_graph(b.build(), *array), 1)
 
 
+def test_more_groups_than_half_the_parameter_addresses():
+    """Behind 3000 groups the parameter address goes back by more than a signed field holds: it wraps."""
+    b = GraphBuilder("many")
+    x = b.input("x", (8,), bits=8, signed=True, scale=1.0)
+    weight = np.arange(8 * 24_000).reshape(8, 24_000) % 16 - 8
+    b.output(b.requantize(b.linear(x, weight, 1.0, weight_bits=4), bits=8, scale=8.0), "y")
+    check(compile_graph(b.build(), 8, 8), 1, frames=1)
+
+
 @pytest.mark.parametrize("bits", [4, 8])
 def test_an_element_that_is_read_twice(bits):
     """[x, x] with the largest weights: their sum fits no weight, so the operand is copied."""

@@ -122,7 +122,7 @@ def test_an_accumulator_cannot_be_moved_or_given_out(rng):
     b, x = start()
     acc = b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4)
     with pytest.raises(UnsupportedError, match="moves accumulators; put it behind the next Quant"):
-        plan(b, b.reshape(acc, (2, 4)))
+        plan(b, b.slice(acc, 0, 1, 5))
     b, x = start()
     with pytest.raises(UnsupportedError, match="output 'y' is an accumulator; requantize it"):
         plan(b, b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4))
@@ -133,3 +133,15 @@ def test_a_wide_result_cannot_be_read_again(rng):
     wide = b.wide(b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4))
     with pytest.raises(UnsupportedError, match=r"\(Requantize\): it reads the 32-bit result .*byte planes; requantize"):
         plan(b, b.requantize(wide, scale=1.0))
+
+
+def test_an_accumulator_may_be_reshaped(rng):
+    b, x = start()
+    acc = b.reshape(b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4), (2, 4))
+    assert len(plan(b, b.requantize(acc, scale=1.0)).ops) == 1
+
+
+def test_a_wide_result_with_relu_only_is_possible(rng):
+    b, x = start()
+    ops = plan(b, b.wide(b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4), relu=True)).ops
+    assert ops[0].wide and ops[0].lane.relu

@@ -84,6 +84,8 @@ module engine
   count_t mm_count, row_count;
   logic mm_done, row_done, mm_bad, row_bad, ev_issue;
   logic [2:0] ev_wait;
+  // The array and the row unit take an instruction when it starts, the DMA units when it ends.
+  logic [15:0] din_index, mm_index, row_index, dout_index;
   din_instr_t din_instr;
   dout_instr_t dout_instr;
   logic din_valid, din_pop, dout_valid, dout_pop;
@@ -182,7 +184,7 @@ module engine
       .dout_instr_i(dout_instr),
       .dout_valid_i(dout_valid),
       .dout_pop_o(dout_pop),
-      .prog_index_i('0),
+      .prog_index_i({dout_index, row_index - 16'd1, mm_index - 16'd1, din_index}),
       .mm_done_i(mm_done),
       .row_done_i(row_done),
       .mm_bad_instr_i(mm_bad),
@@ -223,7 +225,8 @@ module engine
       .ld_data_i(ld_data),
       .instr_o(din_instr),
       .valid_o(din_valid),
-      .pop_i(din_pop)
+      .pop_i(din_pop),
+      .index_o(din_index)
   );
   prog_queue #(
       .BEATS (DOUT_BEATS),
@@ -242,7 +245,8 @@ module engine
       .ld_data_i(ld_data),
       .instr_o(dout_instr),
       .valid_o(dout_valid),
-      .pop_i(dout_pop)
+      .pop_i(dout_pop),
+      .index_o(dout_index)
   );
 
   // ------------------------------------------------------------------------------------------------ activation memory
@@ -323,6 +327,7 @@ module engine
       .count_o(mm_count),
       .done_o(mm_done),
       .bad_instr_o(mm_bad),
+      .index_o(mm_index),
       .ev_issue_o(ev_issue),
       .ev_wait_o(ev_wait)
   );
@@ -348,7 +353,8 @@ module engine
         .ld_data_i(ld_data),
         .instr_o(row_instr),
         .valid_o(row_valid),
-        .pop_i(row_pop)
+        .pop_i(row_pop),
+        .index_o(row_index)
     );
     row_unit #(
         .V(V),
@@ -382,6 +388,7 @@ module engine
     );
   end else begin : g_no_row
     assign row_count = '0;
+    assign row_index = '0;
     assign row_done = 1'b1;
     assign row_bad = 1'b0;
     assign rd_en[0] = 1'b0;

@@ -52,6 +52,7 @@ module mm_unit
     output count_t                   count_o,
     output logic                     done_o,
     output logic                     bad_instr_o,
+    output logic [             15:0] index_o,      ///< of the instruction after the one that runs
     output logic                     ev_issue_o,
     output logic [              2:0] ev_wait_o
 );
@@ -85,7 +86,8 @@ module mm_unit
       .ld_data_i,
       .instr_o(instr),
       .valid_o(instr_valid),
-      .pop_i  (pop)
+      .pop_i  (pop),
+      .index_o
   );
   mm_sequencer u_seq (
       .clk_i,

@@ -23,7 +23,8 @@ module prog_queue #(
     // to the unit
     output logic [W-1:0] instr_o,
     output logic         valid_o,
-    input  logic         pop_i
+    input  logic         pop_i,
+    output logic [ 15:0] index_o      ///< instructions taken since `clear_i`: the index of `instr_o`
 );
   if (W > BEATS * 128 || LAST >= W) begin : g_illegal
     $fatal(1, "prog_queue: W=%0d does not fit %0d beats, or LAST=%0d is outside", W, BEATS, LAST);
@@ -76,6 +77,7 @@ module prog_queue #(
     tail_q   <= tail_q + 2'(arrive);
     head_q   <= head_q + 2'(pop_i);
     stored_q <= stored_q + 3'(arrive) - 3'(pop_i);
+    index_o  <= index_o + 16'(pop_i);
     // after a wrap only what is stored counts; the fetches behind it are dropped
     level_q  <= wrap ? stored_q + 3'd1 - 3'(pop_i) : level_q + 3'(fetch) - 3'(pop_i);
     if (!rst_ni || clear_i || !enable_i) begin
@@ -85,6 +87,7 @@ module prog_queue #(
       stored_q <= '0;
       level_q  <= '0;
       flight_q <= '0;
+      index_o  <= '0;
     end
   end
   logic unused;

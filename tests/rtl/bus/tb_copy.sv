@@ -183,7 +183,8 @@ module tb_copy
       .ld_data_i(ld_data),
       .instr_o(din_instr),
       .valid_o(din_valid),
-      .pop_i(din_pop)
+      .pop_i(din_pop),
+      .index_o()
   );
 
   prog_queue #(
@@ -202,7 +203,8 @@ module tb_copy
       .ld_data_i(ld_data),
       .instr_o(dout_instr),
       .valid_o(dout_valid),
-      .pop_i(dout_pop)
+      .pop_i(dout_pop),
+      .index_o()
   );
 
   logic [1:0][V*8-1:0] word_data;

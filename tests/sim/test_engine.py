@@ -273,7 +273,7 @@ def test_bad_instruction(sim, small, unit):
             image[at + 16 + word * step] = image[at + 16 + word * step] & 0xF0 | opcode
             sim.load(bytes(image))
             launch(sim, small)
-            assert failed(sim, "BAD_INSTRUCTION") >> 28 == abi.UNITS[unit]
+            assert failed(sim, "BAD_INSTRUCTION") == abi.UNITS[unit] << 28 | word
             recover(sim, small)
 
 

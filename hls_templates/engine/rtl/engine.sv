@@ -84,7 +84,7 @@ module engine
   count_t mm_count, row_count;
   logic mm_done, row_done, mm_bad, row_bad, ev_issue;
   logic [2:0] ev_wait;
-  // The array and the row unit take an instruction when it starts, the DMA units when it ends.
+  // The array takes an instruction before it looks at it; the others leave a bad one in the queue.
   logic [15:0] din_index, mm_index, row_index, dout_index;
   din_instr_t din_instr;
   dout_instr_t dout_instr;
@@ -184,7 +184,7 @@ module engine
       .dout_instr_i(dout_instr),
       .dout_valid_i(dout_valid),
       .dout_pop_o(dout_pop),
-      .prog_index_i({dout_index, row_index - 16'd1, mm_index - 16'd1, din_index}),
+      .prog_index_i({dout_index, row_index, mm_index - 16'd1, din_index}),
       .mm_done_i(mm_done),
       .row_done_i(row_done),
       .mm_bad_instr_i(mm_bad),

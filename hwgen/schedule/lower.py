@@ -179,7 +179,7 @@ class _Lowering:
             buffer = f"{name}.output"
             self.plan.buffers[buffer] = Buffer(buffer, round_up(view.size, self.v))
             view, start = self.views.copy(view, buffer, buffer, 0), 0
-        op = next(i for i, o in enumerate(self.plan.ops) if o.out == view.buffer and o.out_start == start)
+        op = next(i for i, o in enumerate(self.plan.ops) if o.out == view.buffer and 0 <= start - o.out_start < o.size)
         self.plan.buffers[view.buffer].keep = True
         self.plan.outputs.append(Output(name, view.buffer, start, view.size, tensor.dtype.is_wide, op))
 

@@ -87,6 +87,15 @@ def test_a_residual_that_is_the_next_operand(array):
     check(compile_graph(b.build(), *array), 1)
 
 
+def test_an_output_that_is_a_part_of_a_result(rng):
+    b = GraphBuilder("part")
+    x = b.input("x", (20,), bits=8, signed=True, scale=1.0)
+    y = b.requantize(b.linear(x, rng.integers(-8, 8, (20, 50)), 2**-6), bits=8, scale=1.0)
+    b.output(b.slice(y, 0, 16, 45), "y")
+    result = check(compile_graph(b.build(), 8, 16), 1)
+    assert result.latency == compile_graph(b.graph, 8, 16).timing.latency
+
+
 def test_more_groups_than_half_the_parameter_addresses():
     """Behind 3000 groups the parameter address goes back by more than a signed field holds: it wraps."""
     b = GraphBuilder("many")

@@ -48,6 +48,7 @@ async def run(dut, rng, words, pops, rate):
     """Take `pops` instructions, each in a clock in which it is valid; returns the clocks in which none was."""
     taken = gaps = 0
     while taken < pops:
+        assert int(dut.index_o.value) == taken
         valid = bool(int(dut.valid_o.value))  # registered: settled by the middle of the clock
         if valid:
             got, want = int(dut.instr_o.value), words[taken % len(words)] & ((1 << W) - 1)

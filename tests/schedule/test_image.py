@@ -6,7 +6,7 @@ import pytest
 from hwgen.runtime import abi
 from hwgen.schedule import EngineConfig, compile_graph
 from hwgen.schedule.image import image, pack_params, pack_weights
-from tests.schedule.interpreter import lane_word, weight_word, words
+from tests.schedule.decode import lane_word, weight_word, words
 from tests.schedule.strategies import SIDES
 from tests.schedule.test_image_meaning import two_layers
 

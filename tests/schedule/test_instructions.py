@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hwgen.runtime import abi
 from hwgen.schedule.instructions import MM, Din, Dout, Gate, Loop, Nop, Row
-from tests.schedule.interpreter import fields, steps
+from tests.schedule.decode import fields, steps
 
 stride = st.integers(-50, 50)
 loop = st.builds(Loop, st.integers(1, 4), stride, stride, stride, stride, stride, st.booleans())

@@ -6,7 +6,7 @@ from cocotb.clock import Clock
 from hwgen.runtime import abi
 from hwgen.schedule.instructions import MM, Gate, Loop, Nop
 from tests.rtl.array.support import count, draw, packed, settle, tick
-from tests.schedule.interpreter import fields, steps
+from tests.schedule.decode import fields, steps
 
 UNITS = ("DIN", "MM", "ROW", "DOUT", "NONE")
 EVENT = {"DIN": 1, "MM": 2, "ROW": 4}  # bit of ev_wait_o; what is none of these counts as DIN

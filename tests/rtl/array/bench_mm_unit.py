@@ -16,7 +16,7 @@ from hwgen.runtime import abi
 from hwgen.schedule import EngineConfig
 from hwgen.schedule.instructions import MM, Gate, Loop, Nop
 from tests.rtl.array.support import count, draw, load, packed, settle, tick
-from tests.schedule.interpreter import fields, lane_word, steps, weight_word
+from tests.schedule.decode import fields, lane_word, steps, weight_word
 
 NAMES = ("N", "M", "WW", "WEIGHT_DEPTH", "PARAM_DEPTH", "SLOTS", "PROG_DEPTH", "RESIDUAL", "WIDE")
 CONFIG = EngineConfig(**{name.lower(): int(os.environ[name]) for name in NAMES})

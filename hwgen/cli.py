@@ -172,7 +172,7 @@ def verify(
 def sim(
     board: BoardOption = "zcu104",
     policy: Annotated[Path | None, typer.Option(help="A checkpoint. Default: the one that comes along.")] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes of the robot under each condition.")] = 100,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of the robot under each condition.")] = 300,
     frames: Annotated[int, typer.Option(min=1, help="Frames compared bit for bit first.")] = 1000,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Default: build/sim-BOARD.", show_default=False)

@@ -23,7 +23,7 @@ from hwgen.graph import golden, qonnx_out
 from hwgen.policies.demo import Demo, load_demo
 
 FRAMES = 1000
-EPISODES = 100
+EPISODES = 300
 RECORDED = 3  # episodes in the picture
 DEFAULT_ARRAY = (16, 32)
 DEFAULT_BOARD_FOR_ARRAY = "zcu104"

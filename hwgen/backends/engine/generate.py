@@ -46,18 +46,18 @@ def choose(graph: Graph, board: boards.Board, array: tuple[int, int] | None) -> 
         design = compile_graph(graph, n, m)
         fit.check(design.config, board)
         return design
-    best, why = None, ""
+    best, why = None, ""  # why the smallest array does not fit
     for n, m in ARRAYS:
         try:
             design = compile_graph(graph, n, m)
             fit.check(design.config, board)
         except FitError as error:
-            why = str(error)
+            why = why or str(error)
             continue
         if best is None or design.timing.latency < best.timing.latency:
             best = design
     if best is None:
-        raise FitError(f"no array fits {board.name}; the last one tried says: {why}")
+        raise FitError(f"no array fits {board.name}. The smallest: {why}")
     return best
 
 

@@ -151,7 +151,8 @@ class Graph:
                 fail(f"its clamp {node.lo} to {node.hi} is not within {out.dtype}")
             check_lane(node, out.shape, fail)
         if isinstance(node, MOVES_T) and any(t.dtype != out.dtype for t in ins):
-            fail(f"it cannot change {ins[0].dtype} to {out.dtype}")
+            other = next(t.dtype for t in ins if t.dtype != out.dtype)
+            fail(f"it cannot change {other} to {out.dtype}; requantize to one type first")
         if isinstance(node, ops.Concat) and any(not np.array_equal(t.scale, out.scale) for t in ins):
             fail("its inputs have different scales; requantize them to one scale first")
 

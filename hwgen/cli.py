@@ -164,7 +164,7 @@ def verify(
     given = int(vectors) if vectors.isdecimal() else Path(vectors)
     if isinstance(given, Path):
         _must_exist(given)
-    check = _call("hwgen.reference.verification", "verify_file")
+    check = _call("hwgen.reference.files", "verify_file")
     raise typer.Exit(check(graph, references, given, seed, tensors, json_file))
 
 

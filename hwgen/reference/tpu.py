@@ -78,7 +78,7 @@ def _line(error: Exception) -> str:
 
 def main(arguments: list[str]) -> int:
     """Compile GRAPH [TOPOLOGY] and print what it became."""
-    from hwgen.reference.verification import load_graph
+    from hwgen.reference.files import load_graph
 
     if len(arguments) not in (1, 2):
         raise InputError("give a graph and perhaps a topology: python -m hwgen.reference.tpu GRAPH.onnx [v5e:2x2]")

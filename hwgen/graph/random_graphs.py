@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwgen.errors import UnsupportedError
 from hwgen.graph.activations import FUNCTIONS
 from hwgen.graph.builder import GraphBuilder
 from hwgen.graph.golden import EVAL
 from hwgen.graph.graph import Graph
 
 ACTIVATIONS = tuple(sorted(FUNCTIONS))
+ATTEMPTS = 20  # one graph in thousands is drawn again
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,13 @@ class Limits:
 
 def random_graph(seed: int | np.random.Generator, limits: Limits | None = None) -> Graph:
     """A random valid graph. The same seed and limits give the same graph."""
-    return _Maker(np.random.default_rng(seed), limits or Limits()).make()
+    rng = np.random.default_rng(seed)
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _Maker(rng, limits or Limits()).make()
+        except UnsupportedError:  # a tensor that is almost constant made scales that no lane can bridge: draw again
+            continue
+    return _Maker(rng, limits or Limits()).make()
 
 
 def random_inputs(graph: Graph, seed: int | np.random.Generator, batch: int = 8) -> dict[str, np.ndarray]:

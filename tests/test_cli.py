@@ -151,7 +151,7 @@ def test_verify_passes_what_was_asked(monkeypatch, vectors, given, code):
     monkeypatch.setattr(cli, "_call", lambda module, name: lambda *words: seen.append((module, name, *words)) or code)
     monkeypatch.chdir(ROOT)
     assert invoke("verify", "LICENSE", "--vectors", vectors, "--seed", "7").exit_code == code
-    assert seen == [("hwgen.reference.verification", "verify_file", Path("LICENSE"), "all", given, 7, False, None)]
+    assert seen == [("hwgen.reference.files", "verify_file", Path("LICENSE"), "all", given, 7, False, None)]
 
 
 def test_sim_passes_what_was_asked(calls, tmp_path: Path):

@@ -71,16 +71,23 @@ class _Emitter:
             out |= {w} | self.complete[w] | {i for i in range(w) if self._unit(i) == self._unit(w)}
         return out
 
-    def _follow(self, buffer: str, writers: list[int]) -> tuple[str, int] | None:
+    def _follow(self, buffer: str, writers: list[int], reader: str) -> tuple[str, int] | None:
         """(unit, octets before the buffer's first byte) when what these write can be read while it is being written."""
         if self.plan.serial and buffer != INPUTS:
             return None
         if buffer == INPUTS:
             return "DIN", 0
         op = self.plan.ops[writers[0]]
+        if (reader != "MM" or isinstance(op, RowOp)) and self._reads_bank_of(op, buffer):
+            return None  # the writer is still reading through the port that this reader needs
         if len(writers) > 1 or (isinstance(op, MatOp) and op.wide):
             return None
         return self._unit(writers[0]), self.before[writers[0]] - op.out_start // OCTET
+
+    def _reads_bank_of(self, op: MatOp | RowOp, buffer: str) -> bool:
+        """Whether an operation reads from the bank of a buffer that it writes; parts of one joined tensor share a bank."""
+        views = [op.x] if isinstance(op, RowOp) or op.residual is None else [op.x, op.residual]
+        return any(self.plan.buffers[view.buffer].bank == self.plan.buffers[buffer].bank for view in views)
 
     def _gate_for(self, ops: set[int]) -> dict[str, int]:
         """Octets of each unit after which all these operations are complete."""
@@ -144,7 +151,7 @@ class _Emitter:
         """(octets to wait for before the start, operations complete by the first result, the unit to follow chunk by
         chunk)."""
         writers = self._writers(op.x)
-        follow = self._follow(op.x.buffer, writers)
+        follow = self._follow(op.x.buffer, writers, "MM")
         if op.weight is None and follow is not None and follow[0] == "ROW":
             # its first results come before its last operands, when the row operation still uses its ports
             follow = None
@@ -201,7 +208,7 @@ class _Emitter:
         words, step = -(-op.size // cfg.v), cfg.v // OCTET
         start = int(op.x.positions[0])
         writers = self._writers(op.x)
-        follow = self._follow(op.x.buffer, writers)
+        follow = self._follow(op.x.buffer, writers, "ROW")
         latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
         gate = Gate()
         if latest_mm is not None and (follow is None or self.plan.serial or latest_mm not in writers):
@@ -233,7 +240,9 @@ class _Emitter:
         for i, output in enumerate(self.plan.outputs):
             joined = len(self.plan.buffers[output.buffer].writers) > 1
             last = output.op == len(self.plan.ops) - 1 and i == len(self.plan.outputs) - 1 and not joined
-            follow = self._follow(output.buffer, [output.op]) if last and not self.plan.serial else None
+            follow = None
+            if last and not self.plan.serial:
+                follow = self._follow(output.buffer, [output.op], "DOUT")
             loose = set(range(len(self.after))) - self._complete_with([output.op])
             gate = Gate()
             if follow is not None:

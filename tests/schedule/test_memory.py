@@ -66,7 +66,8 @@ def test_banks_keep_ports_apart(graph, array):
     for op in plan.ops:
         if isinstance(op, MatOp) and op.residual is not None:
             assert bank[op.x.buffer] != bank[op.residual.buffer]
-        if isinstance(op, RowOp) and not plan.serial:
+        # in a buffer of joined parts an operation may read one and write another: then its readers wait for its end
+        if isinstance(op, RowOp) and not plan.serial and op.x.buffer != op.out:
             assert bank[op.x.buffer] != bank[op.out]
 
 

@@ -85,7 +85,7 @@ class _Emitter:
         return self._unit(writers[0]), self.before[writers[0]] - op.out_start // OCTET
 
     def _reads_bank_of(self, op: MatOp | RowOp, buffer: str) -> bool:
-        """Whether an operation reads from the bank of a buffer that it writes; parts of one joined tensor share a bank."""
+        """Whether an operation reads from the bank of the buffer that it writes (joined parts share one)."""
         views = [op.x] if isinstance(op, RowOp) or op.residual is None else [op.x, op.residual]
         return any(self.plan.buffers[view.buffer].bank == self.plan.buffers[buffer].bank for view in views)
 

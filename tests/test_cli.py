@@ -13,7 +13,14 @@ from tests.support import ROOT
 typer_testing = pytest.importorskip("typer.testing", reason="the command needs the flow environment")
 
 from hwgen import cli  # noqa: E402  (typer is known to be there)
+from hwgen.backends.options import Options  # noqa: E402
+from hwgen.cli import common  # noqa: E402
 from hwgen.errors import InputError  # noqa: E402
+
+COMMANDS = (
+    "quantize", "verify", "train", "boards", "generate", "simulate", "compare-backends", "sim",
+    "hls", "finn", "bitstream",
+)  # fmt: skip
 
 
 def command(*words: str, **extra: str) -> subprocess.CompletedProcess:
@@ -37,11 +44,11 @@ def test_help_names_every_command_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    for name in ("quantize", "generate", "simulate", "verify", "sim", "train", "boards", "bitstream"):
+    for name in COMMANDS:
         assert name in done.stdout
 
 
-@pytest.mark.parametrize("name", ["quantize", "generate", "simulate", "verify", "sim", "train", "boards", "bitstream"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_shows_an_example(name):
     assert f"hwgen {name}" in invoke(name, "--help").output
 
@@ -61,9 +68,15 @@ def test_boards_lists_each_board_once():
         (("generate", "missing.onnx", "--board", "zcu104", "-o", "out"), "missing.onnx does not exist"),
         (("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--backend", "vhdl"), "unknown backend 'vhdl'"),
         (
-            ("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--backend", "finn"),
-            "'finn' is not in this",
+            ("generate", "x.onnx:head", "--board", "zcu104", "-o", "out"),
+            "no policy 'x.onnx' comes along; there are demo,",
         ),
+        (("generate", "demo:body", "--board", "zcu104", "-o", "out"), "a policy has the parts head and encoder"),
+        (
+            ("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--multipliers", "8"),
+            "means nothing to the backend",
+        ),
+        (("train", "dmeo"), "no policy 'dmeo' comes along"),
         (("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--array", "16by32"), "array '16by32' is not NxM"),
         (("quantize", "LICENSE", "-o", "out.onnx"), "LICENSE is neither .keras"),
         (("simulate", "no/such/design"), "no/such/design does not exist"),
@@ -106,13 +119,13 @@ def test_the_robots_side_alone_explains_itself():
 
 @pytest.mark.parametrize(("text", "array"), [(None, None), ("16x32", (16, 32)), (" 8X8 ", (8, 8))])
 def test_array(text, array):
-    assert cli.parse_array(text) == array
+    assert common.parse_array(text) == array
 
 
 @pytest.mark.parametrize("text", ["", "x", "16", "16x", "0x8", "8x0", "-8x8", "8x8x8", "1.5x2", "99999x1"])
 def test_array_refused(text):
     with pytest.raises(InputError, match="is not NxM"):
-        cli.parse_array(text)
+        common.parse_array(text)
 
 
 @pytest.fixture
@@ -123,7 +136,7 @@ def calls(monkeypatch):
     def call(module, name):
         return lambda *given: seen.append((module, name, *given))
 
-    monkeypatch.setattr(cli, "_call", call)
+    monkeypatch.setattr(common, "call", call)
     return seen
 
 
@@ -131,24 +144,30 @@ def test_generate_passes_what_was_asked_and_sums_it_up(calls, tmp_path: Path):
     graph, out = tmp_path / "g.onnx", tmp_path / "d"
     graph.touch()
     out.mkdir()
-    report = {"array": [8, 16], "board": "kv260", "predicted_cycles": 1500, "clock_mhz_assumed": 250.0}
+    report = {
+        "backend": "engine",
+        "array": [8, 16],
+        "board": "kv260",
+        "predicted_cycles": 1500,
+        "clock_mhz_assumed": 250.0,
+    }
     (out / "report.json").write_text(json.dumps(report | {"utilization": 0.75}))
     done = invoke("generate", str(graph), "--board", "kv260", "--array", "8x16", "-o", str(out))
     assert done.exit_code == 0
-    assert calls == [("hwgen.backends", "generate", graph, "kv260", "engine", (8, 16), out)]
+    assert calls == [("hwgen.backends", "generate", graph, "kv260", "engine", Options(array=(8, 16)), out)]
     assert "8x16 array on kv260, 1,500 cycles an inference (6.00 us at the assumed 250 MHz), 75% of" in done.output
 
 
 def test_simulate_passes_what_was_asked(calls, tmp_path: Path):
     assert invoke("simulate", str(tmp_path), "--outputs", "o.npz", "--waves").exit_code == 0
-    assert calls == [("hwgen.evaluate.simulate", "simulate", tmp_path, None, Path("o.npz"), True)]
+    assert calls == [("hwgen.evaluate.simulate", "simulate", tmp_path, None, Path("o.npz"), True, None)]
 
 
 @pytest.mark.parametrize(("vectors", "given"), [("12", 12), ("LICENSE", Path("LICENSE"))])
 @pytest.mark.parametrize("code", [0, 1])
 def test_verify_passes_what_was_asked(monkeypatch, vectors, given, code):
     seen = []
-    monkeypatch.setattr(cli, "_call", lambda module, name: lambda *words: seen.append((module, name, *words)) or code)
+    monkeypatch.setattr(common, "call", lambda module, name: lambda *words: seen.append((module, name, *words)) or code)
     monkeypatch.chdir(ROOT)
     assert invoke("verify", "LICENSE", "--vectors", vectors, "--seed", "7").exit_code == code
     assert seen == [("hwgen.reference.files", "verify_file", Path("LICENSE"), "all", given, 7, False, None)]
@@ -158,9 +177,9 @@ def test_sim_passes_what_was_asked(calls, tmp_path: Path):
     policy = tmp_path / "mine.safetensors"
     policy.touch()
     assert invoke("sim", "--board", "kv260", "--policy", str(policy), "--episodes", "3").exit_code == 0
-    assert calls == [("hwgen.evaluate.main_job", "run", "kv260", policy, 3, 1000, None)]
+    assert calls == [("hwgen.evaluate.main_job", "run", "kv260", str(policy), 3, 1000, None)]
 
 
 def test_train_passes_what_was_asked(calls):
     assert invoke("train", "--quick").exit_code == 0
-    assert calls == [("hwgen.quantize.train", "main", None, True)]
+    assert calls == [("hwgen.quantize.train", "main", "demo", None, True)]

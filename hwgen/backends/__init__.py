@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
-from hwgen.errors import InputError, UnsupportedError
+from hwgen.backends.options import Options
+from hwgen.errors import InputError
 
 BACKENDS = ("engine", "hls4ml", "finn")
 
 
-def generate(graph: Path, board: str, backend: str, array: tuple[int, int] | None, out: Path) -> Path:
+def generate(graph: Path, board: str, backend: str, options: Options, out: Path) -> Path:
     """Write the design of a QONNX file for a board below `out`; returns `out`.
 
-    backend: one of `BACKENDS`. array: (N, M), or None for the fastest that fits the board. Raises HwgenError naming
-    node, board or array.
+    backend: one of `BACKENDS`. Raises HwgenError naming node, board or option.
     """
     if backend not in BACKENDS:
         raise InputError(f"unknown backend {backend!r}: known are {', '.join(BACKENDS)}")
-    if backend != "engine":
-        raise UnsupportedError(f"backend {backend!r} is not in this version; `--backend engine` takes the same graph")
-    from hwgen.backends.engine.generate import generate as generate_engine
-
-    return generate_engine(graph, board, array, out)
+    options.check(backend)
+    return importlib.import_module(f"hwgen.backends.{backend}.generate").generate(graph, board, options, out)

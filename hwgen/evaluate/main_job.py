@@ -16,9 +16,10 @@ from rich.table import Table
 from hwgen import boards
 from hwgen.backends.engine import generate
 from hwgen.errors import HwgenError
-from hwgen.evaluate import simulate, timeline
+from hwgen.evaluate import simulate_engine, timeline
 from hwgen.evaluate.closed_loop import CONDITIONS, EpisodeReport, picture, run_episodes, unseen_seeds
 from hwgen.evaluate.driver_client import DriverClient
+from hwgen.evaluate.vectors import load_graph
 from hwgen.graph import golden, qonnx_out
 from hwgen.policies.demo import Demo, load_demo
 
@@ -52,7 +53,7 @@ def run(
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     image = picture(runs["RTL"], out / "robot.png")
     chart = timeline.draw(report, out / "timeline.png")
-    simulate.show(report, console)
+    simulate_engine.show(report, console)
     _show_robot(report["robot"], episodes, console)
     console.print(f"report: {out / 'report.json'}   pictures: {image}, {chart}   RTL: {out / 'rtl'}")
     _judge(report)
@@ -63,8 +64,8 @@ def _generate(demo: Demo, board_name: str, out: Path, console: Console) -> None:
     out.mkdir(parents=True, exist_ok=True)
     qonnx_out.save(demo.head, out / "graph.onnx")
     array = DEFAULT_ARRAY if board_name == DEFAULT_BOARD_FOR_ARRAY else None
-    design = generate.choose(simulate.load_graph(out), board, array)
-    generate.write(design, board, out)
+    design = generate.choose(load_graph(out), board, array)
+    generate.write(design, board, out, out / "graph.onnx")
     console.print(
         f"generated {out}: array {design.config.n}x{design.config.m}, {design.timing.latency} clocks predicted"
     )
@@ -74,9 +75,9 @@ def _generate(demo: Demo, board_name: str, out: Path, console: Console) -> None:
 def _verify(demo: Demo, out: Path, frames: int, console: Console) -> dict:
     """Realistic frames through the RTL, against golden."""
     ints = {demo.head.inputs[0]: demo.head_vectors(frames, seed=1)}
-    result = simulate.run_with_progress(out, ints, console)
-    report = simulate.complete_report(out, golden.run(demo.head, ints), result)
-    simulate.judge(report)
+    result = simulate_engine.run_with_progress(out, ints, console)
+    report = simulate_engine.complete_report(out, golden.run(demo.head, ints), result)
+    simulate_engine.judge(report)
     console.print(
         f"verified: {report['vectors']} frames bit for bit, {report['latency_cycles']} clocks each, as predicted"
     )

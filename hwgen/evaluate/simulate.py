@@ -1,198 +1,53 @@
-"""`hwgen simulate DIR`: run the RTL, compare every bit with golden and every clock with the prediction, complete the
-report."""
+"""`hwgen simulate DIR`: run what a backend made and compare every bit with golden. One simulator a backend."""
 
 from __future__ import annotations
 
+import importlib
 import json
-import math
-import zipfile
 from pathlib import Path
 
-import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from hwgen.errors import InputError
 
-from hwgen.errors import HwgenError, InputError
-from hwgen.evaluate.design_sim import DesignSim, SimResult
-from hwgen.graph import Graph, dequantize_outputs, golden, qonnx_in, quantize_inputs
-from hwgen.runtime.npz import ZIP_ERRORS
-
-WAVE_FRAMES = 2  # frames recorded with --waves
+SIMULATORS = {
+    "engine": "hwgen.evaluate.simulate_engine",  # the RTL in Verilator
+    "hls4ml": "hwgen.evaluate.simulate_hls4ml",  # the C simulation, compiled by g++
+    "finn": "hwgen.evaluate.simulate_finn",  # the exported ONNX, executed
+}
+EXPORTED_RTL = "hwgen.evaluate.simulate_rtl"  # Verilog that an HLS tool made of DIR
 
 
-def simulate(folder: Path, inputs: Path | None = None, outputs: Path | None = None, waves: bool = False) -> dict:
-    """Simulate DIR on `inputs` (real units) or on its golden vectors; returns and writes the report.
+def simulate(
+    folder: Path,
+    inputs: Path | None = None,
+    outputs: Path | None = None,
+    waves: bool = False,
+    rtl: Path | None = None,
+) -> dict:
+    """Simulate DIR on `inputs` (npz, real units) or on its golden vectors; returns the report, written to DIR.
 
-    inputs: npz of arrays by input name, batch first. outputs: npz to write, by output name, real units. waves: record
-    the first frames into
-    DIR/waves.vcd instead of running all. Raises HwgenError for bad input, and when a bit or a clock differs.
+    outputs: npz to write, by output name, real units. waves: record a waveform (engine only). rtl: the Verilog that
+    Vitis HLS exported from DIR (hls4ml only). Raises HwgenError for bad input, and when a bit differs.
     """
-    console = Console(stderr=True)
-    graph = load_graph(folder)
-    if inputs is not None:
-        ints = quantize_inputs(graph, read_real(inputs, graph))
-        want = golden.run(graph, ints)
-    else:
-        ints, want = read_golden(folder, graph)
-    waves_file = folder / "waves.vcd" if waves else None
-    if waves:
-        ints, want = ({k: v[:WAVE_FRAMES] for k, v in d.items()} for d in (ints, want))
-    result = run_with_progress(folder, ints, console, waves_file)
-    if outputs is not None:
-        real = dequantize_outputs(graph, result.outputs)
-        np.savez_compressed(outputs, **{name: v.astype(np.float32) for name, v in real.items()})
-    report = complete_report(folder, want, result, keep=waves_file is None)
-    show(report, console)
-    if waves_file:
-        console.print(f"waveform of {len(result.latency)} frames: {waves_file} (open it with gtkwave)")
-    judge(report)
-    return report
+    backend = backend_of(folder)
+    if waves and backend != "engine":
+        raise InputError(f"--waves: {folder} is a design of {backend}, which has no waveform; leave it out")
+    if rtl is not None and backend != "hls4ml":
+        raise InputError(f"--rtl: {folder} is a design of {backend}; it is for the Verilog of an hls4ml design")
+    run = importlib.import_module(EXPORTED_RTL if rtl is not None else SIMULATORS[backend]).simulate
+    if rtl is not None:
+        return run(folder, rtl, inputs, outputs)
+    return run(folder, inputs, outputs, **({"waves": True} if waves else {}))
 
 
-def load_graph(folder: Path) -> Graph:
-    """DIR/graph.onnx as an integer graph. Raises InputError, GraphError."""
-    if not (folder / "graph.onnx").is_file():
-        raise InputError(f"{folder} holds no graph.onnx: give a folder that `hwgen generate` wrote")
-    return qonnx_in.load(folder / "graph.onnx")
-
-
-def read_real(file: Path, graph: Graph) -> dict[str, np.ndarray]:
-    """Arrays of an npz by input name, float, [B, *shape]. Raises InputError naming file, array and reason."""
-    arrays = _load_npz(file)
-    for name in graph.inputs:
-        shape = graph.tensors[name].shape
-        if name not in arrays:
-            raise InputError(
-                f"{file}: array {name!r} is missing; it holds {', '.join(arrays) or 'nothing'}, the graph reads "
-                f"{graph.inputs}"
-            )
-        x = arrays[name]
-        if x.dtype.kind not in "fiu":
-            raise InputError(f"{file}: array {name!r} has dtype {x.dtype}; give real numbers")
-        if x.ndim == 0 or x.shape[1:] != shape:
-            raise InputError(
-                f"{file}: array {name!r} has shape {x.shape}; expected (batch, {', '.join(map(str, shape))})"
-            )
-        if len(x) == 0:
-            raise InputError(f"{file}: array {name!r} holds no frame; give at least one")
-        arrays[name] = x if x.dtype == np.float64 else x.astype(np.float32)
-    if unknown := set(arrays) - set(graph.inputs):
-        raise InputError(f"{file}: {sorted(unknown)} is no input of the graph; its inputs are {graph.inputs}")
-    if len({len(arrays[name]) for name in graph.inputs}) > 1:
-        raise InputError(
-            f"{file}: the arrays hold different numbers of frames: { {n: len(arrays[n]) for n in graph.inputs} }"
-        )
-    return arrays
-
-
-def read_golden(folder: Path, graph: Graph) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """DIR/golden.npz as (inputs, outputs), integers."""
-    file = folder / "golden.npz"
-    arrays = _load_npz(file)
-    if missing := [name for name in (*graph.inputs, *graph.outputs) if name not in arrays]:
-        raise InputError(f"{file}: {missing} missing; generate the design again")
-    return {n: arrays[n] for n in graph.inputs}, {n: arrays[n].astype(np.int64) for n in graph.outputs}
-
-
-def _load_npz(file: Path) -> dict[str, np.ndarray]:
-    if file.is_file() and not zipfile.is_zipfile(file):
-        raise InputError(f"{file} is not an .npz file, or is cut off; write it with numpy.savez")
+def backend_of(folder: Path) -> str:
+    """The backend that wrote DIR, from its manifest. Raises InputError when DIR is no design."""
+    file = folder / "manifest.json"
+    if not file.is_file():
+        raise InputError(f"{folder} holds no manifest.json: give a folder that `hwgen generate` wrote")
     try:
-        with np.load(file, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
-    except (*ZIP_ERRORS, AttributeError) as error:  # AttributeError: a bare .npy has no .files
-        raise InputError(
-            f"{file} cannot be read as an .npz of plain arrays ({error}); write it with numpy.savez"
-        ) from None
-
-
-def run_with_progress(
-    folder: Path, ints: dict[str, np.ndarray], console: Console, waves: Path | None = None
-) -> SimResult:
-    """Build (cached) and run, with a progress bar."""
-    count = len(next(iter(ints.values())))
-    with DesignSim.of(folder, progress=console.print, waves=waves) as sim:
-        columns = (
-            TextColumn("simulating"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("frames"),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("", total=count)
-            return sim.run(ints, lambda done: bar.update(task, completed=done))
-
-
-def complete_report(folder: Path, want: dict[str, np.ndarray], result: SimResult, keep: bool = True) -> dict:
-    """report.json with what the simulation measured, written back when `keep`. Raises InputError when it is damaged."""
-    file = folder / "report.json"
-    try:
-        report = json.loads(file.read_text())
-        macs, multipliers, mhz = report["macs"], report["multipliers"], report["clock_mhz_assumed"]
+        backend = json.loads(file.read_text())["backend"]
+        if backend not in SIMULATORS:
+            raise ValueError(f"unknown backend {backend!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file} cannot be used ({error!r}); generate the design again") from None
-    wrong = {
-        name: int((result.outputs[name] != values).any(axis=tuple(range(1, values.ndim))).sum())
-        for name, values in want.items()
-    }
-    latency, counters = int(result.latency.max()), result.counters
-    report |= {
-        "latency_cycles": latency, "latency_cycles_min": int(result.latency.min()), "latency_us_assumed": latency / mhz,
-        "compute_cycles": counters["compute"], "utilization": macs / multipliers / latency,
-        "bit_exact": not any(wrong.values()), "vectors": len(result.latency), "wrong_frames": wrong,
-        "cycles": {
-            "array_busy": counters["issued"], "wait_input": counters["wait_din"], "wait_array": counters["wait_mm"],
-            "wait_norms": counters["wait_row"], "tail": counters["tail"],
-        },
-        "ideal_cycles": math.ceil(macs / multipliers),
-    }  # fmt: skip
-    if keep:
-        file.write_text(json.dumps(report, indent=1) + "\n")
-    return report
-
-
-def show(report: dict, console: Console) -> None:
-    """The report as a table."""
-    table = Table(
-        title=f"{report['name']} on {report['board']}, array {report['array'][0]}x{report['array'][1]}",
-        show_header=False,
-    )
-    table.add_row(
-        "bit for bit equal to golden", f"{'yes' if report['bit_exact'] else 'NO'}, {report['vectors']} frames"
-    )
-    table.add_row(
-        "latency",
-        f"{report['latency_cycles']} clocks, {report['latency_us_assumed']:.2f} us at "
-        f"{report['clock_mhz_assumed']:g} MHz (assumed)",
-    )
-    table.add_row("predicted", f"{report['predicted_cycles']} clocks")
-    table.add_row(
-        "ideal (multiplications / multipliers)",
-        f"{report['ideal_cycles']} clocks; utilization {report['utilization']:.1%}",
-    )
-    words = {
-        "array_busy": "array at work", "wait_input": "waiting for input from DDR", "wait_array": "waiting for its "
-        "own results",
-        "wait_norms": "waiting for norms", "tail": "last results, output to DDR",
-    }  # fmt: skip
-    table.add_row(
-        "where the clocks went", "\n".join(f"{report['cycles'][key]:>6} {text}" for key, text in words.items())
-    )
-    console.print(table)
-
-
-def judge(report: dict) -> None:
-    """Raise HwgenError when a bit or a clock differs."""
-    if not report["bit_exact"]:
-        raise HwgenError(
-            f"the RTL differs from golden in {report['wrong_frames']} frames of {report['vectors']}; "
-            f"DIR/report.json has the figures"
-        )
-    if not report["latency_cycles_min"] == report["latency_cycles"] == report["predicted_cycles"]:
-        raise HwgenError(
-            f"the RTL took {report['latency_cycles_min']} to {report['latency_cycles']} clocks, predicted were "
-            f"{report['predicted_cycles']}; "
-            "please report this design"
-        )
+    return backend

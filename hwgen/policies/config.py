@@ -14,9 +14,9 @@ class PolicyConfig:
 
     widths: channels of the encoder's 3x3 stride-2 convolutions; film: how many of them, counted from the last, are
     conditioned by the instruction; hidden, blocks: the MLP-ResNet head; chunk: motions (x, y, z) per inference;
-    execute: how many of them the robot carries out before it looks again; vector_integer: integer bits of the head's
-    input vector (8 bit); integers: integer bits of each activation, by layer name, found by calibration;
-    words: weights of the text encoder's informative words.
+    execute: how many of them the robot carries out before it looks again; norm: LayerNorm in the head's blocks;
+    vector_integer: integer bits of the head's input vector (8 bit); integers: integer bits of each activation, by layer
+    name, found by calibration; words: weights of the text encoder's informative words.
     """
 
     widths: tuple[int, ...] = (16, 32, 48, 64)
@@ -31,6 +31,7 @@ class PolicyConfig:
     weight_bits: int = 4
     activation_bits: int = 8
     vector_integer: int = 2
+    norm: bool = True
     norm_eps: float = 1e-3
     integers: dict[str, int] = field(default_factory=dict)
     words: dict[str, float] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class PolicyConfig:
     def from_dict(values: dict) -> PolicyConfig:
         """The config a JSON object holds. Raises InputError for a missing, unknown or mistyped entry."""
         fields = {f.name: f for f in dataclasses.fields(PolicyConfig)}
-        if not isinstance(values, dict) or set(values) != set(fields):
+        if not isinstance(values, dict) or set(values) | {"norm"} != set(fields):
             found = sorted(values) if isinstance(values, dict) else type(values).__name__
             raise InputError(f"policy config: expected the entries {sorted(fields)}, found {found}; retrain it")
         values = dict(values)
@@ -67,8 +68,10 @@ class PolicyConfig:
         default = PolicyConfig()
         for name, value in values.items():
             kind = type(getattr(default, name))
-            if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+            if isinstance(value, bool) is not (kind is bool) or not isinstance(
+                value, (int, float) if kind is float else kind
+            ):
                 raise InputError(f"policy config: {name} must be {kind.__name__}, not {value!r}; retrain it")
-            if isinstance(value, (int, float)) and value <= 0:
+            if isinstance(value, (int, float)) and kind is not bool and value <= 0:
                 raise InputError(f"policy config: {name} must be positive, not {value!r}; retrain it")
         return PolicyConfig(**values)

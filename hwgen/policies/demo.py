@@ -13,9 +13,10 @@ from hwgen.graph import Graph, run
 from hwgen.policies import checkpoint
 from hwgen.policies.config import PolicyConfig
 from hwgen.policies.float_forward import FloatPolicy
+from hwgen.policies.shipped import SHAPES, checkpoint_file
 from hwgen.policies.text import TextEncoder
 
-CHECKPOINT = Path(__file__).parent / "checkpoints" / "demo.safetensors"
+CHECKPOINT = checkpoint_file("demo")
 Integers = dict[str, np.ndarray]
 Runner = Callable[[Integers], Integers]
 
@@ -92,8 +93,9 @@ class IntegerPolicy:
 
 
 def load_demo(path: Path | str | None = None) -> Demo:
-    """Load a policy checkpoint (default: the one that ships). Raises InputError if it is missing, damaged or wrong."""
-    path = CHECKPOINT if path is None else Path(path)
+    """Load a policy checkpoint: a path, or the name of one that comes along (default: the demo). Raises InputError if
+    it is missing, damaged or wrong."""
+    path = CHECKPOINT if path is None else checkpoint_file(path) if path in SHAPES else Path(path)
     values, graphs, weights, extra = checkpoint.load(path)
     config = PolicyConfig.from_dict(values)
     if set(graphs) != {"encoder", "head"}:
@@ -118,7 +120,7 @@ def _check(demo: Demo, path: Path) -> None:
         if found != shape:
             raise InputError(f"checkpoint {path}: {what} has shape {found}, its config says {shape}; retrain it")
     layers = [f"conv{i}" for i in range(len(c.widths))] + ["inlet", "action"]
-    layers += [f"block{i}{part}" for i in range(c.blocks) for part in ("", "_ln")]
+    layers += [f"block{i}{part}" for i in range(c.blocks) for part in (("", "_ln") if c.norm else ("",))]
     film = range(len(c.widths) - c.film, len(c.widths))
     layers += [f"film{i}_{part}" for i in film for part in ("scale", "shift")]
     if missing := [layer for layer in layers if len(demo.weights.get(layer, ())) != 2]:

@@ -39,8 +39,11 @@ class FloatPolicy:
         """float32 [B, vector] -> [B, chunk * 3]."""
         x = np.clip(self._dense(vector, "inlet"), 0.0, RANGE)
         for i in range(self.config.blocks):
-            y = self._dense(self._norm(x, f"block{i}_ln"), f"block{i}")
-            x = np.clip(x + np.maximum(y, 0.0), 0.0, RANGE)
+            if self.config.norm:
+                y = np.maximum(self._dense(self._norm(x, f"block{i}_ln"), f"block{i}"), 0.0)
+            else:
+                y = self._dense(x, f"block{i}")
+            x = np.clip(x + y, 0.0, RANGE)
         return self._dense(x, "action")
 
     def _dense(self, x: np.ndarray, name: str) -> np.ndarray:

@@ -137,8 +137,11 @@ def build_head(config: PolicyConfig, kit: FloatKit | QatKit) -> keras.Model:
     x = kit.relu(kit.dense(kit.vector(vector, "vector_q"), config.hidden, "inlet"), "inlet_q")
     source = "inlet_q"
     for i in range(config.blocks):
-        y = kit.dense(kit.norm(x, source, f"block{i}_ln"), config.hidden, f"block{i}")
-        y = layers.ReLU(name=f"block{i}_relu")(y)
+        if config.norm:
+            y = kit.dense(kit.norm(x, source, f"block{i}_ln"), config.hidden, f"block{i}")
+            y = layers.ReLU(name=f"block{i}_relu")(y)
+        else:  # relu after the sum only, so that the sum is one of integers
+            y = kit.dense(x, config.hidden, f"block{i}")
         source = f"block{i}_q"
         x = kit.relu(layers.Add(name=f"block{i}_add")([y, x]), source)
     return keras.Model(vector, kit.action(kit.dense(x, config.chunk * 3, "action"), "action_q"), name="head")

@@ -17,7 +17,8 @@ import numpy as np
 from hwgen.errors import InputError
 from hwgen.policies import checkpoint
 from hwgen.policies.config import PolicyConfig
-from hwgen.policies.demo import CHECKPOINT, load_demo
+from hwgen.policies.demo import load_demo
+from hwgen.policies.shipped import SHAPES, checkpoint_file
 from hwgen.policies.text import TextEncoder, informativeness
 
 Progress = Callable[[str, int, int, str], None]
@@ -57,17 +58,18 @@ def _tensorflow(threads: int) -> None:
 
 
 def train(
-    out: Path = CHECKPOINT,
+    out: Path,
     recipe: Recipe | None = None,
     work: Path = Path("build/train"),
     threads: int = 2,
     progress: Progress | None = None,
+    shape: PolicyConfig | None = None,
 ) -> dict:
-    """Make the demo checkpoint at `out` and return a report (plain numbers).
+    """Make a policy's checkpoint at `out` and return a report (plain numbers).
 
-    work: where demonstrations are kept; a second run with the same recipe reuses them. progress(stage, done, total,
-    text). Raises InputError when TensorFlow or panda-gym are missing, or when the quantized graph is not the model's
-    equal.
+    shape: the policy's sizes, default the demo's; number formats and words are found here. work: where demonstrations
+    are kept; a second run with the same recipe reuses them. progress(stage, done, total, text). Raises InputError when
+    TensorFlow or panda-gym are missing, or when the quantized graph is not the model's equal.
     """
     recipe, start = recipe or Recipe(), time.time()
     say = progress or (lambda *_: None)
@@ -80,7 +82,7 @@ def train(
 
     keras.utils.set_random_seed(recipe.seed)
     demos = _demonstrations(recipe, work, say)
-    config = PolicyConfig(words=informativeness(TRAIN_TEMPLATES, COLOURS))
+    config = dataclasses.replace(shape or PolicyConfig(), words=informativeness(TRAIN_TEMPLATES, COLOURS))
     batches = cloning.Batches(demos, TextEncoder(config.words), recipe.seed)
     again = cloning.Batches(demos, TextEncoder(config.words), recipe.seed)  # each stage starts at the first batch
     report = {"frames": len(demos.images), "collect_s": round(time.time() - start)}
@@ -201,12 +203,16 @@ def _evaluate(out: Path, recipe: Recipe, say: Progress) -> dict:
     return results
 
 
-def main(out: Path | None = None, quick: bool = False) -> dict:
-    """`hwgen train`: run the recipe, print each stage's progress and the report. quick: a trial run to build/train."""
+def main(policy: str = "demo", out: Path | None = None, quick: bool = False) -> dict:
+    """`hwgen train`: run the recipe, print each stage's progress and the report.
+
+    policy: a name in SHAPES. quick: a trial run to build/train. Raises InputError for an unknown name.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    out = out or (Path("build/train/quick.safetensors") if quick else CHECKPOINT)
+    shipped = checkpoint_file(policy)
+    out = out or (Path("build/train/quick.safetensors") if quick else shipped)
     columns = TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console()) as bars:
         tasks: dict[str, int] = {}
@@ -218,7 +224,7 @@ def main(out: Path | None = None, quick: bool = False) -> dict:
             if not bars.console.is_terminal:
                 bars.console.print(f"{stage} {done}/{total} {note}", highlight=False)
 
-        report = train(out, QUICK if quick else None, progress=show)
+        report = train(out, QUICK if quick else None, progress=show, shape=SHAPES[policy])
     for name, value in report.items():
         print(f"{name:>16} {value}")
     print(f"checkpoint: {out}")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hwgen import boards
+from hwgen.backends.design import golden_vectors
 from hwgen.backends.engine import generate
 from hwgen.build.verilate import build
 from hwgen.graph import Graph, GraphBuilder
@@ -44,7 +45,7 @@ def make(folder: Path, seed: int) -> None:
     """DIR/policy.hwpkg, DIR/rtl, DIR/sim, and DIR/frames.npz: more inputs with golden's outputs."""
     graph = head(seed)
     generate.write(compile_graph(graph, 8, 8), boards.load("zcu104"), folder)
-    np.savez(folder / "frames.npz", **generate.golden_vectors(graph, cases(200, 1000), seed=secrets.randbits(32)))
+    np.savez(folder / "frames.npz", **golden_vectors(graph, cases(200, 1000), seed=secrets.randbits(32)))
     build(folder)
 
 

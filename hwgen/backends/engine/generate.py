@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
-import numpy as np
-
 from hwgen import boards
+from hwgen.backends.design import input_entry, output_entry, write_common
 from hwgen.backends.engine import rtl
+from hwgen.backends.options import Options
 from hwgen.errors import FitError, InputError
-from hwgen.graph import Graph, golden
-from hwgen.graph.types import Tensor
+from hwgen.graph import Graph
 from hwgen.runtime import abi
 from hwgen.runtime.package import write_package
 from hwgen.schedule import Design, compile_graph, fit, memory
 from hwgen.schedule.config import SIZES
 from hwgen.schedule.image import image
 
-GOLDEN_VECTORS = 32
 PACKAGE = "policy.hwpkg"
 ARRAYS = ((8, 8), (8, 16), (16, 16), (16, 32), (32, 32), (32, 64))  # tried when none is asked for
 
 
-def generate(graph_file: Path, board_name: str, array: tuple[int, int] | None, out: Path) -> Path:
+def generate(graph_file: Path, board_name: str, options: Options, out: Path) -> Path:
     """Write DIR for a QONNX file. Raises HwgenError (file, node, board, array or fit)."""
     board = boards.load(board_name)
     from hwgen.graph import qonnx_in  # onnx takes a second to import
 
     graph = qonnx_in.load(graph_file)
-    design = choose(graph, board, array)
+    design = choose(graph, board, options.array)
     write(design, board, out, graph_file)
     return out
 
@@ -61,32 +57,13 @@ def choose(graph: Graph, board: boards.Board, array: tuple[int, int] | None) -> 
     return best
 
 
-def golden_vectors(graph: Graph, count: int, seed: int = 1) -> dict[str, np.ndarray]:
-    """Random integer inputs over the whole range of each input, extremes among them, and golden's outputs, by name."""
-    rng = np.random.default_rng(seed)
-    inputs = {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        lo, hi = graph.input_range(name)
-        values = rng.integers(lo, hi + 1, (count, *tensor.shape))
-        values[: min(2, count)] = np.array([lo, hi])[: min(2, count)].reshape(-1, *[1] * len(tensor.shape))
-        inputs[name] = values
-    outputs = golden.run(graph, inputs)
-    return {name: v.astype(graph.tensors[name].dtype.numpy) for name, v in (inputs | outputs).items()}
-
-
 def write(design: Design, board: boards.Board, out: Path, graph_file: Path | None = None) -> dict:
     """Write DIR; returns the manifest."""
     out.mkdir(parents=True, exist_ok=True)
     code = rtl.write(design.config, board, design.graph.name, out)
-    if graph_file is not None and graph_file.resolve() != (out / "graph.onnx").resolve():
-        shutil.copyfile(graph_file, out / "graph.onnx")
-    vectors = golden_vectors(design.graph, GOLDEN_VECTORS)
-    np.savez_compressed(out / "golden.npz", **vectors)
     manifest = describe(design, board, code)
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    vectors = write_common(out, design.graph, graph_file, manifest, report(design, board, code))
     write_package(out / PACKAGE, manifest, image(design.program, design.config, code), vectors)
-    (out / "report.json").write_text(json.dumps(report(design, board, code), indent=1) + "\n")
     return manifest
 
 
@@ -94,22 +71,11 @@ def describe(design: Design, board: boards.Board, code: int) -> dict:
     """The package's manifest (docs/runtime.md)."""
     graph, plan, config = design.graph, design.plan, design.config
 
-    def tensor(t: Tensor, offset: int) -> dict:
-        scale = np.asarray(t.scale, np.float64)
-        return {
-            "name": t.name, "shape": list(t.shape), "dtype": str(t.dtype.numpy), "offset": offset,
-            "scale": scale.tolist() if scale.ndim and scale.size > 1 else float(scale.reshape(-1)[0]),
-        }  # fmt: skip
-
-    inputs = []
-    for name in graph.inputs:
-        lo, hi = graph.input_range(name)
-        inputs.append(tensor(graph.tensors[name], plan.input_offsets[name]) | {"lo": lo, "hi": hi})
-    outputs = []
-    for o in plan.outputs:
-        t = graph.tensors[o.name]
-        layout = {"layout": {"planar": config.m}} if o.wide else {"layout": "linear"}
-        outputs.append(tensor(t, o.offset) | layout | ({"channel_axis": t.channel_axis} if t.per_channel else {}))
+    inputs = [input_entry(graph, name) | {"offset": plan.input_offsets[name]} for name in graph.inputs]
+    outputs = [
+        output_entry(graph, o.name) | {"offset": o.offset, "layout": {"planar": config.m} if o.wide else "linear"}
+        for o in plan.outputs
+    ]
     return {
         "name": graph.name or "policy", "board": board.name, "backend": "engine", "abi": abi.ABI_VERSION,
         "design_hash": f"{code:016x}",

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from hwgen import backends
+from hwgen.backends.design import GOLDEN_VECTORS
 from hwgen.backends.engine import generate
+from hwgen.backends.options import Options
 from hwgen.errors import FitError, HwgenError, InputError, UnsupportedError
 from hwgen.graph import GraphBuilder, golden, qonnx_in, qonnx_out
 from hwgen.runtime.package import read_package
@@ -36,7 +38,7 @@ def onnx(rng, tmp_path):
 
 
 def test_every_file_of_the_contract(onnx, tmp_path):
-    out = backends.generate(onnx, "zcu104", "engine", (8, 8), tmp_path / "net")
+    out = backends.generate(onnx, "zcu104", "engine", Options(array=(8, 8)), tmp_path / "net")
     assert {f.name for f in out.iterdir()} == {
         "rtl", "graph.onnx", "golden.npz", "manifest.json", "report.json", generate.PACKAGE,
     }  # fmt: skip
@@ -52,17 +54,17 @@ def test_every_file_of_the_contract(onnx, tmp_path):
 
 
 def test_the_golden_vectors_are_goldens(onnx, tmp_path):
-    out = backends.generate(onnx, "zcu104", "engine", (8, 8), tmp_path / "net")
+    out = backends.generate(onnx, "zcu104", "engine", Options(array=(8, 8)), tmp_path / "net")
     graph, vectors = qonnx_in.load(out / "graph.onnx"), np.load(out / "golden.npz")
     want = golden.run(graph, {name: vectors[name] for name in graph.inputs})
     for name, y in want.items():
         np.testing.assert_array_equal(vectors[name], y)
     x = vectors["x"]
-    assert len(x) == generate.GOLDEN_VECTORS and x[0].max() == -128 and x[1].min() == 127
+    assert len(x) == GOLDEN_VECTORS and x[0].max() == -128 and x[1].min() == 127
 
 
 def test_the_package_is_for_the_design(onnx, tmp_path):
-    out = backends.generate(onnx, "zcu104", "engine", (8, 8), tmp_path / "net")
+    out = backends.generate(onnx, "zcu104", "engine", Options(array=(8, 8)), tmp_path / "net")
     package = read_package(out / generate.PACKAGE)
     manifest = json.loads((out / "manifest.json").read_text())
     assert package.manifest["design_hash"] == manifest["design_hash"]
@@ -73,7 +75,9 @@ def test_other_weights_take_the_same_design(tmp_path):
     hashes, images = set(), set()
     for seed in (1, 2):
         qonnx_out.save(mlp(np.random.default_rng(seed)), tmp_path / "net.onnx")
-        out = backends.generate(tmp_path / "net.onnx", "zcu104", "engine", (8, 8), tmp_path / f"net{seed}")
+        out = backends.generate(
+            tmp_path / "net.onnx", "zcu104", "engine", Options(array=(8, 8)), tmp_path / f"net{seed}"
+        )
         hashes.add(json.loads((out / "manifest.json").read_text())["design_hash"])
         images.add(read_package(out / generate.PACKAGE).image)
     assert len(hashes) == 1 and len(images) == 2
@@ -81,7 +85,7 @@ def test_other_weights_take_the_same_design(tmp_path):
 
 def test_the_same_input_gives_the_same_files(onnx, tmp_path):
     def digests(name):
-        out = backends.generate(onnx, "zcu104", "engine", (8, 8), tmp_path / name)
+        out = backends.generate(onnx, "zcu104", "engine", Options(array=(8, 8)), tmp_path / name)
         files = sorted(f for f in out.rglob("*") if f.is_file() and f.suffix not in (".npz", ".hwpkg"))  # hold dates
         return {f.relative_to(out): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
@@ -89,9 +93,9 @@ def test_the_same_input_gives_the_same_files(onnx, tmp_path):
 
 
 def test_the_fastest_array_that_fits_is_taken(onnx, tmp_path):
-    out = backends.generate(onnx, "zcu104", "engine", None, tmp_path / "net")
+    out = backends.generate(onnx, "zcu104", "engine", Options(), tmp_path / "net")
     chosen = json.loads((out / "report.json").read_text())
-    small = backends.generate(onnx, "zcu104", "engine", (8, 8), tmp_path / "small")
+    small = backends.generate(onnx, "zcu104", "engine", Options(array=(8, 8)), tmp_path / "small")
     assert chosen["predicted_cycles"] <= json.loads((small / "report.json").read_text())["predicted_cycles"]
 
 
@@ -111,20 +115,20 @@ BAD = [
 def test_bad_requests_are_told(onnx, tmp_path, change, error, message):
     request = {"board": "zcu104", "backend": "engine", "array": (8, 8)} | change
     with pytest.raises(error, match=message) as told:
-        backends.generate(onnx, request["board"], request["backend"], request["array"], tmp_path / "net")
+        backends.generate(onnx, request["board"], request["backend"], Options(array=request["array"]), tmp_path / "net")
     assert isinstance(told.value, HwgenError) and "\n" not in str(told.value)
     assert not (tmp_path / "net").exists()  # nothing half made
 
 
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(HwgenError, match="nothing.onnx"):
-        backends.generate(tmp_path / "nothing.onnx", "zcu104", "engine", (8, 8), tmp_path / "net")
+        backends.generate(tmp_path / "nothing.onnx", "zcu104", "engine", Options(array=(8, 8)), tmp_path / "net")
 
 
 def test_weights_beyond_the_chip_are_told(tmp_path):
     qonnx_out.save(mlp(np.random.default_rng(1), (2048, 2048, 2048, 2048)), tmp_path / "net.onnx")
     with pytest.raises(FitError, match="pynq-z2 has .* MB on the chip.*fewer bits, a smaller graph or a larger board"):
-        backends.generate(tmp_path / "net.onnx", "pynq-z2", "engine", None, tmp_path / "net")
+        backends.generate(tmp_path / "net.onnx", "pynq-z2", "engine", Options(), tmp_path / "net")
 
 
 def test_an_unsupported_operator_names_node_reason_and_way_out(rng, tmp_path):
@@ -134,4 +138,4 @@ def test_an_unsupported_operator_names_node_reason_and_way_out(rng, tmp_path):
     b.output(b.flatten(b.requantize(acc, bits=8, scale=2**-3)), "y")
     qonnx_out.save(b.build(), tmp_path / "net.onnx")
     with pytest.raises(UnsupportedError, match=r"node '.*stem.*' \(Conv2D\): convolutions have no RTL.*on the host"):
-        backends.generate(tmp_path / "net.onnx", "zcu104", "engine", (8, 8), tmp_path / "net")
+        backends.generate(tmp_path / "net.onnx", "zcu104", "engine", Options(array=(8, 8)), tmp_path / "net")

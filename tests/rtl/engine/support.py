@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hwgen import boards
 from hwgen.backends.engine import rtl
-from hwgen.backends.engine.generate import describe, golden_vectors
+from hwgen.backends.design import golden_vectors
+from hwgen.backends.engine.generate import describe
 from hwgen.build.verilate import build
 from hwgen.graph import Graph
 from hwgen.runtime.package import Package, read_package, write_package

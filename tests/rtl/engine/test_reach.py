@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hwgen.backends.engine.generate import generate
+from hwgen.backends.options import Options
 from hwgen.evaluate.simulate import simulate
 from hwgen.graph import GraphBuilder, qonnx_out
 
@@ -29,7 +30,7 @@ def mlp(widths, rng):
 )
 def test_latency(widths, array, most, rng, tmp_path):
     qonnx_out.save(mlp(widths, rng), tmp_path / "net.onnx")
-    generate(tmp_path / "net.onnx", "zcu104", array, tmp_path / "net")
+    generate(tmp_path / "net.onnx", "zcu104", Options(array=array), tmp_path / "net")
     np.savez(tmp_path / "in.npz", x=rng.uniform(-3, 3, (50, widths[0])).astype(np.float32))
     report = simulate(tmp_path / "net", tmp_path / "in.npz", tmp_path / "out.npz")
     assert report["bit_exact"] and report["vectors"] == 50

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from hwgen.backends.engine.generate import generate
+from hwgen.backends.options import Options
 from hwgen.errors import HwgenError, InputError
-from hwgen.evaluate import simulate
+from hwgen.evaluate import simulate, simulate_engine
 from hwgen.evaluate.design_sim import SimResult
 from hwgen.graph import GraphBuilder, qonnx_out
 
@@ -19,7 +20,7 @@ def design(tmp_path_factory):
     x = b.input("x", (6,), bits=8, signed=True, scale=0.5)
     b.output(b.requantize(b.linear(x, np.eye(6, 4, dtype=int), 1.0, weight_bits=2), bits=8, scale=0.5), "y")
     qonnx_out.save(b.build(), folder / "net.onnx")
-    return generate(folder / "net.onnx", "zcu104", (8, 8), folder / "net")
+    return generate(folder / "net.onnx", "zcu104", Options(array=(8, 8)), folder / "net")
 
 
 @pytest.mark.parametrize(
@@ -59,18 +60,18 @@ def _result(outputs, latency):
 def test_a_wrong_bit_or_clock_is_an_error(design):
     predicted = json.loads((design / "report.json").read_text())["predicted_cycles"]
     want = {"y": np.zeros((2, 4), np.int64)}
-    report = simulate.complete_report(design, want, _result(want, [predicted] * 2))
-    simulate.judge(report)
+    report = simulate_engine.complete_report(design, want, _result(want, [predicted] * 2))
+    simulate_engine.judge(report)
     assert report["bit_exact"] and report["vectors"] == 2 and report["latency_cycles"] == predicted
 
     wrong = {"y": want["y"] + np.array([[0, 0, 0, 1], [0, 0, 0, 0]])}
     with pytest.raises(HwgenError, match="differs from golden"):
-        simulate.judge(simulate.complete_report(design, want, _result(wrong, [predicted] * 2)))
+        simulate_engine.judge(simulate_engine.complete_report(design, want, _result(wrong, [predicted] * 2)))
     with pytest.raises(HwgenError, match="predicted"):
-        simulate.judge(simulate.complete_report(design, want, _result(want, [predicted, predicted + 1])))
+        simulate_engine.judge(simulate_engine.complete_report(design, want, _result(want, [predicted, predicted + 1])))
 
 
 def test_a_damaged_report_is_named(design, tmp_path):
     (tmp_path / "report.json").write_text("{")
     with pytest.raises(InputError, match="generate the design again"):
-        simulate.complete_report(tmp_path, {}, _result({}, [1]))
+        simulate_engine.complete_report(tmp_path, {}, _result({}, [1]))

@@ -1,0 +1,65 @@
+"""What every backend writes into DIR: the graph, golden vectors, the manifest and the report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from hwgen.graph import Graph, golden, qonnx_out
+from hwgen.graph.types import Tensor
+
+GOLDEN_VECTORS = 32
+
+
+def golden_vectors(graph: Graph, count: int, seed: int = 1) -> dict[str, np.ndarray]:
+    """Random integer inputs over the whole range of each input, extremes among them, and golden's outputs, by name."""
+    rng = np.random.default_rng(seed)
+    inputs = {}
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        lo, hi = graph.input_range(name)
+        values = rng.integers(lo, hi + 1, (count, *tensor.shape))
+        values[: min(2, count)] = np.array([lo, hi])[: min(2, count)].reshape(-1, *[1] * len(tensor.shape))
+        inputs[name] = values
+    outputs = golden.run(graph, inputs)
+    return {name: v.astype(graph.tensors[name].dtype.numpy) for name, v in (inputs | outputs).items()}
+
+
+def input_entry(graph: Graph, name: str) -> dict:
+    """A graph input as the manifest tells it to the driver (docs/runtime.md), without its place in memory."""
+    lo, hi = graph.input_range(name)
+    return _tensor_entry(graph.tensors[name]) | {"lo": lo, "hi": hi}
+
+
+def output_entry(graph: Graph, name: str) -> dict:
+    """A graph output as the manifest tells it, without its place in memory."""
+    t = graph.tensors[name]
+    return _tensor_entry(t) | ({"channel_axis": t.channel_axis} if t.per_channel else {})
+
+
+def _tensor_entry(t: Tensor) -> dict:
+    scale = np.asarray(t.scale, np.float64)
+    return {
+        "name": t.name, "shape": list(t.shape), "dtype": str(t.dtype.numpy),
+        "scale": scale.tolist() if scale.ndim and scale.size > 1 else float(scale.reshape(-1)[0]),
+    }  # fmt: skip
+
+
+def write_common(out: Path, graph: Graph, graph_file: Path | None, manifest: dict, report: dict) -> dict:
+    """Write graph.onnx, golden.npz, manifest.json and report.json into `out`; returns the golden vectors.
+
+    graph_file: the QONNX that the user gave, copied as it is; None writes the graph itself.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if graph_file is None:
+        qonnx_out.save(graph, out / "graph.onnx")
+    elif graph_file.resolve() != (out / "graph.onnx").resolve():
+        shutil.copyfile(graph_file, out / "graph.onnx")
+    vectors = golden_vectors(graph, GOLDEN_VECTORS)
+    np.savez_compressed(out / "golden.npz", **vectors)
+    for name, content in (("manifest.json", manifest), ("report.json", report)):
+        (out / name).write_text(json.dumps(content, indent=1) + "\n")
+    return vectors

@@ -1,0 +1,48 @@
+"""What a user may ask of a backend beside the graph and the board."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from hwgen.errors import InputError
+
+IO_TYPES = ("parallel", "stream")
+TAKES = {
+    "engine": {"array"},
+    "hls4ml": {"io", "multipliers", "deadline_us"},
+    "finn": {"multipliers", "deadline_us", "rate_hz"},
+}
+"""The options that mean something to a backend."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """array: (N, M) of the engine, None for the fastest that fits. io: hls4ml's io_parallel or io_stream.
+    multipliers: at most this many. deadline_us: the cheapest that answers within it; rate_hz: the cheapest that takes
+    this many frames a second. Without either: the lowest latency within the board's budget."""
+
+    array: tuple[int, int] | None = None
+    io: str = "parallel"
+    multipliers: int | None = None
+    deadline_us: float | None = None
+    rate_hz: float | None = None
+
+    def check(self, backend: str) -> None:
+        """Raise InputError for an option that the backend does not take, or a value out of range."""
+        if self.io not in IO_TYPES:
+            raise InputError(f"io type {self.io!r} is unknown: choose {' or '.join(IO_TYPES)}")
+        for name in ("multipliers", "deadline_us", "rate_hz"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"{option(name)} must be positive, not {value}")
+        if self.deadline_us is not None and self.rate_hz is not None:
+            raise InputError("give a deadline or a rate, not both: a rate says nothing of one frame's latency")
+        for field in fields(self):
+            if getattr(self, field.name) != field.default and field.name not in TAKES[backend]:
+                takers = ", ".join(b for b, names in TAKES.items() if field.name in names)
+                raise InputError(f"{option(field.name)} means nothing to the backend {backend}; it is for {takers}")
+
+
+def option(name: str) -> str:
+    """The command line's spelling of a field."""
+    return "--" + name.replace("_", "-")

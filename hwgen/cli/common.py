@@ -1,0 +1,101 @@
+"""What the commands share: options that several take, and how they reach the functions behind them."""
+
+import importlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwgen.backends import BACKENDS
+from hwgen.backends.options import IO_TYPES
+from hwgen.errors import InputError, ToolError
+from hwgen.policies import shipped
+
+GRAPH_HELP = "A QONNX graph, from hwgen or from anyone; or a part of a policy that comes along, such as `demo:head`."
+GraphArgument = Annotated[str, typer.Argument(metavar="GRAPH", help=GRAPH_HELP)]
+BoardOption = Annotated[str, typer.Option("--board", "-b", help="A board's name (`hwgen boards`), or its folder.")]
+BackendOption = Annotated[str, typer.Option(help=f"How to build: {', '.join(BACKENDS)}.")]
+OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where to write the design.")]
+ArrayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NxM", help="engine: N inputs times M outputs multiplied in each clock. Default: hwgen chooses."
+    ),
+]
+IoOption = Annotated[str, typer.Option("--io", help=f"hls4ml: io type, {' or '.join(IO_TYPES)}.")]
+MultipliersOption = Annotated[
+    int | None, typer.Option(metavar="N", help="hls4ml, finn: at most this many multipliers. Default: the board's.")
+]
+DeadlineOption = Annotated[
+    float | None,
+    typer.Option(metavar="US", help="hls4ml, finn: the cheapest design that answers within this many microseconds."),
+]
+RateOption = Annotated[
+    float | None, typer.Option(metavar="HZ", help="finn: the cheapest design that takes this many frames a second.")
+]
+
+
+def parse_array(text: str | None) -> tuple[int, int] | None:
+    """Return (N, M) of ``"NxM"``, None of None. Raises `InputError` for another form."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,4})[xX](\d{1,4})", text.strip())
+    if not match or "0" in (match[1].lstrip("0") or "0", match[2].lstrip("0") or "0"):
+        raise InputError(f"array {text!r} is not NxM: give inputs x outputs per clock, such as --array 16x32")
+    return int(match[1]), int(match[2])
+
+
+@contextmanager
+def graph_file(text: str) -> Iterator[Path]:
+    """The file of a GRAPH argument; a part of a shipped policy lies in a temporary folder meanwhile."""
+    if shipped.is_part(text):
+        with tempfile.TemporaryDirectory(prefix="hwgen-") as folder:
+            yield call("hwgen.policies.shipped", "save_part")(text, Path(folder))
+    else:
+        must_exist(Path(text))
+        yield Path(text)
+
+
+def load_board(name: str):
+    """The board, or `InputError` before anything slow begins."""
+    from hwgen import boards
+
+    return boards.load(name)
+
+
+def must_exist(path: Path | None) -> None:
+    """Raise `InputError` when a path was given and nothing is there."""
+    if path is not None and not path.exists():
+        raise InputError(f"{path} does not exist: check the path")
+
+
+def call(module: str, name: str) -> Callable:
+    """Import ``module`` and return its function ``name``; a package missing from this Python becomes a `ToolError`."""
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "hwgen":
+            raise
+        raise ToolError(
+            f"the Python package {error.name} is missing: run `make env`, or pip install 'hwgen[flow]'"
+        ) from error
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Drop what C++ writes to stderr: TensorFlow greets with ten lines that no setting silences."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,153 @@
+"""Commands that make and run hardware in simulation: boards, generate, simulate, compare-backends, sim."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwgen.backends.options import Options
+from hwgen.cli import common
+from hwgen.cli.common import (
+    ArrayOption,
+    BackendOption,
+    BoardOption,
+    DeadlineOption,
+    GraphArgument,
+    IoOption,
+    MultipliersOption,
+    OutOption,
+    RateOption,
+)  # fmt: skip
+
+app = typer.Typer()
+
+
+@app.command()
+def boards() -> None:
+    """List the boards with what they hold.
+
+    Example: `hwgen boards`
+    """
+    from hwgen import boards as table
+
+    typer.echo(
+        f"{'board':<10} {'part':<21} {'MHz':>4} {'LUT':>7} {'FF':>7} {'DSP':>5} {'BRAM36':>6} {'URAM':>4}  memory"
+    )
+    for name in table.names():
+        board = table.load(name)
+        held, memory = board.resources, board.memory
+        ports = f"{len(memory.ports)} ports of {memory.port_bits} bits" if memory.ports else "serial host"
+        typer.echo(
+            f"{name:<10} {board.part:<21} {board.clock_mhz:>4.0f} {held.lut:>7} {held.ff:>7} {held.dsp:>5} "
+            f"{held.bram36:>6} {held.uram:>4}  {memory.bytes >> 20} MiB {memory.kind}, {ports}"
+        )
+
+
+@app.command()
+def generate(
+    graph: GraphArgument,
+    board: BoardOption,
+    out: OutOption,
+    backend: BackendOption = "engine",
+    array: ArrayOption = None,
+    io: IoOption = "parallel",
+    multipliers: MultipliersOption = None,
+    deadline_us: DeadlineOption = None,
+    rate_hz: RateOption = None,
+) -> None:
+    """Make the hardware of a graph: SystemVerilog of the engine, an hls4ml project, or a FINN build folder.
+
+    DIR then holds `graph.onnx`, `golden.npz`, `manifest.json` and `report.json`. With the engine, `predicted_cycles` is
+    the exact latency that the simulation must show; with the others it is a formula, and the report says so.
+
+    Example: `hwgen generate policy.onnx --board zcu104 --array 16x32 -o build/policy`
+    """
+    common.load_board(board)
+    options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz)
+    with common.graph_file(graph) as file:
+        common.call("hwgen.backends", "generate")(file, board, backend, options, out)
+    typer.echo(summary(out))
+
+
+@app.command()
+def simulate(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A design that `hwgen generate` wrote.")],
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="IN.npz", help="Inputs by name, batch first, in real units.")
+    ] = None,
+    outputs: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Where to write the outputs.")] = None,
+    waves: Annotated[bool, typer.Option("--waves", help="engine: record a waveform (slower).")] = False,
+    rtl: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="hls4ml: run the Verilog that Vitis HLS exported, file or folder."),
+    ] = None,
+) -> None:
+    """Run a design and compare every bit with the golden model.
+
+    The engine's RTL runs in Verilator, an hls4ml project is compiled by g++ (its C simulation), a FINN model is
+    executed node by node. Without inputs it takes the vectors in `DIR/golden.npz`, and random ones where that is cheap.
+
+    Example: `hwgen simulate build/policy --inputs frames.npz --outputs actions.npz`
+    """
+    for path in (directory, inputs, rtl):
+        common.must_exist(path)
+    common.call("hwgen.evaluate.simulate", "simulate")(directory, inputs, outputs, waves, rtl)
+
+
+@app.command("compare-backends")
+def compare_backends(
+    graph: GraphArgument,
+    board: BoardOption,
+    array: ArrayOption = None,
+    multipliers: MultipliersOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Keep the three designs and comparison.json here."),
+    ] = None,
+) -> None:
+    """One table of the three backends: latency, rate, multipliers, resources, and which one to take and why.
+
+    The engine's latency is simulated; the others' are their formulas, or a synthesis report where DIR has one. With
+    `--multipliers`, no backend takes more than so many.
+
+    Example: `hwgen compare-backends demo:head --board zcu104 --multipliers 512`
+    """
+    common.load_board(board)
+    options = Options(array=common.parse_array(array), multipliers=multipliers)
+    with common.graph_file(graph) as file:
+        common.call("hwgen.evaluate.compare_backends", "compare")(file, board, options, out)
+
+
+@app.command()
+def sim(
+    board: BoardOption = "zcu104",
+    policy: Annotated[
+        str | None, typer.Option(help="A checkpoint, or a policy that comes along. Default: demo.")
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of the robot under each condition.")] = 300,
+    frames: Annotated[int, typer.Option(min=1, help="Frames compared bit for bit first.")] = 1000,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Default: build/sim-BOARD.", show_default=False)
+    ] = None,
+) -> None:
+    """The whole way with a robot: quantize, generate, verify, then move a simulated Franka arm with the RTL.
+
+    Example: `hwgen sim --board zcu104`
+    """
+    common.load_board(board)
+    common.call("hwgen.evaluate.main_job", "run")(board, policy, episodes, frames, out)
+
+
+def summary(out: Path) -> str:
+    """Return the line that says what was generated, from DIR/report.json."""
+    report = json.loads((out / "report.json").read_text())
+    cycles, clock = report["predicted_cycles"], report["clock_mhz_assumed"]
+    told = f"{cycles:,} cycles an inference ({cycles / clock:.2f} us at the assumed {clock:g} MHz)"
+    if report["backend"] == "engine":
+        rows, columns = report["array"]
+        what, how = f"{rows}x{columns} array", f"{told}, {report['utilization']:.0%} of the array used"
+    else:
+        what = f"{report['backend']} design with {report['multipliers']:,} multipliers"
+        how = f"{told} by {report['predicted_source']}"
+    return f"{out}: {what} on {report['board']}, {how}. Next: hwgen simulate {out}"

@@ -1,0 +1,89 @@
+"""Commands on models: quantize, verify, train."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwgen.cli import common
+from hwgen.cli.common import GraphArgument
+from hwgen.errors import InputError
+from hwgen.policies.shipped import SHAPES
+
+app = typer.Typer()
+
+
+@app.command()
+def quantize(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A `.keras` file with QKeras layers, QONNX, or `demo:head`.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where to write the QONNX graph.")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="An npz of inputs by name, batch first, that shows the ranges.")
+    ] = None,
+) -> None:
+    """Turn a trained model into an integer graph, written as QONNX.
+
+    A model trained with quantizers (QKeras, Brevitas' QONNX export) keeps its own scales: it is checked, simplified and
+    written again, and every node that cannot be mapped is named.
+
+    Example: `hwgen quantize policy.keras -o policy.onnx`
+    """
+    common.must_exist(calibration)
+    with common.graph_file(model) as file:
+        graph = _load_quantized(file)
+    common.call("hwgen.graph.qonnx_out", "save")(graph, out)
+    typer.echo(f"{out}: {len(graph.nodes)} nodes, {graph.macs():,} multiplications")
+
+
+@app.command()
+def verify(
+    graph: GraphArgument,
+    references: Annotated[str, typer.Option(help="Which, with commas; `all` takes every one installed.")] = "all",
+    vectors: Annotated[
+        str, typer.Option(metavar="N|IN.npz", help="How many random inputs, or a file of them.")
+    ] = "100",
+    seed: Annotated[int, typer.Option(help="For random inputs.")] = 0,
+    tensors: Annotated[bool, typer.Option("--tensors", help="Show the quantization error of every tensor.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON.")] = None,
+) -> None:
+    """Compare the golden model with JAX and TensorFlow: integers must be equal, floats show the quantization error.
+
+    Exits with 1 when an integer differs.
+
+    Example: `hwgen verify policy.onnx --vectors 1000`
+    """
+    given = int(vectors) if vectors.isdecimal() else Path(vectors)
+    common.must_exist(given if isinstance(given, Path) else None)
+    with common.graph_file(graph) as file:
+        check = common.call("hwgen.reference.files", "verify_file")
+        raise typer.Exit(check(file, references, given, seed, tensors, json_file))
+
+
+@app.command()
+def train(
+    policy: Annotated[str, typer.Argument(help=f"Which one: {', '.join(SHAPES)}.")] = "demo",
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="The checkpoint to write. Default: the one that comes along."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A trial of a minute or two; its policy is no good.")] = False,
+) -> None:
+    """Collect demonstrations and train a policy that comes along, quantization-aware; takes under an hour on 2 cores.
+
+    Example: `hwgen train demo-nonorm`
+    """
+    common.call("hwgen.quantize.train", "main")(policy, out, quick)
+
+
+def _load_quantized(model: Path):
+    """Return the integer graph of a model that carries its own quantizers."""
+    if model.suffix == ".keras":
+        with common.quiet_stderr():
+            return common.call("hwgen.frontends.keras_qkeras", "load_keras")(model)
+    if model.suffix == ".onnx":
+        return common.call("hwgen.graph.qonnx_in", "load")(model)
+    raise InputError(
+        f"{model} is neither .keras nor .onnx: this version quantizes Keras files with QKeras layers and QONNX"
+    )

@@ -4,6 +4,8 @@ PYTHON  ?= python3.11
 BOARD   ?= zcu104
 BACKEND ?= engine
 POLICY  ?=
+# What the backends take where no POLICY is given; FINN has no LayerNorm.
+GRAPH    = $(or $(POLICY),$(if $(filter finn,$(BACKEND)),demo-nonorm:head,demo:head))
 ARRAY   ?=
 JOBS    ?= 2
 
@@ -13,11 +15,11 @@ PYNQ   := .venv-pynq/.hwgen-env
 PYTEST := -q -n $(JOBS) --dist loadgroup --durations 12 --durations-min 20
 
 .DEFAULT_GOAL := help
-.PHONY: help env sim test test-full lint format train bitstream wheel
+.PHONY: help env sim test test-full lint format train bitstream hls finn compare wheel
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "Variables: BOARD=$(BOARD) BACKEND=$(BACKEND) POLICY=GRAPH.onnx ARRAY=NxM PYTHON=$(PYTHON) JOBS=$(JOBS)"
+	@echo "Variables: BOARD=$(BOARD) BACKEND=$(BACKEND) POLICY=GRAPH.onnx ARRAY=NxM OPTIONS=... PYTHON=$(PYTHON) JOBS=$(JOBS)"
 
 env: $(ENV) $(PYNQ) ## The two environments: .venv (the tools) and .venv-pynq (the robot's side)
 
@@ -58,12 +60,28 @@ format: $(ENV) ## Let ruff lay out the Python
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-train: $(ENV) ## Train the demo policy anew (under an hour on 2 cores)
-	@$(BIN)/hwgen train
+train: $(ENV) ## Train the policy POLICY (demo, demo-nonorm) anew, under an hour on 2 cores
+	@$(BIN)/hwgen train $(POLICY)
 
-bitstream: $(ENV) ## The design for BOARD of POLICY (default: the demo's head); this version stops before the vendor's tools
-	@$(BIN)/hwgen bitstream $(POLICY) --board $(BOARD) --backend $(BACKEND) $(if $(ARRAY),--array $(ARRAY)) \
-	  -o build/$(if $(POLICY),$(basename $(notdir $(POLICY))),demo)-$(BOARD)
+# POLICY is a graph here: a QONNX file or a part of a policy that comes along (demo:head). The folder is named after it.
+into = -o build/$(subst :,-,$(basename $(notdir $(1))))-$(BOARD)-$(2)
+OPTIONS ?=
+
+bitstream: $(ENV) ## The bitstream of POLICY for BOARD; without the vendor's tools, what it is built from, checked
+	@$(BIN)/hwgen bitstream $(GRAPH) --board $(BOARD) --backend $(BACKEND) $(if $(ARRAY),--array $(ARRAY)) $(OPTIONS) \
+	  $(call into,$(GRAPH),$(BACKEND))
+
+hls: $(ENV) ## The hls4ml project of POLICY, and Vitis HLS on it where there is one
+	@$(BIN)/hwgen hls $(GRAPH) --board $(BOARD) $(OPTIONS) $(call into,$(GRAPH),hls4ml)
+
+finn: $(ENV) ## The FINN folder of POLICY, and FINN's docker on it where there is one
+	@$(BIN)/hwgen finn $(GRAPH) --board $(BOARD) $(OPTIONS) $(call into,$(GRAPH),finn)
+
+finn: BACKEND := finn
+
+compare: $(ENV) ## The table of the three backends, with the multipliers of a 16x32 engine
+	@$(BIN)/hwgen compare-backends demo:head --board $(BOARD) --array 16x32 --multipliers 512
+	@$(BIN)/hwgen compare-backends demo-nonorm:head --board $(BOARD) --array 16x32 --multipliers 512
 
 wheel: $(ENV) ## The wheel, into dist/
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .

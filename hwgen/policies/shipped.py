@@ -23,19 +23,24 @@ def checkpoint_file(name: str) -> Path:
 
 
 def is_part(text: str) -> bool:
-    """True of `NAME:PART`, such as `demo:head`, right or misspelt; paths hold no colon."""
-    return ":" in text and not Path(text).exists()
+    """True of `demo`, `demo:head`, `mine.safetensors:head` and misspelt ones; a graph's path ends otherwise."""
+    return text in SHAPES or text.endswith(".safetensors") or (":" in text and not Path(text).exists())
 
 
 def save_part(text: str, folder: Path) -> Path:
-    """Write the graph of `NAME:PART` as QONNX into `folder`; returns the file. Raises InputError for another name."""
+    """Write the graph of `NAME:PART` as QONNX into `folder`; returns the file.
+
+    NAME: a policy that comes along, or a checkpoint's path; PART: `head` where it is left out. Raises InputError.
+    """
     from hwgen.graph import qonnx_out
     from hwgen.policies.demo import load_demo
 
     name, _, part = text.partition(":")
-    file = checkpoint_file(name)
+    part = part or PARTS[0]
     if part not in PARTS:
         raise InputError(f"{text}: a policy has the parts {' and '.join(PARTS)}, so {name}:{PARTS[0]}")
+    source = Path(name) if name.endswith(".safetensors") else checkpoint_file(name)
     folder.mkdir(parents=True, exist_ok=True)
-    qonnx_out.save(getattr(load_demo(file), part), folder / f"{name}-{part}.onnx")
-    return folder / f"{name}-{part}.onnx"
+    file = folder / f"{source.stem}-{part}.onnx"
+    qonnx_out.save(getattr(load_demo(source), part), file)
+    return file

@@ -1,0 +1,43 @@
+"""Policies by name, and their parts as graphs."""
+
+import numpy as np
+import pytest
+
+from hwgen.errors import InputError
+from hwgen.graph import golden, qonnx_in
+from hwgen.graph.random_graphs import random_inputs
+from hwgen.policies.demo import load_demo
+from hwgen.policies.shipped import SHAPES, checkpoint_file, is_part, save_part
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_name_has_a_checkpoint_of_its_shape(name):
+    demo = load_demo(name)
+    assert demo.config.norm is SHAPES[name].norm
+    assert any(node.op == "LayerNorm" for node in demo.head.nodes) is SHAPES[name].norm
+
+
+@pytest.mark.parametrize("text, part", [("demo", "head"), ("demo:head", "head"), ("demo-nonorm:encoder", "encoder")])
+def test_a_part_is_written_as_qonnx(text, part, tmp_path, rng):
+    file = save_part(text, tmp_path)
+    want = getattr(load_demo(text.partition(":")[0]), part)
+    inputs = random_inputs(want, rng, 4)
+    found = golden.run(qonnx_in.load(file), inputs)
+    for name, values in golden.run(want, inputs).items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_a_checkpoint_of_ones_own_has_parts_too(tmp_path):
+    file = save_part(f"{checkpoint_file('demo-nonorm')}:head", tmp_path)
+    assert [node.op for node in qonnx_in.load(file).nodes].count("Linear") == 4
+
+
+def test_what_is_a_part_and_what_a_path(tmp_path):
+    assert all(map(is_part, ("demo", "demo:head", "dmeo:head", "mine.safetensors", "mine.safetensors:head")))
+    assert not any(map(is_part, ("policy.onnx", "build/demo/graph.onnx", str(tmp_path))))
+
+
+@pytest.mark.parametrize("text", ["dmeo:head", "demo:body", "missing.safetensors:head"])
+def test_wrong_names_are_told(text, tmp_path):
+    with pytest.raises(InputError):
+        save_part(text, tmp_path)

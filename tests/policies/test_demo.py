@@ -7,6 +7,7 @@ from hwgen.errors import InputError
 from hwgen.evaluate.closed_loop import random_observations, run_episodes, unseen_seeds
 from hwgen.graph import run
 from hwgen.policies.demo import load_demo
+from hwgen.policies.shipped import SHAPES
 from tests.support import cases
 
 
@@ -61,9 +62,10 @@ def test_not_a_number_is_refused():
 
 @pytest.mark.policy
 @pytest.mark.xdist_group("robot")
-def test_success_sample():
+@pytest.mark.parametrize("name", SHAPES)
+def test_success_sample(name):
     """A sample in make test, 300 seeds in make test-full: integers within two points of float, at least 97 %."""
-    demo, seeds = load_demo(), unseen_seeds(cases(12, 300))
+    demo, seeds = load_demo(name), unseen_seeds(cases(12 if name == "demo" else 4, 300))
     options = {"execute": demo.config.execute, "words": demo.config.words, "workers": cases(1, 2)}
     real = run_episodes(demo.float_policy, seeds, **options)
     integer = run_episodes(demo.integer_policy(), seeds, **options)

@@ -42,7 +42,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=EPISODES)
-    parser.add_argument("--policy", type=Path, default=None, help="a checkpoint; default: the one that comes along")
+    parser.add_argument("--policy", default="demo", help="a checkpoint, or a policy that comes along")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, default=None, help="where to write the figures")
     args = parser.parse_args()

@@ -19,6 +19,11 @@ from hwgen.cli.common import (
 app = typer.Typer()
 
 
+def _say(line: str) -> None:
+    """Show a line of a tool; results go to stdout, the way there to stderr."""
+    typer.echo(line, err=True)
+
+
 @app.command()
 def hls(
     board: BoardOption,
@@ -36,7 +41,7 @@ def hls(
     """
     common.load_board(board)
     with common.graph_file(graph) as file:
-        common.call("hwgen.build.vitis", "hls")(file, board, Options(None, io, multipliers, deadline_us), out)
+        common.call("hwgen.build.vitis", "hls")(file, board, Options(None, io, multipliers, deadline_us), out, _say)
 
 
 @app.command()
@@ -57,7 +62,7 @@ def finn(
     common.load_board(board)
     options = Options(multipliers=multipliers, deadline_us=deadline_us, rate_hz=rate_hz)
     with common.graph_file(graph) as file:
-        common.call("hwgen.build.finn_docker", "finn")(file, board, options, out)
+        common.call("hwgen.build.finn_docker", "finn")(file, board, options, out, _say)
 
 
 @app.command()
@@ -79,4 +84,4 @@ def bitstream(
     common.load_board(board)
     options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz)
     with common.graph_file(graph) as file:
-        common.call("hwgen.build.bitstream", "bitstream")(file, board, backend, options, out)
+        common.call("hwgen.build.bitstream", "bitstream")(file, board, backend, options, out, _say)

@@ -19,7 +19,14 @@ from hwgen.graph import ops
 from hwgen.graph.activations import activation_table
 from hwgen.graph.graph import Graph
 from hwgen.graph.ranges import Range, lane_bounds, node_range, norm_bound
-from hwgen.graph.scaling import clamp_code, fixed_norm_eps, fraction_bits, lane_params
+from hwgen.graph.scaling import (
+    clamp_code,
+    fixed_norm_eps,
+    fraction_bits,
+    lane_params,
+    softmax_scale,
+    softmax_table,
+)
 from hwgen.graph.types import ACC, IntType, Tensor
 
 NORM_SCALE = 2.0**-20
@@ -242,6 +249,23 @@ class GraphBuilder:
             **ids, gamma_mult=p.mult[0], bias=p.bias, shift=p.shift, eps_int=eps_int, rms=rms, lo=lo, hi=hi
         )
         return self._add(node, dtype, float(scale))
+
+    def softmax(self, x: str, bits: int = 8, signed: bool = False, scale: float = 2.0**-8,
+                narrow: bool = False, gain: float = 1.0, out_gain: float = 1.0, lo: int | None = None,
+                hi: int | None = None, name: str | None = None) -> str:  # fmt: skip
+        """softmax(x * gain) * out_gain over the last axis, as integers with a scale; gain (1 / temperature) > 0."""
+        self._check_type(name or x, bits, scale)
+        t, dtype, scale = self.tensor(x), IntType(bits, signed), real_scale(scale)
+        low, high = dtype.bounds(narrow)
+        lo, hi = max(low, low if lo is None else lo), min(high, high if hi is None else hi)
+        ids = self._ids("softmax", name, x)
+        where = f"node {ids['name']!r} (Softmax)"
+        if not 0 < real_scale(gain) < np.inf:
+            raise UnsupportedError(f"{where}: the factor on its input is {gain}; it must be positive and finite")
+        step = float(t.scale) * real_scale(gain)
+        mult, shift = softmax_scale(scale / out_gain, where)
+        node = ops.Softmax(**ids, table=softmax_table(step), mult=mult, shift=shift, step=step, lo=lo, hi=hi)
+        return self._add(node, dtype, scale)
 
     def mul(self, a: str, b: str, bits: int = 8, signed: bool = True, scale: float = 1.0, narrow: bool = False,
             gain: float | np.ndarray = 1.0, channel_axis: int = -1, name: str | None = None) -> str:  # fmt: skip

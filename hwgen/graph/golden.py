@@ -16,6 +16,9 @@ from hwgen.graph.types import Tensor, along_axis
 NORM_ROM = np.array([round(2**16 / np.sqrt((i + 0.5) / 256)) if i >= 256 else 0 for i in range(1024)], np.int64)
 """First guess of 1/sqrt(m), Q16, by the top 10 bits of m (Q24, 1 <= m < 4). Entries below 256 are never read."""
 
+SOFTMAX_ROM = np.array([round(2**28 / (256 + k)) for k in range(257)], np.int64)
+"""1/m, Q20, at m = 1 + k/256: the corners of a line of 256 straight pieces."""
+
 
 def run(graph: Graph, inputs: dict[str, np.ndarray], keep: bool = False) -> dict[str, np.ndarray]:
     """Run the graph on integers.
@@ -173,6 +176,23 @@ def floor_log2(v: np.ndarray) -> np.ndarray:
     return np.frexp(v.astype(np.float64))[1].astype(np.int64) - 1
 
 
+def softmax(node: ops.Softmax, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """Each row over the last axis: exponentials from a table, one reciprocal of their sum, one product per element."""
+    t = np.asarray(node.table, np.int64)[args[0].max(-1, keepdims=True) - args[0]]  # Q23 of exp(x - max)
+    r, e = reciprocal(t.sum(-1, keepdims=True))
+    r = (r * node.mult + (1 << 15)) >> 16
+    return np.clip(round_shift(t * r, node.shift + e), node.lo, node.hi)
+
+
+def reciprocal(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """1/s = r * 2**-39 * 2**-e for 2**23 <= s < 2**39, r of 17 bits: a straight line between two entries of a table."""
+    e = floor_log2(s) - 23
+    m = s >> (e + 3)  # Q20 of s / 2**(23 + e), in [1, 2)
+    i, f = (m >> 12) - 256, m & 4095
+    drop = ((SOFTMAX_ROM[i] - SOFTMAX_ROM[i + 1]) * f) >> 12
+    return (SOFTMAX_ROM[i] - drop + 8) >> 4, e
+
+
 def mul(node: ops.Mul, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
     """y = clamp(round_half_even(a * b * mult / 2**shift), lo, hi)"""
     ndim = args[0].ndim - 1
@@ -217,7 +237,7 @@ def slice_(node: ops.Slice, args: list[np.ndarray], _: list[Tensor]) -> np.ndarr
 
 EVAL = {
     "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool, "Reshape": reshape,
+    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool, "Reshape": reshape,
     "Flatten": reshape, "Transpose": transpose, "Concat": concat, "Slice": slice_,
 }  # fmt: skip
 """Meaning of every operator: function(node, input arrays, input tensors) -> output array."""

@@ -19,8 +19,11 @@ BIAS_LIMIT = 1 << 47
 SUM_LIMIT = 1 << 51
 EPS_LIMIT = 1 << 40
 MAX_SHIFT = 63
+MAX_SOFTMAX_SHIFT = 47
 MAX_ROW = 65535
-"""Longest row of LayerNorm."""
+"""Longest row of LayerNorm and Softmax."""
+EXP_ONE = 1 << 23
+"""exp(0) in Softmax's table."""
 
 
 @dataclass(repr=False)
@@ -136,19 +139,21 @@ class Graph:
                 fail(f"weights of {node.weight_bits} bits; 2 to 8 are possible")
             if node.weight.dtype != np.int8 or node.weight.min() < lo or node.weight.max() > hi:
                 fail(f"its weights must be int8 within {node.weight_bits} bits ({lo} to {hi})")
-        if isinstance(node, ops.LayerNorm):
-            if not 1 <= node.eps_int < EPS_LIMIT:
-                fail(f"eps_int {node.eps_int} is not within 1 and 2**40")
-            if ins[0].shape[-1] > MAX_ROW:
-                fail(f"its rows have {ins[0].shape[-1]} elements; at most {MAX_ROW} are possible")
+        if isinstance(node, (ops.LayerNorm, ops.Softmax)) and (not ins[0].shape or ins[0].shape[-1] > MAX_ROW):
+            fail(f"its input has shape {ins[0].shape}; rows of at most {MAX_ROW} elements are possible")
+        if isinstance(node, ops.LayerNorm) and not 1 <= node.eps_int < EPS_LIMIT:
+            fail(f"eps_int {node.eps_int} is not within 1 and 2**40")
+        if isinstance(node, (ops.Lookup, ops.Softmax)) and np.shape(node.table) != (256,):
+            fail(f"its table has shape {np.shape(node.table)}; it needs 256 entries")
+        if isinstance(node, ops.Softmax):
+            check_softmax(node, fail)
         if isinstance(node, ops.Lookup):
-            if np.shape(node.table) != (256,):
-                fail(f"its table has shape {np.shape(node.table)}; it needs 256 entries")
             if out.dtype.is_wide or np.min(node.table) < out.dtype.lo or np.max(node.table) > out.dtype.hi:
                 fail(f"its table leaves the range of {out.dtype}")
-        if isinstance(node, (ops.Requantize, ops.LayerNorm, ops.Mul)):
+        if isinstance(node, (ops.Requantize, ops.LayerNorm, ops.Softmax, ops.Mul)):
             if node.lo < out.dtype.lo or node.hi > out.dtype.hi or node.lo > node.hi:
                 fail(f"its clamp {node.lo} to {node.hi} is not within {out.dtype}")
+        if isinstance(node, (ops.Requantize, ops.LayerNorm, ops.Mul)):
             check_lane(node, out.shape, fail)
         if isinstance(node, MOVES_T) and any(t.dtype != out.dtype for t in ins):
             other = next(t.dtype for t in ins if t.dtype != out.dtype)
@@ -170,6 +175,20 @@ class Graph:
             if r.peak >= SUM_LIMIT:
                 raise GraphError(f"node {node.name!r} ({node.op}): its sum can reach 2**{np.log2(r.peak):.1f}, "
                                  "beyond the 2**51 of the requantize lane; use a smaller shift")  # fmt: skip
+
+
+def check_softmax(node: ops.Softmax, fail) -> None:
+    """Check a Softmax's table and reciprocal parameters against their widths."""
+    table = np.asarray(node.table)
+    falls = np.issubdtype(table.dtype, np.integer) and table[0] == EXP_ONE and (np.diff(table) <= 0).all()
+    if not falls or table[-1] < 0:
+        fail(f"its table must fall from 2**23 to 0 or more; it begins with {table[:2].tolist()}")
+    if not 1 << 16 <= node.mult < 1 << 17:
+        fail(f"its multiplier is {node.mult}; it must be within 2**16 and 2**17")
+    if not 1 <= node.shift <= MAX_SOFTMAX_SHIFT:
+        fail(f"its shift is {node.shift}; it must be within 1 and {MAX_SOFTMAX_SHIFT}")
+    if not (np.isfinite(node.step) and node.step > 0):
+        fail(f"its step is {node.step}; it must be positive and finite")
 
 
 def check_lane(node: Node, shape: tuple[int, ...], fail) -> None:

@@ -167,6 +167,24 @@ class LayerNorm(Node):
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
+class Softmax(Node):
+    """Softmax over the last axis; integer algorithm in golden.softmax and docs/numerics.md.
+
+    table: 256 integers, round(2**23 * exp(-d * step)) for a value d below the row's largest. mult: 2**16 <= mult <
+    2**17, shift: 1..47; mult * 2**(23 - shift) is 1 / output scale. step: the real value of one step of the input,
+    which a temperature may have changed; the table is made from it, and only file formats and real-valued references
+    read it.
+    """
+
+    table: np.ndarray
+    mult: int
+    shift: int
+    step: float
+    lo: int = 0
+    hi: int = 255
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
 class Mul(Node):
     """y = clamp(round_half_even(a * b * mult / 2**shift), lo, hi); a and b broadcast as in ONNX.
 
@@ -294,7 +312,7 @@ def window_counts(space: list[int] | Shape, kernel, stride, pads) -> Shape:
 OPS: dict[str, type[Node]] = {
     c.__name__: c
     for c in (
-        Linear, Conv2D, Conv1D, Requantize, Lookup, LayerNorm, Mul,
+        Linear, Conv2D, Conv1D, Requantize, Lookup, LayerNorm, Softmax, Mul,
         MaxPool, SumPool, Reshape, Flatten, Transpose, Concat, Slice,
     )
 }  # fmt: skip

@@ -17,7 +17,7 @@ from hwgen.graph import ops
 from hwgen.graph.activations import activation_table
 from hwgen.graph.graph import MOVES, Graph
 from hwgen.graph.ranges import lane_bounds
-from hwgen.graph.scaling import lane_params
+from hwgen.graph.scaling import lane_params, softmax_scale
 from hwgen.graph.types import ACC, IntType, Tensor, along_axis
 
 QONNX = "qonnx.custom_op.general"
@@ -289,6 +289,17 @@ def _layernorm(w: _Writer, node: ops.LayerNorm) -> None:
     _finish(w, node, edge, out)
 
 
+def _softmax(w: _Writer, node: ops.Softmax) -> None:
+    x, out, edge = w.tensor(node.inputs[0]), w.tensor(node.output), w.edge[node.inputs[0]]
+    if node.step != x.scale:
+        edge = _scale_edge(w, edge, node.output, np.float64(node.step / x.scale), len(x.shape), -1)
+    edge = w.node("Softmax", [edge], w.fresh(f"{node.output}_softmax"), axis=-1)
+    wanted = node.mult * 2.0 ** (23 - node.shift) * out.scale  # about 1, or a factor behind the softmax
+    if softmax_scale(out.scale, node.name) != (node.mult, node.shift):
+        edge = _scale_edge(w, edge, node.output, np.float64(wanted), len(x.shape), -1)
+    _finish(w, node, edge, out)
+
+
 def _mul(w: _Writer, node: ops.Mul) -> None:
     a, b, out = (w.tensor(i) for i in (*node.inputs, node.output))
     edge = w.node("Mul", [w.edge[i] for i in node.inputs], w.fresh(f"{node.output}_product"))
@@ -329,7 +340,7 @@ def _slice(w: _Writer, node: ops.Slice) -> None:
 
 WRITE = {
     "Linear": _linear, "Conv1D": _conv, "Conv2D": _conv, "Requantize": _requantize, "Lookup": _lookup,
-    "LayerNorm": _layernorm, "Mul": _mul, "MaxPool": _maxpool, "SumPool": _sumpool, "Reshape": _reshape,
-    "Flatten": _flatten, "Transpose": _transpose, "Concat": _concat, "Slice": _slice,
+    "LayerNorm": _layernorm, "Softmax": _softmax, "Mul": _mul, "MaxPool": _maxpool, "SumPool": _sumpool,
+    "Reshape": _reshape, "Flatten": _flatten, "Transpose": _transpose, "Concat": _concat, "Slice": _slice,
 }  # fmt: skip
 """Writer of every operator."""

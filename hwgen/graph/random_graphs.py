@@ -30,6 +30,7 @@ class Limits:
     vectors: only rank-1 tensors and only Linear, Requantize (residuals too), Lookup and LayerNorm: what the first
     engine has. power_of_two: all scales are powers of two and all parameters lie on grids that float32 holds exactly.
     blocks: at most this many layers. norms: allow LayerNorm and RMSNorm. wide: allow outputs without a quantizer.
+    softmax: allow Softmax, which the engine does not have.
     """
 
     vectors: bool = True
@@ -39,6 +40,7 @@ class Limits:
     blocks: int = 6
     norms: bool = True
     rms: bool = True
+    softmax: bool = False
     lookups: bool = True
     residuals: bool = True
     wide: bool = True
@@ -167,7 +169,7 @@ class _Maker:
 
     def layer(self, x: str) -> str:
         kinds = ["linear"] * 4 + ["lookup"] * self.limits.lookups * 2 + ["norm"] * self.limits.norms + ["requantize"]
-        kinds += ["add"] * self.limits.residuals
+        kinds += ["add"] * self.limits.residuals + ["softmax"] * self.limits.softmax * 2
         return getattr(self, str(self.rng.choice(kinds)))(x)
 
     def linear(self, x: str) -> str:
@@ -202,6 +204,13 @@ class _Maker:
         eps = float(self.rng.choice([1e-5, 1e-6, 1e-3]))
         return self.done(self.b.layernorm(x, gamma, beta, eps, rms=rms, **spec))
 
+    def softmax(self, x: str) -> str:
+        """At the usual scale of 1/256, or at any scale and with a temperature."""
+        if self.chance(0.5):
+            return self.done(self.b.softmax(x))
+        gain = 2.0 ** self.rng.integers(-3, 1) * (1 if self.limits.power_of_two else self.rng.uniform(0.7, 1.4))
+        return self.done(self.b.softmax(x, **self.out_type(np.array([0.0, 0.5])), gain=gain))
+
     def requantize(self, x: str) -> str:
         return self.done(self.b.requantize(x, **self.out_type(self.real(x)), relu=self.chance(0.2)))
 
@@ -230,8 +239,9 @@ class _Maker:
         n = 1 + self.chance(0.7)
         space = tuple(int(v) for v in self.rng.integers(4, 11, n))
         x = self.input("x", (int(self.rng.integers(1, 5)), *space))
+        kinds = ["conv", "conv", "pool", "film", "branch", "norm_last"] + ["softmax"] * self.limits.softmax
         for _ in range(self.rng.integers(1, 4)):
-            x = getattr(self, str(self.rng.choice(["conv", "conv", "pool", "film", "branch", "norm_last"])))(x)
+            x = getattr(self, str(self.rng.choice(kinds)))(x)
         kind, area = int(self.rng.integers(0, 3)), int(np.prod(self.b.tensor(x).shape[1:]))
         if kind == 0 and len(self.b.tensor(x).shape) > 1 and not (self.limits.power_of_two and area & (area - 1)):
             acc = self.emit(self.b.sumpool(x))

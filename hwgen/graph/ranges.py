@@ -48,6 +48,9 @@ def node_range(node: ops.Node, args: list[Range], tensors: list[Tensor]) -> Rang
     if isinstance(node, ops.LayerNorm):
         z = norm_bound(tensors[0].shape[-1])
         return Range(node.lo, node.hi, float(np.max(z * np.abs(node.gamma_mult) + np.abs(node.bias))))
+    if isinstance(node, ops.Softmax):
+        one = int(node.mult * 2.0 ** (23 - node.shift) * 1.0001) + 1  # a probability of 1, with its error
+        return Range(max(node.lo, min(0, node.hi)), max(node.lo, min(one, node.hi)))
     if isinstance(node, ops.Mul):
         peak = a.bound * args[1].bound * float(np.abs(node.mult).max())
         return clamped(node, peak, int(np.min(node.shift)))

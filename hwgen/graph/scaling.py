@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor, frexp, isfinite, ldexp
+from math import exp, floor, frexp, isfinite, ldexp
 
 import numpy as np
 
 from hwgen.errors import UnsupportedError
-from hwgen.graph.graph import BIAS_LIMIT, MULT_LIMITS, SUM_LIMIT
+from hwgen.graph.graph import BIAS_LIMIT, EXP_ONE, MAX_SOFTMAX_SHIFT, MULT_LIMITS, SUM_LIMIT
 
 TOP_SHIFT = 62
 STEEP = 2.0**15
@@ -152,3 +152,22 @@ def fixed_norm_eps(eps: float, row: int, scale: float) -> int:
     """The integer eps of LayerNorm: round(eps * row**2 / scale**2), within 1 and 2**40 - 1."""
     value = eps * row * row / (scale * scale)
     return int(max(1, min(round(min(value, 2.0**41)), 2**40 - 1)))
+
+
+def softmax_table(step: float) -> np.ndarray:
+    """256 integers: round(2**23 * exp(-d * step)) for d = 0..255 steps below the largest value."""
+    return np.array([round(EXP_ONE * exp(-d * step)) for d in range(256)], np.int64)
+
+
+def softmax_scale(scale: float, where: str) -> tuple[int, int]:
+    """(mult, shift) of a Softmax whose output has this scale: 1 / scale = mult * 2**(23 - shift), mult of 17 bits.
+
+    Raises UnsupportedError, naming ``where``, for a scale that no shift reaches (below 2**-39 or above 2**7).
+    """
+    fraction, exponent = frexp(1 / scale)  # fraction within 1/2 and 1
+    mult, shift = round(ldexp(fraction, 17)), 40 - exponent
+    if mult == 1 << 17:
+        mult, shift = mult >> 1, shift - 1
+    if not 1 <= shift <= MAX_SOFTMAX_SHIFT:
+        raise UnsupportedError(f"{where}: its output scale is {scale:.6g}; probabilities need one near 2**-8")
+    return mult, shift

@@ -31,6 +31,8 @@ def _params(step: Step) -> dict[str, np.ndarray]:
         return {"weight": grouped(node.weight, node.groups), **_offset(step, total, space)}
     if isinstance(node, ops.Lookup):
         return {"table": node.table.astype(step.out.dtype.numpy)}
+    if isinstance(node, ops.Softmax):
+        return {"table": np.asarray(node.table, np.int64)}
     if isinstance(node, ops.LayerNorm):
         return _lane(step, -1, [node.gamma_mult], node.bias, node.shift)
     if isinstance(node, ops.Requantize):

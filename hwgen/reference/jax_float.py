@@ -84,6 +84,10 @@ def layernorm(step: Step, p: Node, x: Array) -> Array:
     return clamp(p, x * p["gain0"] + p["offset"])
 
 
+def softmax(step: Step, p: Node, x: Array) -> Array:
+    return clamp(p, jax.nn.softmax(x * (step.node.step / float(step.ins[0].scale)), -1) * p["gain"])
+
+
 def maxpool(step: Step, p: Node, x: Array) -> Array:
     node, n = step.node, len(step.node.kernel)
     y = windows(x, node.kernel, node.stride, node.pads, (1,) * n, -jnp.inf).max(range(-n, 0))
@@ -97,7 +101,7 @@ def sumpool(step: Step, p: Node, x: Array) -> Array:
 
 FUNCTIONS: dict[str, Callable] = MOVES | {
     "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
+    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array, lax
 
-from hwgen.graph.golden import NORM_ROM
+from hwgen.graph.golden import NORM_ROM, SOFTMAX_ROM
 from hwgen.graph.graph import Graph
 from hwgen.reference.base import Step, walk, window_index
 from hwgen.reference.integer_params import integer_params
@@ -55,7 +55,10 @@ def conv(step: Step, p: Node, x: Array) -> Array:
 
 def lane(step: Step, p: Node, v: Array) -> Array:
     """clamp(round_half_even(v / 2**shift)) in the output's dtype."""
-    y = (v + p["half"] + ((v >> p["shift"]) & p["odd"])) >> p["shift"]
+    return clamp(step, (v + p["half"] + ((v >> p["shift"]) & p["odd"])) >> p["shift"])
+
+
+def clamp(step: Step, y: Array) -> Array:
     return jnp.clip(y, step.node.lo, step.node.hi).astype(step.out.dtype.numpy)
 
 
@@ -94,6 +97,22 @@ def normalize(x: Array, eps_int: int, rms: bool) -> Array:
     return ((x * d - s1) * r + (1 << (3 + e))) >> (4 + e)
 
 
+def softmax(step: Step, p: Node, x: Array) -> Array:
+    x = x.astype(jnp.int32)
+    t = jnp.take(p["table"], x.max(-1, keepdims=True) - x, mode="clip")
+    r, e = reciprocal(t.sum(-1, keepdims=True))
+    v, shift = t * ((r * step.node.mult + (1 << 15)) >> 16), step.node.shift + e
+    return clamp(step, (v + (jnp.int64(1) << (shift - 1)) - 1 + ((v >> shift) & 1)) >> shift)
+
+
+def reciprocal(s: Array) -> tuple[Array, Array]:
+    """1/s = r * 2**-39 * 2**-e; the algorithm of golden.reciprocal."""
+    e = 63 - lax.clz(s) - 23
+    m, rom = s >> (e + 3), jnp.asarray(SOFTMAX_ROM)
+    left, right = (jnp.take(rom, (m >> 12) - at, mode="clip") for at in (256, 255))
+    return (left - (((left - right) * (m & 4095)) >> 12) + 8) >> 4, e
+
+
 def maxpool(step: Step, p: Node, x: Array) -> Array:
     node, n = step.node, len(step.node.kernel)
     return windows(x, node.kernel, node.stride, node.pads, (1,) * n, step.ins[0].dtype.lo).max(range(-n, 0))
@@ -126,7 +145,7 @@ MOVES: dict[str, Callable] = {
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable] = MOVES | {
     "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
+    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
 }  # fmt: skip
 
 

@@ -41,6 +41,9 @@ def _params(step: Step, saturate: bool) -> dict[str, np.ndarray]:
     if isinstance(node, ops.Mul):
         scale = step.ins[0].scale_array() * step.ins[1].scale_array()
         return _lane(step, saturate, node.channel_axis, [scale], [node.mult], np.zeros(1))
+    if isinstance(node, ops.Softmax):
+        gain = node.mult * 2.0 ** (23 - node.shift) * step.out.scale  # 1, but for rounding or a factor
+        return {"gain": np.asarray(gain), **_clamp(step, saturate)}
     if isinstance(node, ops.Lookup):
         return {"table": node.table * float(step.out.scale), **_clamp(step, saturate)}
     return {}

@@ -68,6 +68,10 @@ def layernorm(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
     return clamp(p, x * p["gain0"] + p["offset"])
 
 
+def softmax(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
+    return clamp(p, tf.nn.softmax(x * (step.node.step / float(step.ins[0].scale)), -1) * p["gain"])
+
+
 def maxpool(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
     node, n = step.node, len(step.node.kernel)
     y = tf.reduce_max(windows(x, node.kernel, node.stride, node.pads, (1,) * n, -np.inf), list(range(-n, 0)))
@@ -77,7 +81,7 @@ def maxpool(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
 
 FUNCTIONS: dict[str, Callable] = MOVES | {
     "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
+    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
 }  # fmt: skip
 
 

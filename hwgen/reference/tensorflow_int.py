@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from hwgen.graph.golden import NORM_ROM
+from hwgen.graph.golden import NORM_ROM, SOFTMAX_ROM
 from hwgen.graph.graph import Graph
 from hwgen.reference.base import Step, window_index
 from hwgen.reference.integer_params import integer_params
@@ -55,7 +55,10 @@ def conv(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
 def lane(step: Step, p: Node, v: tf.Tensor) -> tf.Tensor:
     """clamp(round_half_even(v / 2**shift))"""
     odd = tf.bitwise.bitwise_and(right(v, p["shift"]), p["odd"])
-    y = right(v + p["half"] + odd, p["shift"])
+    return clamp(step, right(v + p["half"] + odd, p["shift"]))
+
+
+def clamp(step: Step, y: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(y, step.node.lo, step.node.hi), tf.int32)
 
 
@@ -100,6 +103,22 @@ def floor_log2(v: tf.Tensor) -> tf.Tensor:
     return bit
 
 
+def softmax(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
+    t = tf.gather(p["table"], tf.reduce_max(x, -1, keepdims=True) - x)
+    r, e = reciprocal(tf.reduce_sum(t, -1, keepdims=True))
+    one = tf.ones_like(t)
+    v, shift = t * right(r * step.node.mult + (1 << 15), 16), one * step.node.shift + e
+    return clamp(step, right(v + left(one, shift - 1) - 1 + tf.bitwise.bitwise_and(right(v, shift), one), shift))
+
+
+def reciprocal(s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """1/s = r * 2**-39 * 2**-e; the algorithm of golden.reciprocal."""
+    e, rom = floor_log2(s) - 23, tf.constant(SOFTMAX_ROM)
+    m = right(s, e + 3)
+    first, second = (tf.gather(rom, right(m, 12) - at) for at in (256, 255))
+    return right(first - right((first - second) * (m % 4096), 12) + 8, 4), e
+
+
 def maxpool(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
     node, n = step.node, len(step.node.kernel)
     return tf.reduce_max(
@@ -134,7 +153,7 @@ MOVES: dict[str, Callable] = {
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable] = MOVES | {
     "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
+    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
 }  # fmt: skip
 
 

@@ -10,13 +10,14 @@ from hwgen.graph.types import Tensor, along_axis
 from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Plan, RowOp, View
 from hwgen.schedule.views import MOVES, Views, round_up
 
-_ON_THE_HOST = "run that part on the host, and give the engine the graph behind it (the policy's head)"
+_WAY_OUT = "use --backend hls4ml, or run that part on the host and give the engine the graph behind it"
 _NOT_YET = {
-    "Conv2D": f"convolutions have no RTL in this version; {_ON_THE_HOST}",
-    "Conv1D": f"convolutions have no RTL in this version; {_ON_THE_HOST}",
-    "MaxPool": f"pooling has no RTL in this version; {_ON_THE_HOST}",
-    "SumPool": f"pooling has no RTL in this version; {_ON_THE_HOST}",
-    "Mul": f"products of two tensors (FiLM, gating) have no RTL in this version; {_ON_THE_HOST}",
+    "Conv2D": f"convolutions have no RTL in this version; {_WAY_OUT}",
+    "Conv1D": f"convolutions have no RTL in this version; {_WAY_OUT}",
+    "MaxPool": f"pooling has no RTL in this version; {_WAY_OUT}",
+    "SumPool": f"pooling has no RTL in this version; {_WAY_OUT}",
+    "Mul": f"products of two tensors (FiLM, gating) have no RTL in this version; {_WAY_OUT}",
+    "Softmax": f"softmax has no RTL in this version; {_WAY_OUT}",
 }
 
 
@@ -69,14 +70,14 @@ class _Lowering:
                 )
             self.views.of[node.output] = self.views.move(node)
         else:
-            raise UnsupportedError(f"node {node.name!r} ({node.op}): the engine has no such operator")
+            raise UnsupportedError(f"node {node.name!r} ({node.op}): the engine has no such operator; {_WAY_OUT}")
 
     def _vector(self, node: ops.Node, index: int) -> None:
         shape = self.graph.tensors[node.inputs[index]].shape
         if int(np.prod(shape[:-1], dtype=np.int64)) != 1:
             raise UnsupportedError(
                 f"node {node.name!r} ({node.op}): its input has shape {shape}; in this version the engine takes one "
-                f"vector at a time, so flatten it, or give each row its own graph"
+                "vector at a time, so flatten it, give each row its own graph, or use --backend hls4ml"
             )
 
     def _requantize(self, node: ops.Requantize) -> None:

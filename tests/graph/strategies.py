@@ -18,6 +18,7 @@ def graphs(draw, **fixed):
     free = {
         "vectors": st.booleans(),
         "power_of_two": st.booleans(),
+        "softmax": st.booleans(),
         "max_width": st.sampled_from([3, 16, 64, 600]),
         "blocks": st.integers(1, 6),
     }

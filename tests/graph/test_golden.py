@@ -1,5 +1,6 @@
 """Every operator against a plain definition of its own."""
 
+from fractions import Fraction
 from itertools import product
 from math import isqrt
 
@@ -29,8 +30,6 @@ def one(v: int) -> np.ndarray:
 @settings(max_examples=cases(200, 5000))
 @given(st.integers(-(2**51), 2**51), st.integers(0, 63))
 def test_round_shift_is_half_to_even(v, s):
-    from fractions import Fraction
-
     assert int(golden.round_shift(np.int64(v), np.int64(s))) == round(Fraction(v, 2**s))
 
 
@@ -140,6 +139,56 @@ def test_layernorm_node(rng):
         z = layernorm_row(row, 7, False)
         v = [z[k] * int(mult[k]) + int(bias[k]) for k in range(16)]
         assert y == [max(-127, min(127, round(a / 2 ** int(s)))) for a, s in zip(v, shift, strict=True)]
+
+
+def softmax_row(x: list[int], node: ops.Softmax) -> list[int]:
+    """The algorithm of docs/numerics.md in Python integers, one element at a time."""
+    t = [int(node.table[max(x) - a]) for a in x]
+    s = sum(t)
+    e = s.bit_length() - 24
+    m = s >> (e + 3)
+    i, f = (m >> 12) - 256, m & 4095
+    left, right = (round(2**28 / (256 + k)) for k in (i, i + 1))
+    r = (left - (((left - right) * f) >> 12) + 8) >> 4
+    r = (r * node.mult + 2**15) >> 16
+    assert r < 2**17 and max(t) <= 2**23
+    return [max(node.lo, min(node.hi, round(Fraction(a * r, 2 ** (node.shift + e))))) for a in t]
+
+
+@settings(max_examples=cases(200, 5000))
+@given(
+    st.one_of(rows.map(lambda r: [a % 256 for a in r]), st.integers(1, 65535).map(lambda n: [200] * n)),
+    st.floats(2.0**-12, 2.0),
+    st.one_of(st.just(2.0**-8), st.floats(2.0**-12, 1.0)),
+)
+def test_softmax_is_the_written_algorithm_and_close_to_float(x, step, scale):
+    b = GraphBuilder()
+    b.output(b.softmax(b.input("x", (len(x),), signed=False, scale=step), scale=scale), "y")
+    (node,) = b.build().nodes
+    y = apply(node, np.array([x]), signed=False)[0]
+    assert y.tolist() == softmax_row(x, node)
+    power = np.exp((np.array(x) - max(x)) * node.step)
+    want = np.minimum(power / power.sum() / float(np.float32(scale)), 255)
+    # The table is half a step of 2**-23 off for each element, the reciprocal 2**-15.6.
+    error = want * (len(x) * 2.0**-24 + 2.0**-15.5)
+    assert (np.abs(y - want) <= 0.5 + error + 2.0**-24 / scale).all()
+
+
+def test_reciprocal_error_over_all_mantissas():
+    """docs/numerics.md states these figures; a row's sum can have any of these mantissas."""
+    m = np.arange(2**20, 2**21)
+    r, e = golden.reciprocal(m << 10)
+    assert (e == 7).all() and r.min() == 2**15 and r[0] == r.max() == 2**16
+    error = np.concatenate([r * m, r * (m + 1)]) / 2.0**36 - 1
+    assert -1.5e-5 < error.min() and error.max() < 1.91e-5
+
+
+def test_equal_values_share_exactly():
+    """A row of 2**n equal values has exact probabilities."""
+    for n in range(9):
+        b = GraphBuilder()
+        b.output(b.softmax(b.input("x", (3, 2**n))), "y")
+        assert (run(b.build(), {"x": np.full((1, 3, 2**n), -7)})["y"] == min(255, 256 >> n)).all()
 
 
 def test_mul_broadcasts_and_rounds():

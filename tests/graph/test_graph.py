@@ -9,6 +9,7 @@ from hwgen.errors import GraphError, UnsupportedError
 from hwgen.graph import ACC, Graph, GraphBuilder, IntType, Tensor, ops
 from hwgen.graph.activations import FUNCTIONS, activation_table
 from hwgen.graph.random_graphs import Limits, random_graph, random_inputs
+from hwgen.graph.scaling import softmax_table
 
 
 def one(v: int) -> np.ndarray:
@@ -80,10 +81,25 @@ def single(node: ops.Node, *ins: Tensor, out: Tensor) -> Graph:
 
 X, Y = Tensor("x", (4,), IntType(8), 1.0), Tensor("y", (4,), IntType(8), 1.0)
 KW = {"name": "n", "inputs": ("x",), "output": "y"}
+
+
+def softmax(**change) -> ops.Softmax:
+    """A valid node over KW's tensors, with some fields changed."""
+    return ops.Softmax(
+        **{**KW, "table": softmax_table(0.1), "mult": 1 << 16, "shift": 31, "step": 0.1, "hi": 127, **change}
+    )
+
+
 BAD_NODES = {
     "eps": (ops.LayerNorm(**KW, gamma_mult=one(1), bias=one(0), shift=one(0), eps_int=0), "eps_int 0"),
     "table size": (ops.Lookup(**KW, table=np.zeros(16, int)), "256 entries"),
     "table range": (ops.Lookup(**KW, table=np.full(256, 200)), "range of int8"),
+    "softmax table size": (softmax(table=np.zeros(16, int)), "256 entries"),
+    "softmax table": (softmax(table=softmax_table(0.1)[::-1]), "must fall from 2..23"),
+    "softmax multiplier": (softmax(mult=1 << 17), "multiplier is 131072"),
+    "softmax shift": (softmax(shift=48), "shift is 48"),
+    "softmax step": (softmax(step=0.0), "step is 0.0"),
+    "softmax clamp": (softmax(hi=255), "clamp 0 to 255 is not within int8"),
     "slice": (ops.Slice(**KW, axis=0, start=4, stop=9), "empty"),
     "perm": (ops.Transpose(**KW, perm=(1,)), "perm"),
     "reshape": (ops.Reshape(**KW, shape=(3,)), "elements"),
@@ -97,6 +113,12 @@ def test_bad_nodes(case):
     node, words = BAD_NODES[case]
     with pytest.raises(GraphError, match=f"'n'.*{words}"):
         single(node, X, out=Y).validate()
+
+
+def test_rows_have_a_longest():
+    long = Tensor("x", (65536,), IntType(8), 1.0)
+    with pytest.raises(GraphError, match=r"'n'.*\(65536,\).*at most 65535"):
+        single(softmax(), long, out=Tensor("y", (65536,), IntType(8), 1.0)).validate()
 
 
 def test_sums_that_overflow_are_found():
@@ -147,6 +169,8 @@ BUILDER = {
         "int32",
     ),
     "eps": (lambda b: b.layernorm("x", 1.0, eps=-1.0), UnsupportedError, "epsilon"),
+    "softmax gain": (lambda b: b.softmax("x", gain=-1.0, name="p"), UnsupportedError, "'p'.*positive"),
+    "softmax scale": (lambda b: b.softmax("x", scale=1000.0, name="p"), UnsupportedError, "'p'.*1000.*near 2"),
     "shapes": (lambda b: b.requantize("x", residual=b.input("z", (4,))), GraphError, "broadcast"),
     "3-D conv": (lambda b: b.conv("x", np.ones((1, 1, 1, 1, 1), int), 1.0), UnsupportedError, "3 spatial"),
     "rename": (lambda b: b.output("x", "w"), GraphError, "input"),

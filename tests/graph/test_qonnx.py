@@ -16,7 +16,7 @@ from tests.graph.executor import execute
 from tests.graph.strategies import SEEDS, foreign_cnns, foreign_mlps, graphs
 from tests.support import cases
 
-FLOAT_FUNCTIONS = (ops.LayerNorm, ops.Lookup)
+FLOAT_FUNCTIONS = (ops.LayerNorm, ops.Softmax, ops.Lookup)
 """What the executor computes in float32 with rounding errors of its own, so that a near tie may fall the other way."""
 
 

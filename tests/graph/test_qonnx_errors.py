@@ -96,7 +96,29 @@ CASES = {
         lambda w, x: then_quant(w, w.op("Add", linear(w, x), linear(w, x))),
         "Quant.*adds 2 values that are not quantized; insert a Quant",
     ),
-    "unsupported operator": (lambda w, x: w.op("Softmax", x, axis=-1), "Softmax.*attention.*host"),
+    "unsupported operator": (lambda w, x: w.op("LogSoftmax", x, axis=-1), "LogSoftmax.*no lower bound.*use Softmax"),
+    "softmax without a quantizer": (lambda w, x: w.op("Softmax", x, axis=-1), "Softmax.*ends here.*insert a Quant"),
+    "softmax of sums": (lambda w, x: w.op("Softmax", linear(w, x), axis=-1), "Softmax.*not quantized.*insert a Quant"),
+    "softmax of negated values": (
+        lambda w, x: then_quant(w, w.op("Softmax", w.op("Neg", x), axis=-1)),
+        "Softmax.*negated.*insert a Quant",
+    ),
+    "softmax over another axis": (
+        lambda w, x: then_quant(w, w.op("Softmax", w.op("Reshape", x, w.const([1, 2, 2], np.int64)), axis=1)),
+        "Softmax.*axis 1 of 3.*transpose",
+    ),
+    "softmax plus a tensor": (
+        lambda w, x: then_quant(w, w.op("Add", w.op("Softmax", x, axis=-1), x)),
+        "Quant.*adds to a softmax.*after the softmax",
+    ),
+    "softmax times a negative number": (
+        lambda w, x: then_quant(w, w.op("Mul", w.op("Softmax", x, axis=-1), w.const(-1.0))),
+        "Quant.*negated.*after it",
+    ),
+    "softmax on too coarse a grid": (
+        lambda w, x: w.quant(w.op("Softmax", x, axis=-1), 2.0**9),
+        "Softmax.*scale is 512.*2\\*\\*-8",
+    ),
     "unknown operator": (lambda w, x: w.op("Hardmax", x), "Hardmax.*cannot be mapped; replace"),
     "foreign domain": (lambda w, x: w.op("Magic", x, domain="com.acme"), "Magic.*'com.acme'"),
     "bipolar": (

@@ -13,7 +13,9 @@ Vectors = dict[str, np.ndarray]
 def drawn(seed: int) -> tuple[Graph, Vectors]:
     """A random graph (vectors or images, power-of-two or arbitrary scales) and seven random inputs for it."""
     rng = np.random.default_rng(seed)
-    limits = Limits(vectors=bool(rng.integers(2)), power_of_two=bool(rng.integers(2)), max_width=80, blocks=4)
+    limits = Limits(
+        vectors=bool(rng.integers(2)), power_of_two=bool(rng.integers(2)), max_width=80, blocks=4, softmax=True
+    )
     graph = random_graph(rng, limits)
     return graph, random_inputs(graph, rng, 7)
 
@@ -45,6 +47,8 @@ def full_house(seed: int = 0) -> tuple[Graph, Vectors]:
     for fn in ("gelu", "tanh", "silu", lambda v: np.sin(3 * v)):
         h = b.activation(h, fn, scale=2**-6)
     h = b.requantize(b.linear(h, rng.integers(-8, 8, (24, 24)), 2**-6), scale=2**-5, residual=h, relu=True)
+    h = b.softmax(b.reshape(h, (4, 6)), gain=1.7)
+    h = b.flatten(b.softmax(h, bits=7, scale=0.011))
     b.output(b.wide(b.linear(h, rng.integers(-8, 8, (24, 5)), rng.uniform(0.01, 0.02, 5), rng.normal(0, 1, 5))), "y")
     b.output(b.avgpool(image, scale=2**-6), "mean")
     graph = b.build()

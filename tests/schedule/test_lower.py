@@ -100,6 +100,7 @@ UNSUPPORTED = {
     "Conv1D": (conv, r"\(Conv1D\): convolutions have no RTL.*run that part on the host"),
     "MaxPool": (lambda b, x, _: b.maxpool(x, (2,)), r"\(MaxPool\): pooling has no RTL.*on the host"),
     "SumPool": (lambda b, x, _: b.avgpool(x, (2,)), r"\(SumPool\): pooling has no RTL.*on the host"),
+    "Softmax": (lambda b, x, _: b.softmax(x), r"\(Softmax\): softmax has no RTL.*--backend hls4ml.*on the host"),
     "Mul": (lambda b, x, _: b.mul(x, x, scale=1.0), r"\(Mul\): products of two tensors.*on the host"),
     "rows": (
         lambda b, x, rng: b.requantize(b.linear(x, rng.integers(-8, 8, (16, 4)), 2**-4), scale=1.0),

@@ -10,11 +10,26 @@ import numpy as np
 from hwgen.errors import UnsupportedError
 from hwgen.graph.builder import GraphBuilder
 from hwgen.graph.importer.model import OnnxNode
-from hwgen.graph.importer.values import Affine, Joined, Move, NormZ, Padded, Product, Raw, Stat, Table, Value, collapse
+from hwgen.graph.importer.values import (
+    Affine,
+    Joined,
+    Move,
+    NormZ,
+    Padded,
+    Probabilities,
+    Product,
+    Raw,
+    Stat,
+    Table,
+    Value,
+    collapse,
+)
 from hwgen.graph.scaling import clamp_code
 from hwgen.graph.types import IntType
 
 INSERT = "insert a Quant node before it (8 bits or less)"
+ROWS = {NormZ: "normalization", Probabilities: "softmax"}
+"""Sources that are computed row by row and end in a lane of their own, so nothing can be added to them."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,8 @@ def lane(b: GraphBuilder, a: Affine, spec: QuantSpec, name: str, node: OnnxNode)
     s = sort_terms(b, replace(a, lo=-inf, hi=inf), node)
     if isinstance(s.first, NormZ):
         return norm(b, s, spec, lo, hi, name, node)
+    if isinstance(s.first, Probabilities):
+        return softmax(b, s, spec, lo, hi, name, node)
     plain = lo == qlo and hi == qhi and s.bias.ndim == 0 and s.bias == 0 and not (s.relu or s.rest)
     if isinstance(s.first, Product) and plain:
         gain, axis = one_axis(s.gain, node)
@@ -136,8 +153,9 @@ def sort_terms(b: GraphBuilder, a: Affine, node: OnnxNode) -> Lane:
         (first, gain), rest = heavy[0], narrow
     else:
         (first, gain), *rest = sorted(narrow, key=lambda t: -np.prod(b.tensor(t[0]).shape))
-    if isinstance(first, NormZ) and rest:
-        node.unsupported("it adds to a normalization that is not quantized; insert a Quant node after the norm")
+    if type(first) in ROWS and rest:
+        what = ROWS[type(first)]
+        node.unsupported(f"it adds to a {what} that is not quantized; insert a Quant node after the {what}")
     if not isinstance(first, Affine):
         return Lane(first, gain, a.bias, False, rest)
     return unclamp(b, first, gain, a.bias, rest, node)
@@ -147,7 +165,7 @@ def unclamp(b: GraphBuilder, c: Affine, gain, bias, rest, node: OnnxNode) -> Lan
     """A clamped expression plus something: one lane if it is a relu, two if not."""
     inner = sort_terms(b, replace(c, lo=-inf, hi=inf), node)
     simple = c.lo == 0 and c.hi == inf and np.min(gain) > 0 and not np.any(bias) and not inner.relu
-    if simple and not inner.rest and not isinstance(inner.first, NormZ):
+    if simple and not inner.rest and type(inner.first) not in ROWS:
         return Lane(inner.first, inner.gain * gain, inner.bias * gain, True, rest)
     return Lane(wide(b, c, b._fresh("clamped"), node), gain, bias, False, rest)
 
@@ -175,6 +193,13 @@ def norm(b: GraphBuilder, s: Lane, spec: QuantSpec, lo: int, hi: int, name: str,
             node.unsupported(f"the {what} of the normalization varies along more than the last axis; {INSERT}")
     gain, bias = np.ravel(s.gain), np.ravel(s.bias)
     return b.layernorm(z.x, gain, bias, z.eps, **spec.kwargs, rms=z.rms, lo=lo, hi=hi, name=name)
+
+
+def softmax(b: GraphBuilder, s: Lane, spec: QuantSpec, lo: int, hi: int, name: str, node: OnnxNode) -> str:
+    if s.gain.ndim or s.gain <= 0 or np.any(s.bias):
+        node.unsupported("a softmax is shifted, negated or scaled per channel here; insert a Quant node after it")
+    gains = {"gain": s.first.gain, "out_gain": float(s.gain)}
+    return b.softmax(s.first.x, **spec.kwargs, **gains, lo=lo, hi=hi, name=name)
 
 
 def lane_axis(b: GraphBuilder, first: str, s: Lane, inner, node: OnnxNode):
@@ -208,8 +233,8 @@ def one_axis(p: np.ndarray, node: OnnxNode) -> tuple[np.ndarray, int]:
 def wide(b: GraphBuilder, a: Affine, name: str, node: OnnxNode) -> str:
     """A 32-bit tensor of an expression without moves: at the end of a model, or in the middle of a sum."""
     s = sort_terms(b, replace(a, lo=-inf, hi=inf), node)
-    if isinstance(s.first, NormZ):
-        node.unsupported("a normalization ends here without a Quant node; insert a Quant node after it")
+    if type(s.first) in ROWS:
+        node.unsupported(f"a {ROWS[type(s.first)]} ends here without a Quant node; insert a Quant node after it")
     first = source_tensor(b, s.first)
     while len(s.rest) > 1:
         first, s = join_pair(b, first, s, a.inner, node)

@@ -1,4 +1,4 @@
-"""Layer and RMS normalization, as one operator or spelled out in ReduceMean, Sub, Pow, Sqrt and Div."""
+"""Softmax; layer and RMS normalization, as one operator or spelled out in ReduceMean, Sub, Pow, Sqrt and Div."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ import numpy as np
 from hwgen.graph.importer.context import Context, constant
 from hwgen.graph.importer.materialize import describe, narrow_source
 from hwgen.graph.importer.model import OnnxNode
-from hwgen.graph.importer.values import Affine, Const, NormZ, SquareTable, Stat, Value
+from hwgen.graph.importer.values import Affine, Const, NormZ, Probabilities, SquareTable, Stat, Value
+
+
+def softmax(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """Softmax over the last axis"""
+    x = args[0]
+    rank = len(x.shape) + 1
+    axis = int(node.attrs.get("axis", -1 if node.opset >= 13 else 1))
+    if axis not in (-1, rank - 1):
+        node.unsupported(f"it runs over axis {axis} of {rank}; only the last axis is possible, so transpose around it")
+    source, gain, bias = narrow_source(ctx.builder, x, node, "its input is not quantized")
+    if bias.ndim or gain <= 0:
+        node.unsupported("its input is negated, or has an offset that is not quantized; insert a Quant node before it")
+    return Affine(((Probabilities(source, gain), np.ones(())),), x.shape)  # one offset for all drops out
 
 
 def layer_norm(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:

@@ -55,6 +55,14 @@ class NormZ:
 
 
 @dataclass(frozen=True)
+class Probabilities:
+    """Softmax of gain times an integer tensor over its last axis."""
+
+    x: str
+    gain: float
+
+
+@dataclass(frozen=True)
 class Move:
     """A change of layout, or a max pooling, that commutes with a quantizer. shapes leave out the batch."""
 
@@ -80,8 +88,9 @@ class Move:
 class Affine:
     """clamp(sum of gain * source + bias, lo, hi), then moves.
 
-    A source is the name of an integer tensor, a Raw input, a Product, a NormZ, or another (clamped) Affine; it stands
-    for its real value. gain and bias: float64 arrays of rank 0 or of the rank of `inner`, the shape before the moves.
+    A source is the name of an integer tensor, a Raw input, a Product, a NormZ, Probabilities, or another (clamped)
+    Affine; it stands for its real value. gain and bias: float64 arrays of rank 0 or of the rank of `inner`, the shape
+    before the moves.
     """
 
     terms: tuple[tuple[object, np.ndarray], ...]

@@ -1,0 +1,158 @@
+"""DIR/vivado: the scripts that make a bitstream of DIR/rtl, and the check of them where there is no Vivado.
+
+The scripts are hls_templates/vivado, copied as they are; only settings.tcl differs between designs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import jinja2
+
+from hwgen import resources
+from hwgen.boards import Board
+from hwgen.build import process
+from hwgen.errors import InputError, ToolError
+from hwgen.runtime import abi
+
+TOP = "hwgen_top"
+SCRIPTS = ("build.tcl", "package.tcl", "system.tcl", "implement.tcl")
+FAMILIES = ("zynqmp", "zynq7")
+STRATEGIES = ("Performance_ExplorePostRoutePhysOpt", "Performance_NetDelay_high", "Performance_ExtraTimingOpt")
+"""Implementation strategies, tried in this order until one meets the clock."""
+LIMIT_HOURS = 120 / 3600  # of the model, which takes a fraction of a second
+ACCESS = {"ro": "read-only", "rw": "read-write"}
+
+
+def write_vivado(folder: Path, board: Board, backend: str) -> Path:
+    """Write DIR/vivado for DIR/rtl and DIR/manifest.json; returns it. Results of the same design are kept.
+
+    backend: `engine` or `hls4ml`; the latter adds the Verilog that Vitis HLS makes of DIR's project. Raises InputError
+    for a board that Vivado does not build for, or a folder without RTL.
+    """
+    check_board(board)
+    rtl = folder / "rtl"
+    if not (rtl / f"{TOP}.sv").is_file():
+        raise InputError(f"{folder}: rtl/{TOP}.sv is missing; give a folder that `hwgen generate` made")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    target = folder / "vivado"
+    _forget(target, manifest["design_hash"])
+    target.mkdir(parents=True, exist_ok=True)
+    templates = resources.path("hls_templates", "vivado")
+    for name in (*SCRIPTS, f"ps_{board.family}.tcl"):
+        shutil.copyfile(templates / name, target / name)
+    (target / "settings.tcl").write_text(_settings(folder, board, backend, manifest))
+    (target / "src").mkdir()
+    for file in sorted(rtl.glob("*.sv")) + sorted(rtl.glob("*.v")):
+        # The packager wants a plain Verilog top, and this one is.
+        shutil.copyfile(file, target / "src" / (f"{TOP}.v" if file.stem == TOP else file.name))
+    return target
+
+
+def check_board(board: Board) -> None:
+    """Raise InputError for a board that these scripts cannot build for; names the field."""
+    if board.family not in FAMILIES:
+        raise InputError(f"{board.name} is {board.family}: Vivado builds for {' and '.join(FAMILIES)} boards")
+    if board.board_part is None:
+        raise InputError(f"{board.name}: board.toml has no board_part, and the processor's settings come from there")
+    if not board.memory.ports:
+        raise InputError(f"{board.name}: board.toml names no memory port (memory.ports), and the accelerator needs one")
+
+
+def design_name(manifest: dict) -> str:
+    """The manifest's name as a file name: <name>.bit."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", str(manifest["name"])).strip("_") or "hwgen"
+
+
+def tcl_word(value: object) -> str:
+    """One word of Tcl that stands for the text of `value`, whatever characters it holds."""
+    text = " ".join(str(value).split())
+    if not re.search(r"[{}\\]", text):
+        return "{" + text + "}"
+    return re.sub(r'([\s{}\[\]$"\\;])', r"\\\1", text)
+
+
+def check(folder: Path, wrong: str = "") -> str | None:
+    """Run DIR/vivado/build.tcl from start to end against the model of Vivado in sim/vivado.
+
+    wrong: what goes wrong in the model, for tests (sim/vivado/model.tcl).
+    Returns a line that says what was checked, or None where there is no tclsh. Raises ToolError that names the fault.
+    """
+    tclsh = shutil.which("tclsh")
+    if tclsh is None:
+        return None
+    source = folder / "vivado"
+    with tempfile.TemporaryDirectory(prefix="hwgen-vivado-") as name:
+        copy = Path(name) / "vivado"
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("work", "result"))
+        _stand_in(folder, copy)
+        model = resources.path("sim", "vivado", "model.tcl")
+        words = [tclsh, model, copy / "build.tcl"]
+        log = Path(name) / "model.log"
+        code = process.stream(words, cwd=copy, log=log, limit_hours=LIMIT_HOURS, env={"HWGEN_MODEL": wrong})
+        told = log.read_text(errors="replace").replace(str(copy), str(source))
+        if code != 0:
+            raise ToolError(f"{source / 'build.tcl'} does not pass the model of Vivado: {process.complaint(told)}")
+        if not list((copy / "result").glob("*.bit")):
+            raise ToolError(f"{source / 'build.tcl'} ends in the model of Vivado without a bitstream")
+    commands = re.search(r"model: (\d+) commands", told)
+    return f"vivado/build.tcl runs from start to end in a model of Vivado ({commands[1] if commands else '?'} commands)"
+
+
+def hls_verilog(folder: Path) -> str:
+    """Where Vitis HLS leaves the Verilog of the hls4ml project in DIR, relative to it. Raises InputError."""
+    return f"{project_name(folder)}_prj/solution1/syn/verilog"
+
+
+def project_name(folder: Path) -> str:
+    """The name in DIR/project.tcl, which is also the top function's. Raises InputError."""
+    file = folder / "project.tcl"
+    if not file.is_file():
+        raise InputError(f"{file} is missing: {folder} is no hls4ml project; generate it with --backend hls4ml")
+    found = re.search(r'^set project_name "?(\w+)"?\s*$', file.read_text(errors="replace"), re.M)
+    if found is None:
+        raise InputError(f"{file} sets no project_name: generate the project again")
+    return found[1]
+
+
+def _settings(folder: Path, board: Board, backend: str, manifest: dict) -> str:
+    settings = {
+        "name": design_name(manifest), "design_hash": manifest["design_hash"], "top": TOP, "backend": backend,
+        "board": board.name, "family": board.family, "part": board.part, "board_part": board.board_part,
+        "clock_mhz": f"{board.clock_mhz:g}", "memory_port": board.memory.ports[0],
+        "memory_port_bits": board.memory.port_bits, "strategies": " ".join(STRATEGIES),
+        "hls_verilog": hls_verilog(folder) if backend == "hls4ml" else "",
+    }  # fmt: skip
+    env = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    env.filters["tcl"] = tcl_word
+    template = env.from_string(resources.path("hls_templates", "vivado", "settings.tcl.j2").read_text())
+    width = max(map(len, settings))
+    return template.render(settings=settings, width=width, registers=abi.REGISTERS, access=ACCESS)
+
+
+def _forget(target: Path, code: str) -> None:
+    """Remove what an earlier generation left; the result stays when it is of this very design."""
+    summary = target / "result" / "summary.txt"
+    same = summary.is_file() and f"design_hash={code}\n" in summary.read_text(errors="replace")
+    for entry in target.iterdir() if target.is_dir() else ():
+        if entry.name == "result" and same:
+            continue
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _stand_in(folder: Path, copy: Path) -> None:
+    """Put the Verilog of Vitis HLS into the copy; an empty module of that name where it has not run yet."""
+    found = re.search(r"^\s*hls_verilog\s+\{(\S+)\}", (copy / "settings.tcl").read_text(), re.M)
+    if found is None or list((copy / "src").glob("hls/*.v")):
+        return
+    there = folder / found[1]
+    if list(there.glob("*.v")):
+        shutil.copytree(there, copy / "src" / "hls")
+        return
+    (copy / "src" / "hls").mkdir()
+    name = found[1].partition("_prj/")[0]
+    (copy / "src" / "hls" / f"{name}.v").write_text(f"module {name}();\nendmodule\n")

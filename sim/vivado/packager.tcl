@@ -1,0 +1,225 @@
+# The IP packager: ports read from the top's Verilog, interfaces, registers, and the component that is saved.
+
+namespace eval packager {
+  variable core ""        ;# the component being packaged
+  variable ports {}       ;# port -> in|out
+  variable buses {}       ;# interface -> {type mode}
+  variable clock_of {}    ;# interface -> clock
+  variable reset_of {}    ;# clock -> reset
+  variable registers {}   ;# offset -> name
+  variable checked 0
+  variable root ""
+  variable suffixes {
+    awaddr awprot awvalid awready wdata wstrb wvalid wready bresp bvalid bready araddr arprot arvalid arready rdata
+    rresp rvalid rready
+  }
+
+  proc must {object} {
+    variable core
+    if {$core eq "" || $object ne $core} {model::fail "'$object' is not the core that is being packaged"}
+  }
+
+  # Ports of module `top` in a Verilog-2001 header: direction, optional net type and range, name.
+  proc read_ports {file top} {
+    set channel [open $file]
+    set text [read $channel]
+    close $channel
+    regsub -all {//[^\n]*} $text {} text
+    if {![regexp "module\\s+$top\\s*\\((\[^;\]*)\\)\\s*;" $text -> header]} {
+      model::fail "$file holds no module $top"
+    }
+    set found {}
+    foreach item [split $header ,] {
+      if {![regexp {^\s*(input|output)\s+(?:wire\s+|reg\s+)?(?:\[[^\]]*\]\s*)?(\w+)\s*$} $item -> direction name]} {
+        model::fail "$file: port '[string trim $item]' is not plain Verilog"
+      }
+      dict set found $name [expr {$direction eq "input" ? "in" : "out"}]
+    }
+    return $found
+  }
+
+  # An AXI interface is whole, or it is none.
+  proc axi_mode {prefix} {
+    variable ports
+    variable suffixes
+    foreach suffix $suffixes {
+      if {![dict exists $ports ${prefix}_$suffix]} {model::fail "interface $prefix lacks port ${prefix}_$suffix"}
+    }
+    return [expr {[dict get $ports ${prefix}_awvalid] eq "in" ? "slave" : "master"}]
+  }
+
+  proc add_bus {name type mode} {
+    variable buses
+    dict set buses $name [list $type $mode]
+    return [model::object "bus_interface component_1 $name" bus]
+  }
+
+  # What Vivado finds by itself: AXI by its valid signals, clocks and resets by their names.
+  proc infer {} {
+    variable ports
+    foreach port [dict keys $ports] {
+      if {[regexp {^(\w+)_awvalid$} $port -> prefix]} {add_bus $prefix aximm [axi_mode $prefix]}
+      if {$port in {aclk clk ap_clk}} {add_bus $port clock slave}
+      if {$port in {aresetn rst_n ap_rst_n}} {add_bus $port reset slave}
+    }
+  }
+
+  # The pins and buses as a cell of the block design sees them.
+  proc component {} {
+    variable ports
+    variable buses
+    variable clock_of
+    set pins {}
+    set found {}
+    set covered {}
+    dict for {name entry} $buses {
+      lassign $entry type mode
+      if {$type eq "aximm"} {
+        lappend found $name [list $mode [dict get $clock_of $name] 1 ""]
+        foreach port [dict keys $ports ${name}_*] {lappend covered $port}
+      } else {
+        lappend pins $name [list [dict get $ports $name] $type 1]
+        lappend covered $name
+      }
+    }
+    foreach port [dict keys $ports] {
+      if {$port ni $covered} {model::fail "port $port of the IP is in no interface"}
+    }
+    return [dict create pins $pins buses $found]
+  }
+}
+
+model::command ipx::package_project {-import_files -force} {-root_dir -vendor -library -taxonomy -set_current} {0 0} {
+  project::must
+  if {!$project::ordered} {model::fail "package_project before update_compile_order"}
+  set top $project::top
+  set file [lsearch -inline -glob $project::files */$top.v]
+  if {$file eq ""} {
+    model::fail "the top $top is in no Verilog file: the packager does not take a SystemVerilog top"
+  }
+  foreach {variable value} [list core component_1 ports [packager::read_ports $file $top] buses {} clock_of {} \
+    reset_of {} registers {} checked 0 root [dict get $options -root_dir]] {set packager::$variable $value}
+  model::object component_1 core
+  model::put component_1 vendor [dict get $options -vendor]
+  model::put component_1 library [dict get $options -library]
+  model::put component_1 name $top
+  model::put component_1 version 1.0
+  packager::infer
+  return component_1
+}
+
+model::command ipx::current_core {} {} {0 0} {
+  packager::must $packager::core
+  return $packager::core
+}
+
+model::command ipx::get_bus_interfaces {-quiet} {-of_objects} {1 1} {
+  packager::must [dict get $options -of_objects]
+  set name [lindex $rest 0]
+  if {[dict exists $packager::buses $name]} {return "bus_interface component_1 $name"}
+  if {[dict exists $options -quiet]} return
+  model::fail "the core has no bus interface $name"
+}
+
+model::command ipx::infer_bus_interface {} {} {3 3} {
+  lassign $rest name type core
+  packager::must $core
+  if {![regexp {^xilinx.com:(interface:aximm|signal:(clock|reset|interrupt))_rtl:1.0$} $type -> -> signal]} {
+    model::fail "unknown interface $type"
+  }
+  if {[string match *aximm* $type]} {return [packager::add_bus $name aximm [packager::axi_mode $name]]}
+  if {![dict exists $packager::ports $name]} {model::fail "the core has no port $name"}
+  return [packager::add_bus $name $signal slave]
+}
+
+model::command ipx::associate_bus_interfaces {} {-busif -clock -reset} {1 1} {
+  packager::must [lindex $rest 0]
+  dict for {option name} $options {
+    if {![dict exists $packager::buses $name]} {model::fail "associate_bus_interfaces: no interface $name"}
+    set type [lindex [dict get $packager::buses $name] 0]
+    if {$type ne [dict get {-busif aximm -clock clock -reset reset} $option]} {model::fail "$name is a $type"}
+  }
+  if {[dict exists $options -busif]} {
+    dict set packager::clock_of [dict get $options -busif] [dict get $options -clock]
+  } else {
+    dict set packager::reset_of [dict get $options -clock] [dict get $options -reset]
+  }
+  return
+}
+
+model::command ipx::get_bus_parameters {-quiet} {-of_objects} {1 1} {
+  model::need [dict get $options -of_objects] bus
+  return
+}
+model::command ipx::add_bus_parameter {} {} {2 2} {
+  lassign $rest name bus
+  model::need $bus bus
+  if {$name ni {SENSITIVITY POLARITY FREQ_HZ ASSOCIATED_BUSIF ASSOCIATED_RESET}} {model::fail "bus parameter $name"}
+  return [model::object "$bus $name" bus_parameter]
+}
+model::command ipx::remove_bus_parameter {} {} {2 2} {model::need [lindex $rest 1] bus; return}
+
+# The packager makes a map, a block and a space for the AXI interfaces that it infers; these get_ find them.
+model::command ipx::get_memory_maps {-quiet} {-of_objects} {1 1} {
+  packager::must [dict get $options -of_objects]
+  set entry [expr {[dict exists $packager::buses [lindex $rest 0]] ? [dict get $packager::buses [lindex $rest 0]] : ""}]
+  if {$entry ne {aximm slave}} {model::fail "no memory map [lindex $rest 0]"}
+  return [model::object "memory_map component_1 [lindex $rest 0]" memory_map]
+}
+model::command ipx::get_address_spaces {-quiet} {-of_objects} {1 1} {
+  packager::must [dict get $options -of_objects]
+  return [model::object "address_space component_1 [lindex $rest 0]" space]
+}
+model::command ipx::get_address_blocks {-quiet} {-of_objects} {1 1} {
+  model::need [dict get $options -of_objects] memory_map
+  return [model::object "address_block [lindex $rest 0]" block]
+}
+model::command ipx::add_memory_map {} {} {2 2} {packager::must [lindex $rest 1]; model::fail "there is a map already"}
+model::command ipx::add_address_space {} {} {2 2} {packager::must [lindex $rest 1]; model::fail "there is a space already"}
+model::command ipx::add_address_block {} {} {2 2} {model::fail "there is a block already"}
+
+model::command ipx::add_register {} {} {2 2} {
+  lassign $rest name block
+  model::need $block block
+  if {[info exists model::kind(register\ $name)]} {model::fail "register $name twice"}
+  return [model::object "register $name" register]
+}
+model::command ipx::add_field {} {} {2 2} {
+  lassign $rest name register
+  model::need $register register
+  return [model::object "field $register $name" field]
+}
+
+model::command ipx::create_xgui_files {} {} {1 1} {packager::must [lindex $rest 0]; return}
+model::command ipx::update_checksums {} {} {1 1} {packager::must [lindex $rest 0]; return}
+
+# Registers must lie in the block, side by side; buses must have a clock and the clock a reset.
+model::command ipx::check_integrity {} {} {1 1} {
+  packager::must [lindex $rest 0]
+  set taken {}
+  foreach register [array names model::kind] {
+    if {$model::kind($register) ne "register"} continue
+    set offset [expr {[model::get $register address_offset]}]
+    if {$offset % 4 || $offset + 4 > [model::get "address_block reg0" range]} {model::fail "$register at $offset"}
+    if {$offset in $taken} {model::fail "two registers at $offset: $register"}
+    lappend taken $offset
+  }
+  dict for {name entry} $packager::buses {
+    if {[lindex $entry 0] eq "aximm"} {
+      if {![dict exists $packager::clock_of $name]} {model::fail "interface $name is associated with no clock"}
+      set clock [dict get $packager::clock_of $name]
+      if {![dict exists $packager::reset_of $clock]} {model::fail "clock $clock is associated with no reset"}
+    }
+  }
+  set packager::checked 1
+  return
+}
+
+model::command ipx::save_core {} {} {1 1} {
+  packager::must [lindex $rest 0]
+  if {!$packager::checked} {model::fail "save_core before check_integrity"}
+  file mkdir $packager::root
+  set vlnv [join [lmap key {vendor library name version} {model::get component_1 $key}] :]
+  dict set project::components $vlnv [list $packager::root [packager::component]]
+  return
+}

@@ -1,0 +1,1 @@
+"""The hls4ml backend: one HLS block a layer, bit for bit golden."""

@@ -1,0 +1,187 @@
+"""The C simulation of an hls4ml project: compiled by g++ into DIR/sim/libcore.so, run on plain integers.
+
+The library has one function, which takes one frame; whoever simulates the whole system (the shell around the core) calls
+it too:
+
+    extern "C" void hwgen_core(const int32_t *inputs, int32_t *outputs);
+
+inputs, outputs: the tensors one after the other, each as the core stores it, the raw integers of its elements.
+
+Frames run in a process of their own: a simulation that crashes or hangs ends in an error, not with Python. What was
+compiled once is kept in the user's cache under a hash of its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hwgen import resources
+from hwgen.build import toolchain
+from hwgen.build.verilate import cache_dir
+from hwgen.errors import InputError, ToolError
+
+LIBRARY = "libcore.so"
+BRIDGE = "core.cpp"
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-w")
+LINK = ("-shared", "-Wl,-Bsymbolic", "-static-libstdc++", "-static-libgcc")
+TIMEOUT = 3600.0  # seconds for one compilation
+SILENCE = 600.0  # seconds without a finished frame
+CACHED = 64  # libraries kept; the oldest go
+STACK = 1 << 30  # bytes: hls4ml keeps every array of io_parallel on the stack
+
+Progress = Callable[[str], object] | None
+
+
+def write_bridge(out: Path, top: str, inputs: list, outputs: list) -> None:
+    """Write DIR/sim/core.cpp and what it includes. inputs, outputs: the ports (project.Port) of the function `top`."""
+    stream = {p.name: "hls::stream<{}> {}" if p.is_stream else "static {} {}[{}]" for p in (*inputs, *outputs)}
+    lines = [
+        f"// The function {top} on plain integers: one frame in, one frame out.",
+        '#include "raw.h"', f'#include "../firmware/{top}.h"', "",
+        'extern "C" __attribute__((visibility("default"))) void hwgen_core(const int32_t *inputs, int32_t *outputs) {',
+        *(f"    {stream[p.name].format(p.type, p.name, p.size)};" for p in (*inputs, *outputs)),
+        *(f"    inputs += hwgen::feed<{p.size}>(inputs, {p.name});" for p in inputs),
+        f"    {top}({', '.join(p.name for p in (*inputs, *outputs))});",
+        *(f"    outputs += hwgen::drain<{p.size}>({p.name}, outputs);" for p in outputs), "}",
+    ]  # fmt: skip
+    folder = out / "sim"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BRIDGE).write_text("\n".join(lines) + "\n")
+    for header in ("raw.h", "weights_dir.h"):
+        shutil.copyfile(resources.path("hls_templates", "hls4ml", "csim", header), folder / header)
+
+
+def library(folder: Path, progress: Progress = None, timeout: float = TIMEOUT) -> Path:
+    """Compile DIR's C simulation unless that was done before; returns DIR/sim/libcore.so.
+
+    Raises InputError when DIR is no hls4ml project, ToolError when g++ is missing, fails, or takes longer than timeout.
+    """
+    compiler = toolchain.find("g++")
+    top = top_function(folder)
+    key = _key(folder, compiler)
+    target, stamp = folder / "sim" / LIBRARY, folder / "sim" / f"{LIBRARY}.key"
+    if target.is_file() and stamp.is_file() and stamp.read_text() == key:
+        return target
+    cached = cache_dir().parent / "csim" / f"{key}.so"
+    if not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        begin = time.monotonic()
+        if progress:
+            progress(f"compiling the C simulation of {folder} (once for this design) ...")
+        with tempfile.TemporaryDirectory(dir=cached.parent, prefix=".build-") as work:
+            os.replace(_compile(folder, top, compiler, Path(work), timeout), cached)
+        _prune(cached.parent)
+        if progress:
+            progress(f"C simulation compiled in {time.monotonic() - begin:.0f} s")
+    _install(cached, target)
+    stamp.write_text(key)
+    return target
+
+
+def top_function(folder: Path) -> str:
+    """The project's top function. Raises InputError when DIR holds none."""
+    try:
+        top = json.loads((folder / "manifest.json").read_text())["core"]["top"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}/manifest.json cannot be used ({error!r}); generate the design again") from None
+    for file in (folder / "firmware" / f"{top}.cpp", folder / "sim" / BRIDGE):
+        if not file.is_file():
+            raise InputError(f"{file} is missing; generate the design again")
+    return top
+
+
+def _sources(folder: Path) -> list[Path]:
+    found = [p for p in (folder / "firmware").rglob("*") if p.suffix in (".h", ".cpp")]
+    return [*sorted(found), *sorted((folder / "sim").glob("*.h")), folder / "sim" / BRIDGE]
+
+
+def _key(folder: Path, compiler: Path) -> str:
+    version = subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True).stdout
+    digest = hashlib.sha256(json.dumps([version, platform.machine(), *FLAGS, *LINK]).encode())
+    for path in _sources(folder):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:32]
+
+
+def _compile(folder: Path, top: str, compiler: Path, work: Path, timeout: float) -> Path:
+    """One compiler for the project, one for the bridge, at once where there are cores for it."""
+    target = work / LIBRARY
+    words = [compiler, *FLAGS, "-I", "firmware/ap_types", "-I", "sim", "-include", "sim/weights_dir.h"]
+    toolchain.run(
+        [*words, f"firmware/{top}.cpp", f"sim/{BRIDGE}", *LINK, "-o", target],
+        cwd=folder, env=dict(os.environ), log=folder / "sim" / "compile.log", timeout=timeout,
+    )  # fmt: skip
+    return target
+
+
+def _install(cached: Path, target: Path) -> None:
+    """In one step: a running simulation keeps the file that it has loaded."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".lib-")
+    os.close(handle)
+    shutil.copyfile(cached, name)
+    os.replace(name, target)
+    os.utime(cached)
+
+
+def _prune(folder: Path) -> None:
+    files = sorted(folder.glob("*.so"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in files[CACHED:]:
+        old.unlink(missing_ok=True)
+
+
+def run(lib: Path, frames: np.ndarray, outputs: int, progress: Callable[[int], object] | None = None) -> np.ndarray:
+    """Run frames through a library.
+
+    frames: int32 [count, integers per frame]; outputs: integers that come back per frame. Returns int32
+    [count, outputs]. progress: called with the number of frames done. Raises ToolError when the simulation crashes, or
+    finishes no frame for SILENCE seconds.
+    """
+    with tempfile.TemporaryDirectory(prefix="hwgen-csim-") as name:
+        files = [Path(name, file) for file in ("in.npy", "out.npy", "log")]
+        np.save(files[0], np.ascontiguousarray(frames, np.int32))
+        np.save(files[1], np.zeros((len(frames), outputs), np.int32))
+        words = [sys.executable, "-P", Path(__file__).with_name("csim_run.py"), lib.resolve(), *files[:2], str(STACK)]
+        with files[2].open("wb") as log:
+            child = subprocess.Popen(
+                list(map(str, words)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            )
+            try:
+                _follow(child, progress)
+            finally:
+                child.kill()
+                child.wait()
+        if child.returncode:
+            text = files[2].read_text(errors="replace").strip().splitlines()
+            raise ToolError(f"the C simulation {lib} ended with code {child.returncode}: {' | '.join(text[-3:])}")
+        return np.load(files[1])
+
+
+def _follow(child: subprocess.Popen, progress: Callable[[int], object] | None) -> None:
+    """Read the counts that the child prints until it ends; kill it when none comes."""
+    import selectors
+
+    with selectors.DefaultSelector() as ready:
+        ready.register(child.stdout, selectors.EVENT_READ)
+        while True:
+            if not ready.select(SILENCE):
+                child.kill()
+                raise ToolError(f"the C simulation finished no frame for {SILENCE:g} s and was stopped")
+            line = child.stdout.readline()
+            if not line:
+                break
+            if progress:
+                progress(int(line))
+    child.wait(SILENCE)

@@ -1,0 +1,347 @@
+"""The integer graph as a list of hls4ml layers, one a node: names, shapes, weights and types, nothing left to guess.
+
+    mapped = map_graph(graph, "io_parallel")
+    mapped.layers                # in the order in which they run
+    mapped.outputs["y"].layer    # the layer that makes a graph output, and in which axis order
+
+Linear and convolutions are hls4ml's own Dense, Conv1D and Conv2D, without bias; everything that rounds, clamps or looks
+up is a layer of our extension. Weights come as integers times the power of two that makes types fit (types.py).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwgen.backends.hls4ml import convolution
+from hwgen.backends.hls4ml.layout import Layout, Shape, channels_last, plain, same_data
+from hwgen.backends.hls4ml.types import HlsType, tensor_types, weight_type
+from hwgen.errors import UnsupportedError
+from hwgen.graph import Graph, ops
+
+MAX_READERS = 7
+"""Of a stream: hls4ml clones no stream more often."""
+
+
+@dataclass
+class HlsLayer:
+    """One layer of the hls4ml project.
+
+    name: a C identifier. kind: hls4ml's class. attrs: the entries of hls4ml's layer dict beside name, class and inputs.
+    types: hls4ml's precision names (result, weight, accum) and what they are. products: (inputs, outputs, positions) of
+    a layer with weights: what one position multiplies, and how many positions there are. node: the graph's node.
+    """
+
+    name: str
+    kind: str
+    inputs: list[str]
+    attrs: dict
+    types: dict[str, HlsType]
+    products: tuple[int, int, int] | None = None
+    node: ops.Node | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """True for the layers of our extension."""
+        return self.kind.startswith("Hwgen")
+
+    def as_dict(self) -> dict:
+        """The layer as hls4ml's `ModelGraph.from_layer_list` takes it."""
+        return {"name": self.name, "class_name": self.kind, "inputs": list(self.inputs), **self.attrs}
+
+
+@dataclass
+class Place:
+    """Where a graph tensor is: which layer makes it, in which order of axes."""
+
+    layer: str
+    layout: Layout
+
+
+@dataclass
+class Mapped:
+    """A graph as hls4ml layers. inputs, outputs: by the graph's names, in its order."""
+
+    graph: Graph
+    io: str
+    layers: list[HlsLayer] = field(default_factory=list)
+    inputs: dict[str, Place] = field(default_factory=dict)
+    outputs: dict[str, Place] = field(default_factory=dict)
+
+
+def map_graph(graph: Graph, io: str) -> Mapped:
+    """Map a graph; io: "io_parallel" or "io_stream". Raises UnsupportedError naming the node that hls4ml cannot take."""
+    return _Mapper(graph, io).run()
+
+
+class _Mapper:
+    """Walks the graph; `places` holds where each tensor is, in every layout that was asked for."""
+
+    def __init__(self, graph: Graph, io: str) -> None:
+        self.graph, self.io = graph, io
+        self.types, self.ranges = tensor_types(graph), graph.ranges()
+        self.out = Mapped(graph, io)
+        self.places: dict[str, list[Place]] = {}
+        self.names: set[str] = {"input"}
+
+    def run(self) -> Mapped:
+        for name in self.graph.inputs:
+            self.input(name)
+        for node in self.graph.nodes:
+            METHODS[node.op](self, node)
+        for name in self.graph.outputs:
+            self.output(name)
+        self.check_readers()
+        return self.out
+
+    # -- what every node needs ---------------------------------------------------------------------------------
+
+    def name(self, wanted: str) -> str:
+        """A C identifier that no other layer has; hls4ml compares names in lower case."""
+        base = name = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "layer"
+        base = name = f"n{name}" if name[0].isdigit() else name
+        count = 1
+        while name.lower() in self.names:
+            count += 1
+            name = f"{base}_{count}"
+        self.names.add(name.lower())
+        return name
+
+    def add(self, wanted: str, kind: str, inputs: list[str], attrs: dict, types: dict, **more) -> str:
+        """Append a layer; returns its name."""
+        layer = HlsLayer(self.name(wanted), kind, inputs, attrs, types, **more)
+        self.out.layers.append(layer)
+        return layer.name
+
+    def made(self, tensor: str, layer: str, layout: Layout) -> None:
+        self.places[tensor] = [Place(layer, layout)]
+
+    def layout(self, tensor: str) -> Layout:
+        """The layout in which a tensor was made."""
+        return self.places[tensor][0].layout
+
+    def get(self, tensor: str, layout: Layout) -> str:
+        """The layer that holds a tensor in this layout; moves its elements first where that is needed."""
+        for place in self.places[tensor]:
+            if place.layout == layout:
+                return place.layer
+        have, layer = self.places[tensor][0].layout, self.places[tensor][0].layer
+        types = {"result": self.types[tensor]}
+        if not same_data(have, layout):
+            perm = [have.order.index(a) for a in layout.order]
+            layer, have = self.add(f"{tensor}_transposed", "Transpose", [layer], {"perm": perm}, types), layout
+        layer = self.reshape(layer, have, layout, tensor, types)
+        self.places[tensor].append(Place(layer, layout))
+        return layer
+
+    def reshape(self, layer: str, have: Layout, want: Layout, tensor: str, types: dict) -> str:
+        """The same elements in the same places under another shape: no hardware but, between streams, repacking."""
+        if have.hls_shape == want.hls_shape:
+            return layer
+        if self.io == "io_parallel":
+            return self.add(f"{tensor}_reshaped", "Reshape", [layer], {"target_shape": list(want.hls_shape)}, types)
+        small, large = sorted((have.hls_shape[-1], want.hls_shape[-1]))
+        if large % small:  # packets of hls4ml's repack_stream must divide one another: go through a single one
+            flat = [int(np.prod(have.hls_shape))]
+            layer = self.add(f"{tensor}_gathered", "Repack", [layer], {"target_shape": flat}, types)
+        return self.add(f"{tensor}_repacked", "Repack", [layer], {"target_shape": list(want.hls_shape)}, types)
+
+    def preferred(self, tensor: str) -> Layout:
+        """The layout that a graph input's readers want: channels last where a window slides over it."""
+        shape = self.graph.tensors[tensor].shape
+        for node in self.graph.consumers(tensor):
+            if isinstance(node, (ops._Conv, ops._Pool)):
+                return channels_last(shape)
+            out = self.graph.tensors[node.output].shape
+            if len(shape) > 1 and len(out) == len(shape):
+                if isinstance(node, ops.Transpose):
+                    order = self.preferred(node.output).order
+                    return Layout(shape, tuple(node.perm[a] for a in order))
+                if not isinstance(node, (ops.Linear, ops.LayerNorm, ops.Reshape)) and node.op != "Softmax":
+                    return Layout(shape, self.preferred(node.output).order)
+        return plain(shape)
+
+    # -- inputs and outputs ------------------------------------------------------------------------------------
+
+    def input(self, tensor: str) -> None:
+        layout = self.preferred(tensor)
+        attrs = {"input_shape": list(layout.hls_shape)}
+        layer = self.add(f"{tensor}_in", "InputLayer", [], attrs, {"result": self.types[tensor]})
+        self.made(tensor, layer, layout)
+        self.out.inputs[tensor] = Place(layer, layout)
+
+    def output(self, tensor: str) -> None:
+        """A graph output: its own layer, in an order that is a permutation of the tensor's axes."""
+        layout = self.layout(tensor)
+        layout = plain(layout.shape) if layout.is_plain else layout
+        layer = self.get(tensor, layout)
+        taken = {p.layer for p in (*self.out.inputs.values(), *self.out.outputs.values())}
+        if layer in taken or self.layer(layer).kind in ("Reshape", "Repack"):
+            layer = self.copy(tensor, layer, layout)
+        self.out.outputs[tensor] = Place(layer, layout)
+
+    def copy(self, tensor: str, layer: str, layout: Layout) -> str:
+        """A layer that changes nothing: hls4ml needs a variable of its own for each output."""
+        t = self.graph.tensors[tensor]
+        one, zero = np.array(1, np.int64), np.array(0, np.int64)
+        node = ops.Requantize(
+            name=f"{tensor}_out", inputs=(tensor,), output=f"{tensor}_out", mult=[one], bias=zero, shift=zero,
+            lo=t.dtype.lo, hi=t.dtype.hi,
+        )  # fmt: skip
+        return self.ours(node, [layer], layout, self.types[tensor])
+
+    def layer(self, name: str) -> HlsLayer:
+        return next(layer for layer in self.out.layers if layer.name == name)
+
+    def check_readers(self) -> None:
+        """Raise UnsupportedError for a stream that more layers read than hls4ml can clone it for."""
+        if self.io != "io_stream":
+            return
+        readers = [i for layer in self.out.layers for i in layer.inputs]
+        readers += [p.layer for p in self.out.outputs.values()]
+        for layer in self.out.layers:
+            if (count := readers.count(layer.name)) > MAX_READERS:
+                raise UnsupportedError(
+                    f"node {layer.node.name if layer.node else layer.name!r}: {count} layers read its stream, hls4ml "
+                    f"clones a stream {MAX_READERS} times; use --io parallel, or the backend engine"
+                )
+
+    # -- layers with weights -----------------------------------------------------------------------------------
+
+    def weighted(self, node: ops.Node, kind: str, inputs: list[str], weight: np.ndarray, attrs: dict, count) -> str:
+        """A layer of hls4ml with weights [..., in, out] and the types that make it exact."""
+        x, acc = self.types[node.inputs[0]], self.types[node.output]
+        w = weight_type(node, x, acc)
+        attrs = attrs | {"weight_data": weight.astype(np.float64) * 2.0**-w.fraction, "bias_data": None}
+        types = {"result": acc, "accum": acc, "weight": w}
+        products = (int(np.prod(weight.shape[:-1])), weight.shape[-1], count)
+        return self.add(node.name, kind, inputs, attrs, types, products=products, node=node)
+
+    def linear(self, node: ops.Linear) -> None:
+        shape = self.graph.tensors[node.inputs[0]].shape
+        if len(shape) == 1:
+            place = self.places[node.inputs[0]][0]
+            weight = node.weight[place.layout.elements()]  # rows in the order in which the elements come
+            attrs = {"n_in": weight.shape[0], "n_out": weight.shape[1]}
+            layer = self.weighted(node, "Dense", [place.layer], weight, attrs, 1)
+            return self.made(node.output, layer, plain((weight.shape[1],)))
+        rows = (int(np.prod(shape[:-1])), shape[-1])
+        x = self.reshape(
+            self.get(node.inputs[0], plain(shape)), plain(shape), plain(rows), node.inputs[0],
+            {"result": self.types[node.inputs[0]]},
+        )  # fmt: skip
+        attrs = convolution.attributes((rows[0],), (rows[0],), (1,), (1,), (0, 0), *node.weight.shape)
+        layer = self.weighted(node, "Conv1D", [x], node.weight[None], attrs, rows[0])
+        out = self.graph.tensors[node.output].shape
+        layer = self.reshape(
+            layer, plain((rows[0], out[-1])), plain(out), node.output, {"result": self.types[node.output]}
+        )
+        return self.made(node.output, layer, plain(out))
+
+    def conv(self, node: ops._Conv) -> None:
+        shape, out = (self.graph.tensors[name].shape for name in (node.inputs[0], node.output))
+        window = convolution.window(node, shape[1:], self.io)
+        attrs = convolution.attributes(
+            shape[1:], out[1:], window.weight.shape[:-2], window.stride, window.pads, *window.weight.shape[-2:]
+        )
+        x = self.get(node.inputs[0], channels_last(shape))
+        kind = f"Conv{len(shape) - 1}D"
+        layer = self.weighted(node, kind, [x], window.weight, attrs, int(np.prod(out[1:])))
+        self.made(node.output, layer, channels_last(out))
+
+    # -- layers that move elements -----------------------------------------------------------------------------
+
+    def flatten(self, node: ops.Node) -> None:
+        """Into one axis. Where only Linear reads it, the elements stay in hls4ml's order and its weights follow."""
+        layout = self.layout(node.inputs[0])
+        readers = self.graph.consumers(node.output)
+        size = (int(np.prod(layout.shape)),)
+        types = {"result": self.types[node.output]}
+        if node.output not in self.graph.outputs and readers and all(isinstance(n, ops.Linear) for n in readers):
+            layer = self.places[node.inputs[0]][0].layer
+            if layout.hls_shape != size:
+                # Between streams hls4ml takes the packets as they come: no repacking before Dense.
+                layer = self.add(node.name, "Reshape", [layer], {"target_shape": list(size)}, types)
+            return self.made(node.output, layer, layout)
+        return self.to_shape(node, size)
+
+    def to_shape(self, node: ops.Node, shape: Shape) -> None:
+        source = self.graph.tensors[node.inputs[0]].shape
+        layer = self.get(node.inputs[0], plain(source))
+        layer = self.reshape(layer, plain(source), plain(shape), node.output, {"result": self.types[node.output]})
+        self.made(node.output, layer, plain(shape))
+
+    def reshape_node(self, node: ops.Reshape) -> None:
+        if len(node.shape) == 1:
+            return self.flatten(node)
+        return self.to_shape(node, node.shape)
+
+    def transpose_node(self, node: ops.Transpose) -> None:
+        """Only other names for the axes: no layer."""
+        place = self.places[node.inputs[0]][0]
+        self.made(node.output, place.layer, place.layout.transposed(node.perm))
+
+    def concat(self, node: ops.Concat) -> None:
+        layout = self.shared_layout(node)
+        if len(layout.order) > 3:
+            raise UnsupportedError(
+                f"node {node.name!r} (Concat): its tensors have {len(layout.order)} axes; hls4ml joins tensors of at "
+                "most 3: reshape around it, or use the backend engine"
+            )
+        axis = layout.order.index(node.axis % len(layout.order))
+        parts = [self.get(i, Layout(self.graph.tensors[i].shape, layout.order)) for i in node.inputs]
+        layer = parts[0]
+        types = {"result": self.types[node.output]}
+        for part in parts[1:]:  # hls4ml joins two at a time
+            attrs = {"axis": axis + 1, "op": f"concatenate{len(layout.order)}d"}
+            layer = self.add(node.name, "Concatenate", [layer, part], attrs, types, node=node)
+        self.made(node.output, layer, Layout(self.graph.tensors[node.output].shape, layout.order))
+
+    # -- our own layers ----------------------------------------------------------------------------------------
+
+    def shared_layout(self, node: ops.Node) -> Layout:
+        """The layout of the largest input, whose order of axes all inputs and the output take."""
+        return self.layout(max(node.inputs, key=lambda i: self.graph.tensors[i].size))
+
+    def elementwise(self, node: ops.Node) -> None:
+        self.own(node, self.shared_layout(node).order)
+
+    def windowed(self, node: ops.Node) -> None:
+        self.own(node, channels_last(self.graph.tensors[node.inputs[0]].shape).order)
+
+    def rows(self, node: ops.Node) -> None:
+        """An operator over the graph's last axis, which must be hls4ml's last."""
+        layout = self.shared_layout(node)
+        last = len(layout.order) - 1
+        self.own(node, layout.order if layout.order[-1] == last else tuple(range(last + 1)))
+
+    def own(self, node: ops.Node, order: tuple[int, ...]) -> None:
+        inputs = [self.get(i, Layout(self.graph.tensors[i].shape, order)) for i in node.inputs]
+        layout = Layout(self.graph.tensors[node.output].shape, order)
+        self.made(node.output, self.ours(node, inputs, layout, self.types[node.output]), layout)
+
+    def ours(self, node: ops.Node, inputs: list[str], layout: Layout, result: HlsType) -> str:
+        """A layer of the extension."""
+        from hwgen.backends.hls4ml import extension
+
+        tensors = [self.graph.tensors[i] for i in node.inputs]
+        ranges = [self.ranges[i].flat() for i in node.inputs]
+        attrs = extension.layer_dict(
+            node, name="", inputs=inputs, shapes=[t.shape for t in tensors], types=[t.dtype for t in tensors],
+            ranges=[(r.lo, r.hi) for r in ranges], result=str(result), perm=layout.order,
+        )  # fmt: skip
+        kind = attrs["class_name"]
+        attrs = {k: v for k, v in attrs.items() if k not in ("name", "class_name", "inputs")}
+        return self.add(node.name, kind, inputs, attrs, {"result": result}, node=node)
+
+
+METHODS = {
+    "Linear": _Mapper.linear, "Conv1D": _Mapper.conv, "Conv2D": _Mapper.conv,
+    "Requantize": _Mapper.elementwise, "Lookup": _Mapper.elementwise, "Mul": _Mapper.elementwise,
+    "Slice": _Mapper.elementwise, "LayerNorm": _Mapper.rows, "Softmax": _Mapper.rows,
+    "MaxPool": _Mapper.windowed, "SumPool": _Mapper.windowed, "Flatten": _Mapper.flatten,
+    "Reshape": _Mapper.reshape_node, "Transpose": _Mapper.transpose_node, "Concat": _Mapper.concat,
+}  # fmt: skip
+"""How each operator becomes layers."""

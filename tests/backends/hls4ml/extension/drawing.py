@@ -1,0 +1,105 @@
+"""Random nodes with legal parameters, as cases of the harness."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.backends.hls4ml.extension import PARALLEL, STREAM
+from hwgen.graph import ops
+from hwgen.graph.types import IntType
+from tests.backends.hls4ml.extension.harness import Case
+
+
+def integers(rng: np.random.Generator, lo: int, hi: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Uniform, small or extreme integers of lo..hi, int64."""
+    kind = rng.integers(3)
+    if kind == 0:
+        return rng.integers(lo, hi, shape, endpoint=True)
+    if kind == 1:
+        return np.clip(rng.integers(-3, 3, shape, endpoint=True), lo, hi)
+    return rng.choice([lo, hi, max(lo, min(hi, 0))], shape)
+
+
+def frames(rng: np.random.Generator, lo: int, hi: int, shape: tuple[int, ...], batch: int = 6) -> np.ndarray:
+    """A batch of `integers`, each frame of a kind of its own."""
+    return np.stack([integers(rng, lo, hi, shape) for _ in range(batch)])
+
+
+def hls_type(rng: np.random.Generator, bits: int, signed: bool) -> str:
+    """A type of ap_types of that width; the binary point lies anywhere."""
+    u = "" if signed else "u"
+    if rng.integers(3) == 0:
+        return f"ap_{u}int<{bits}>"
+    return f"ap_{u}fixed<{bits}, {int(rng.integers(-3, bits + 4))}>"
+
+
+def io(rng: np.random.Generator) -> str:
+    """io_parallel or io_stream."""
+    return str(rng.choice([PARALLEL, STREAM]))
+
+
+def activation(rng: np.random.Generator) -> IntType:
+    """2 to 8 bits, signed or not."""
+    return IntType(int(rng.integers(2, 9)), bool(rng.integers(2)))
+
+
+def output(rng: np.random.Generator, wide: bool) -> tuple[dict[str, int], str]:
+    """lo and hi of a lane, and an HLS type for it (at times wider than needed)."""
+    t = IntType(32) if wide else activation(rng)
+    lo, hi = t.bounds(narrow=bool(rng.integers(2)) and not wide)
+    return {"lo": lo, "hi": hi}, hls_type(rng, t.bits + int(rng.integers(3)), t.signed)
+
+
+def shape(rng: np.random.Generator, size: int = 5) -> tuple[int, ...]:
+    """One to three axes of 1..size."""
+    return tuple(int(n) for n in rng.integers(1, size, int(rng.integers(1, 4)), endpoint=True))
+
+
+def magnitude(rng: np.random.Generator, bits: int, n: tuple[int, ...]) -> np.ndarray:
+    """Integers of all magnitudes below 2**bits, of either sign; a third are powers of two."""
+    size = rng.integers(0, bits, n)
+    value = np.where(rng.integers(3, size=n) == 0, 1 << size, rng.integers(0, (2 << size) - 1, n, endpoint=True))
+    return value * rng.choice([-1, 1, 1], n)
+
+
+def channels(rng: np.random.Generator, out: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """A channel axis, and the shape of parameters along it: () for one per tensor."""
+    axis = int(rng.integers(len(out)))
+    return axis, () if rng.integers(2) else (out[axis],)
+
+
+def broadcast(rng: np.random.Generator, out: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape that broadcasts to `out`; often `out` itself."""
+    return out if rng.integers(2) else tuple(1 if rng.integers(2) else n for n in out)
+
+
+def layout(rng: np.random.Generator, rank: int) -> tuple[int, ...] | None:
+    """A permutation of the axes, or None."""
+    return tuple(int(p) for p in rng.permutation(rank)) if rng.integers(2) else None
+
+
+def requantize(seed: int) -> Case:
+    """A Requantize with every kind of parameter, within the lane's limits."""
+    rng = np.random.default_rng(seed)
+    out = shape(rng)
+    axis, n = channels(rng, out)
+    residual = bool(rng.integers(2))
+    bits = int(rng.integers(2, 33))
+    ranges = [IntType(bits, bool(rng.integers(2))) for _ in range(1)]
+    if residual:
+        ranges.append(IntType(32) if rng.integers(4) == 0 else activation(rng))
+    room = [50 - t.bits for t in ranges]
+    mult = [magnitude(rng, min(17, room[0]), n)] + ([magnitude(rng, min(26, room[1]), n)] if residual else [])
+    bias = magnitude(rng, 47, n) >> rng.integers(0, 48)
+    shift = rng.integers(0, 63, n, endpoint=True) if rng.integers(3) == 0 else rng.integers(0, 30, n)
+    clamp, out_type = output(rng, wide=rng.integers(4) == 0)
+    node = ops.Requantize(
+        name="r", inputs=("a", "b")[: len(ranges)], output="y", mult=mult, bias=bias, shift=np.asarray(shift),
+        relu=bool(rng.integers(2)), channel_axis=axis, **clamp,
+    )  # fmt: skip
+    shapes = [out, broadcast(rng, out)][: len(ranges)]
+    inputs = [frames(rng, t.lo, t.hi, s) for t, s in zip(ranges, shapes, strict=True)]
+    return Case(
+        node, inputs, ranges, [hls_type(rng, t.bits, t.signed) for t in ranges], out_type, io(rng),
+        perm=layout(rng, len(out)), note=f"requantize({seed})",
+    )  # fmt: skip

@@ -73,7 +73,7 @@ def library(work: Path, top: str, harness: Iterable[Path], wave_format: str, cac
     with ThreadPoolExecutor(toolchain.jobs()) as pool:
         objects = list(pool.map(lambda task: task(), tasks))
     target = work / "library.so"
-    extra = ["-llz4", "-lz"] if wave_format == "fst" else []
+    extra = ["-ldl", *(["-llz4", "-lz"] if wave_format == "fst" else [])]
     toolchain.run(["g++", *LINK, "-o", target, *objects, *extra], env=env, log=log)
     return target
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
-from hwgen.errors import ToolError
+from hwgen.errors import HwgenError, ToolError
 
 LARGEST = 64 << 20  # bytes of a report
 
@@ -57,6 +59,21 @@ def update(folder: Path, changes: dict) -> dict:
     part.write_text(json.dumps(report, indent=1) + "\n")
     os.replace(part, file)
     return report
+
+
+def command_line(read: Callable[[Path], object]) -> int:
+    """`python -m MODULE DIR`: read what a tool left in DIR into DIR/report.json; returns the exit code."""
+    if len(sys.argv) != 2:
+        print(f"usage: python -m {read.__module__} DIR", file=sys.stderr)
+        return 2
+    folder = Path(sys.argv[1])
+    try:
+        read(folder)
+    except (HwgenError, OSError) as error:
+        print(f"hwgen: {error}", file=sys.stderr)
+        return 2
+    print(f"{folder / 'report.json'} has the figures")
+    return 0
 
 
 # ---- Vivado: DIR/vivado/result ----------------------------------------------------------------------------------

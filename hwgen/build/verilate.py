@@ -45,8 +45,11 @@ def cache_dir() -> Path:
 
 
 def sources(folder: Path) -> list[Path]:
-    """The SystemVerilog of a generated folder, packages first. Raises InputError when there is none."""
-    found = [path for path in (folder / "rtl").rglob("*") if path.suffix in (".sv", ".v")]
+    """The SystemVerilog of a generated folder, packages first; with stand-ins for what only a vendor's tool can make.
+
+    Raises InputError when there is none."""
+    folders = (folder / "rtl", folder / "sim" / "rtl")
+    found = [path for part in folders for path in part.rglob("*") if path.suffix in (".sv", ".v")]
     if not any(path.stem == TOP for path in found):
         raise InputError(f"{folder}: rtl/{TOP}.sv is missing; give a folder that `hwgen generate` made")
     return sorted(found, key=lambda path: (not path.stem.endswith("_pkg"), path.name))

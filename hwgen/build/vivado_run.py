@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from hwgen.build import process, vendor_reports, vivado
-from hwgen.errors import HwgenError, ToolError
+from hwgen.errors import ToolError
 
 HOURS = 12.0
 INSTALL = (
@@ -28,7 +28,7 @@ def installed() -> Path | None:
 
 def command(folder: Path) -> str:
     """What to type where Vivado is installed."""
-    return f"cd {folder / 'vivado'} && vivado -mode batch -source build.tcl"
+    return f"(cd {folder / 'vivado'} && vivado -mode batch -source build.tcl)"
 
 
 def run(folder: Path, progress: process.Progress = None) -> Path:
@@ -74,19 +74,5 @@ def read_back(folder: Path) -> Path:
     return result / f"{name}.bit"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Read the results in the folder named."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if len(words) != 1:
-        print("usage: python -m hwgen.build.vivado_run DIR", file=sys.stderr)
-        return 2
-    try:
-        print(read_back(Path(words[0])))
-    except (HwgenError, OSError, ValueError) as error:
-        print(f"hwgen: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(vendor_reports.command_line(read_back))

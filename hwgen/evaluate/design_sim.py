@@ -93,7 +93,8 @@ def pack_inputs(package: Package, inputs: dict[str, np.ndarray]) -> np.ndarray:
     batch = len(next(iter(inputs.values())))
     out = np.zeros((batch, package.manifest["in_bytes"]), np.uint8)
     for spec in package.inputs:
-        values = np.ascontiguousarray(inputs[spec.name]).astype(spec.dtype).reshape(batch, spec.size)
+        stored = inputs[spec.name].transpose(0, *(1 + axis for axis in spec.order))
+        values = np.ascontiguousarray(stored).astype(spec.dtype).reshape(batch, spec.size)
         out[:, spec.offset : spec.offset + spec.nbytes] = values.view(np.uint8)
     return out
 
@@ -109,5 +110,6 @@ def unpack_outputs(package: Package, raw: np.ndarray) -> dict[str, np.ndarray]:
             values = planar_to_int32(planes, channels)
         else:
             values = part.view(spec.dtype)
-        out[spec.name] = values.astype(np.int64).reshape(len(raw), *spec.shape)
+        stored = values.astype(np.int64).reshape(len(raw), *(spec.shape[axis] for axis in spec.order))
+        out[spec.name] = stored.transpose(0, *(1 + np.argsort(spec.order)))
     return out

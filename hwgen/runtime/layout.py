@@ -20,6 +20,7 @@ class TensorSpec:
 
     `shape` excludes the batch; real = integer * scale (`scale` float64, broadcastable against the shape); `offset` and
     `nbytes` in the buffer; `lo`, `hi` the integer range; `planar` the group size M of a planar int32 output, else 0.
+    `order`: of the axes in memory, outermost first.
     """
 
     name: str
@@ -30,6 +31,7 @@ class TensorSpec:
     nbytes: int
     lo: int
     hi: int
+    order: tuple[int, ...]
     planar: int = 0
 
     @property
@@ -40,13 +42,14 @@ class TensorSpec:
     def view(self, buffer: np.ndarray) -> np.ndarray:
         """The tensor's bytes in `buffer` (uint8, one dimension), without a copy.
 
-        Linear: an array of `dtype` and `shape`. Planar: uint8 [rows, groups, 4, M], byte plane k of channels g*M.. at
-        [:, g, k].
+        Linear: an array of `dtype` and `shape`, with the strides that `order` makes. Planar: uint8 [rows, groups, 4,
+        M], byte plane k of channels g*M.. at [:, g, k].
         """
         part = buffer[self.offset : self.offset + self.nbytes]
         if self.planar:
             return part.reshape(-1, -(-self.shape[-1] // self.planar), 4, self.planar)
-        return part.view(self.dtype).reshape(self.shape)
+        stored = part.view(self.dtype).reshape([self.shape[axis] for axis in self.order])
+        return stored.transpose(np.argsort(self.order))
 
 
 def planar_to_int32(planes: np.ndarray, channels: int) -> np.ndarray:
@@ -127,6 +130,11 @@ def _tensor(entry: object, where: str, is_input: bool, complain) -> TensorSpec:
         need("layout", good, '"linear" or {"planar": M} of an int32 tensor')
     else:
         need("layout", layout == "linear", '"linear" or {"planar": M}')
+    order, axes = list(range(len(shape))), entry.get("axes")
+    if axes is not None:
+        good = isinstance(axes, list) and all(is_int(axis) for axis in axes) and not planar
+        need("axes", good and sorted(axes) == order, "an order of the axes of a linear tensor")
+        order = axes
     count = math.prod(shape)
     nbytes = count * kind.itemsize if not planar else count // shape[-1] * -(-shape[-1] // planar) * 4 * planar
     offset = entry.get("offset")
@@ -138,7 +146,7 @@ def _tensor(entry: object, where: str, is_input: bool, complain) -> TensorSpec:
         scale is not None,
         "a positive number" + ("" if is_input else ", or one for each channel of channel_axis"),
     )
-    return TensorSpec(name, tuple(shape), kind, scale, offset, nbytes, lo, hi, planar)
+    return TensorSpec(name, tuple(shape), kind, scale, offset, nbytes, lo, hi, tuple(order), planar)
 
 
 def _scale(value: object, shape: Sequence[int], axis: object, is_input: bool) -> np.ndarray | None:

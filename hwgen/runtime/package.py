@@ -22,6 +22,7 @@ from hwgen.runtime.errors import PackageError
 from hwgen.runtime.layout import TensorSpec, is_int, parse_tensors
 
 FORMAT = 1
+BACKENDS = ("engine", "hls4ml")  # what stands behind the registers of docs/abi.md
 MANIFEST, IMAGE, SELFTEST = "manifest.json", "image.bin", "selftest.npz"
 LIMITS = {MANIFEST: 8 << 20, IMAGE: 1 << 30, SELFTEST: 256 << 20}
 _MAX_FILE = sum(LIMITS.values())
@@ -157,7 +158,7 @@ def _check_manifest(path: Path, manifest: dict) -> tuple[tuple[TensorSpec, ...],
         need(
             key, isinstance(get(key), str) and 0 < len(get(key)) <= 200 and get(key).isprintable(), "a printable string"
         )
-    need("backend", get("backend") == "engine", '"engine", the only backend this driver runs')
+    need("backend", get("backend") in BACKENDS, f"one of {', '.join(BACKENDS)}, which this driver runs")
     need("abi", is_int(get("abi")) and get("abi") == abi.ABI_VERSION, f"{abi.ABI_VERSION}, the ABI of this runtime")
     text = get("design_hash")
     need(
@@ -165,9 +166,10 @@ def _check_manifest(path: Path, manifest: dict) -> tuple[tuple[TensorSpec, ...],
     )
     clock = get("clock_mhz_assumed")
     need("clock_mhz_assumed", (isinstance(clock, float) or is_int(clock)) and 0 < clock <= 10_000, "a frequency in MHz")
-    array = get("array")
-    good = isinstance(array, list) and len(array) == 2 and all(is_int(n) and 1 <= n <= 4096 for n in array)
-    need("array", good, "[N, M]")
+    if get("backend") == "engine":
+        array = get("array")
+        good = isinstance(array, list) and len(array) == 2 and all(is_int(n) and 1 <= n <= 4096 for n in array)
+        need("array", good, "[N, M]")
     for key in ("in_bytes", "out_bytes"):
         size = get(key)
         need(

@@ -18,8 +18,9 @@ import numpy as np
 from hwgen.runtime import abi
 from hwgen.runtime.errors import DeviceFault
 
-VERSION = 1  # of the C interface; sim/verilator/hwsim.h
+VERSION = 2  # of the C interface; sim/verilator/hwsim.h
 NAME, WAVES_NAME = "libhwgen_sim.so", "libhwgen_sim_waves.so"
+CORE_NAME = "libcore.so"  # C simulation of a vendor's core, where the RTL has a stand-in for it
 BASE, SIZE = 0x8_0000_0000, 64 << 20  # a high address, so that the upper pointer registers are used
 CHANNELS = ("ar", "r", "aw", "w", "b")
 _KINDS = {"slverr": 0, "decerr": 1, "hang": 2}
@@ -63,6 +64,7 @@ _FUNCTIONS = {
     "error": (c.c_char_p, _H),
     "protocol": (c.c_char_p, _H),
     "clear_protocol": (None, _H),
+    "core": (c.c_int, _H, c.c_char_p),
     "reset": (c.c_int, _H, _U32),
     "write": (c.c_int, _H, _U32, _U32),
     "read": (c.c_int, _H, _U32, _P32),
@@ -141,6 +143,9 @@ class SimLib:
             raise SimError(f"simulator {library} did not start")
         if waves is not None:
             self.waves(waves)
+        core = library.with_name(CORE_NAME)
+        if core.is_file():
+            self._check(self._lib.hwsim_core(self._handle, os.fsencode(core.resolve())))
         self.reset()
 
     @classmethod
@@ -153,7 +158,8 @@ class SimLib:
         memory: np.ndarray | None = None,
         waves: str | os.PathLike | None = None,
     ) -> SimLib:
-        """Open the simulator of a generated folder (or a library file) and reset the engine.
+        """Open the simulator of a generated folder (or a library file) and reset the engine. A `libcore.so` beside it
+        is the C simulation of the core that the RTL has a stand-in for (docs/shell.md).
 
         `memory`: the DDR's bytes if the caller owns them, uint8 [size]; else `size` zeroed bytes. `waves`: a file for a
         waveform from the first clock on (takes the folder's waves library). Raises SimError.

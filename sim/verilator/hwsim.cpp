@@ -2,6 +2,9 @@
 //
 // A clock: the signals are settled with aclk low; processor and memory look at them; aclk rises (registers move); the inputs of the
 // next clock are set; aclk falls, which settles the logic behind those inputs. Two evaluations a clock, none of them in vain.
+#include <dlfcn.h>
+#include <pthread.h>
+
 #include <memory>
 #include <stdexcept>
 
@@ -25,6 +28,32 @@ void vl_fatal(const char* file, int line, const char* where, const char* message
 void vl_stop(const char* file, int line, const char* where) { vl_fatal(file, line, where, "$stop"); }
 void vl_finish(const char* file, int line, const char* where) { vl_fatal(file, line, where, "$finish"); }
 
+// A core that only a vendor's tool can make is a stand-in here, which asks a library for its results (hwsim_core).
+using Core = void (*)(const int32_t* inputs, int32_t* outputs);
+static thread_local Core core = nullptr;  // of the simulation that runs in this thread
+extern "C" void hwgen_core_eval(const int* inputs, int* outputs) {
+    if (!core) throw std::runtime_error("the core's C simulation is not there: build it with `hwgen simulate`");
+    struct Frame {
+        Core core;
+        const int* inputs;
+        int* outputs;
+    } frame{core, inputs, outputs};
+    // In a thread of its own, for its stack: hls4ml keeps every array of a network there.
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, size_t(1) << 30);
+    pthread_t thread;
+    const auto body = [](void* p) -> void* {
+        const Frame& f = *static_cast<Frame*>(p);
+        f.core(f.inputs, f.outputs);
+        return nullptr;
+    };
+    const int failed = pthread_create(&thread, &attributes, body, &frame);
+    pthread_attr_destroy(&attributes);
+    if (failed) throw std::runtime_error("no thread with 1 GiB of address space for the core's C simulation");
+    pthread_join(thread, nullptr);
+}
+
 namespace hwsim {
 namespace {
 
@@ -35,6 +64,7 @@ constexpr uint64_t IDLE_CLOCKS = 16;       // before each frame: the engine fetc
 class Sim {
   public:
     std::string error;
+    Core core = nullptr;
 
     Sim(uint64_t base, uint64_t size, uint8_t* memory) : ddr(base, size, memory) {
         context_.reset(new VerilatedContext);
@@ -147,6 +177,12 @@ class Sim {
 #endif
     }
 
+    int load_core(const char* path) {
+        void* const library = dlopen(path, RTLD_NOW | RTLD_LOCAL);  // stays loaded, as this library does
+        core = library ? reinterpret_cast<Core>(dlsym(library, "hwgen_core")) : nullptr;
+        return core ? HWSIM_OK : fail(HWSIM_ARGUMENT, std::string("the core's C simulation cannot be loaded: ") + dlerror());
+    }
+
     int fail(int code, const std::string& message) {
         error = message;
         return code;
@@ -230,6 +266,7 @@ class Sim {
 template <class Body>
 int guarded(void* handle, Body body) {
     Sim& sim = *static_cast<Sim*>(handle);
+    core = sim.core;
     try {
         return body(sim);
     } catch (const std::exception& problem) {
@@ -269,6 +306,10 @@ void hwsim_destroy(void* handle) { delete static_cast<Sim*>(handle); }
 const char* hwsim_error(void* handle) { return self(handle).error.c_str(); }
 const char* hwsim_protocol(void* handle) { return self(handle).ddr.violation.c_str(); }
 void hwsim_clear_protocol(void* handle) { self(handle).ddr.violation.clear(); }
+
+int hwsim_core(void* handle, const char* path) {
+    return guarded(handle, [&](Sim& sim) { return sim.load_core(path); });
+}
 
 int hwsim_reset(void* handle, uint32_t clocks) {
     return guarded(handle, [&](Sim& sim) { return sim.reset(clocks), HWSIM_OK; });

@@ -5,7 +5,7 @@
 #pragma once
 #include <stdint.h>
 
-#define HWSIM_VERSION 1
+#define HWSIM_VERSION 2
 #define HWSIM_API extern "C" __attribute__((visibility("default")))
 
 enum {
@@ -49,6 +49,9 @@ HWSIM_API void hwsim_destroy(void* handle);
 HWSIM_API const char* hwsim_error(void* handle);     // of the last call that failed
 HWSIM_API const char* hwsim_protocol(void* handle);  // first AXI violation of the engine, or ""
 HWSIM_API void hwsim_clear_protocol(void* handle);
+
+// The library that a stand-in for a vendor's core calls (DIR/sim/rtl): it exports `void hwgen_core(const int32_t*, int32_t*)`.
+HWSIM_API int hwsim_core(void* handle, const char* path);
 
 HWSIM_API int hwsim_reset(void* handle, uint32_t clocks);
 HWSIM_API int hwsim_write(void* handle, uint32_t offset, uint32_t value);

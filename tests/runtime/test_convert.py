@@ -18,7 +18,9 @@ def spec(shape=(5,), dtype="i1", scale=0.25, lo=None, hi=None, planar=0, offset=
     count = int(np.prod(shape))
     nbytes = count * dtype.itemsize if not planar else count // shape[-1] * -(-shape[-1] // planar) * 4 * planar
     lo, hi = info.min if lo is None else lo, info.max if hi is None else hi
-    return TensorSpec("t", tuple(shape), dtype, scale, offset, nbytes, int(lo), int(hi), planar)
+    return TensorSpec(
+        "t", tuple(shape), dtype, scale, offset, nbytes, int(lo), int(hi), tuple(range(len(shape))), planar
+    )
 
 
 def pack(value, raw=False, **options):

@@ -164,7 +164,7 @@ HUGE = 10**400
 BAD = {
     "name": ["", None, 3, "a\nb", "x" * 300],
     "board": ["", None],
-    "backend": ["hls4ml", None],
+    "backend": ["finn", None],
     "abi": [2, True, "1", None],
     "design_hash": ["0x12", "0123456789ABCDEF", 18, "0" * 15, None],
     "clock_mhz_assumed": [0, -1, True, "250", HUGE, None],

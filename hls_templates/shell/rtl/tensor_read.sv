@@ -1,0 +1,71 @@
+/// Reads the input tensors of a run one after the other, each to a stream of its own.
+///
+/// Contract: stream k gets BEATS[k] beats from base_i + OFFSET[k], in the order of k; `done_o` (level) when all were taken. Commands are
+/// given as fast as the read master takes them, so that the latencies of all tensors overlap.
+/// Latency: `run_i` in clock c -> first command in c; a beat passes through in the clock in which it arrives.
+module tensor_read #(
+    parameter int unsigned             COUNT  = 1,   ///< tensors
+    parameter logic [COUNT-1:0][31:0]  OFFSET = '0,  ///< bytes, multiples of 16
+    parameter logic [COUNT-1:0][31:0]  BEATS  = '1   ///< at least 1
+) (
+    input  logic             clk_i,
+    input  logic             rst_ni,
+    input  logic             run_i,        ///< level
+    input  logic             clear_i,      ///< back to the start
+    input  logic [     63:0] base_i,
+    // read command and beats
+    output logic             cmd_valid_o,
+    input  logic             cmd_ready_i,
+    output logic [     63:0] cmd_addr_o,
+    output logic [     31:0] cmd_beats_o,
+    input  logic             beat_valid_i,
+    output logic             beat_ready_o,
+    // streams; the data are the master's
+    output logic [COUNT-1:0] valid_o,
+    input  logic [COUNT-1:0] ready_i,
+    output logic             done_o
+);
+  if (COUNT < 1 || COUNT > 64) begin : g_illegal
+    $fatal(1, "tensor_read: COUNT=%0d must be 1 to 64", COUNT);
+  end
+  for (genvar k = 0; k < int'(COUNT); k++) begin : g_tensor
+    if (BEATS[k] == 0 || OFFSET[k][3:0] != 0) begin : g_illegal
+      $fatal(1, "tensor_read: tensor %0d: BEATS=%0d must be at least 1, OFFSET=%0d a multiple of 16", k, BEATS[k], OFFSET[k]);
+    end
+  end
+  localparam int unsigned CW = $clog2(COUNT + 1);
+  localparam int unsigned SW = COUNT == 1 ? 1 : $clog2(COUNT);
+
+  logic [CW-1:0] command_q, stream_q;  // the next one to ask for; the one whose beats arrive
+  logic [31:0] beat_q;
+  logic [SW-1:0] command, stream;
+  logic take;
+  assign command      = command_q[SW-1:0];
+  assign stream       = stream_q[SW-1:0];
+  assign cmd_valid_o  = run_i && command_q != CW'(COUNT);
+  assign cmd_addr_o   = base_i + 64'(OFFSET[command]);
+  assign cmd_beats_o  = BEATS[command];
+  assign done_o       = stream_q == CW'(COUNT);
+  assign beat_ready_o = !done_o && ready_i[stream];
+  assign take         = beat_valid_i && beat_ready_o;
+  always_comb begin
+    valid_o         = '0;
+    valid_o[stream] = beat_valid_i && !done_o;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (cmd_valid_o && cmd_ready_i) command_q <= command_q + 1'b1;
+    if (take) begin
+      beat_q <= beat_q + 1'b1;
+      if (beat_q == BEATS[stream] - 1) begin
+        beat_q   <= '0;
+        stream_q <= stream_q + 1'b1;
+      end
+    end
+    if (!rst_ni || clear_i) begin
+      command_q <= '0;
+      stream_q  <= '0;
+      beat_q    <= '0;
+    end
+  end
+endmodule

@@ -13,7 +13,7 @@ import onnx
 from hwgen.errors import InputError, UnsupportedError
 from hwgen.graph.builder import GraphBuilder
 from hwgen.graph.graph import Graph
-from hwgen.graph.importer import elementwise, layers, layout, norm, quant
+from hwgen.graph.importer import elementwise, layers, layout, norm, quant, trunc
 from hwgen.graph.importer.context import Context
 from hwgen.graph.importer.materialize import finish
 from hwgen.graph.importer.model import OnnxInput, OnnxModel, OnnxNode, parse, read
@@ -66,6 +66,8 @@ def convert(ctx: Context, node: OnnxNode, args: list[Value]) -> list[Value]:
     """The values of a node's outputs."""
     if node.op in ("Quant", "IntQuant") and node.domain in quant.DOMAINS:
         return [quant.quant(ctx, node, [_settled(ctx, node, a) for a in args])]
+    if node.op == "Trunc" and node.domain in quant.DOMAINS:
+        return [trunc.trunc(ctx, node, [_settled(ctx, node, a) for a in args])]
     if node.domain not in ("", "ai.onnx"):
         node.unsupported(ADVICE.get(node.op, f"operators of domain {node.domain!r} cannot be mapped; {WAY_OUT}"))
     if node.op in SKIPPED and (not isinstance(args[0], Const) or isinstance(args[0], QConst) or node.op == "Dropout"):
@@ -189,7 +191,6 @@ WAY_OUT = "replace it by operators of docs/numerics.md, or keep that part of the
 SKIPPED = ("Identity", "Dropout", "Cast", "CastLike")
 ADVICE = {
     "BipolarQuant": "1-bit quantizers cannot be mapped; use Quant with 2 to 8 bits",
-    "Trunc": "Trunc cannot be mapped; replace it by a Quant node",
     "FloatQuant": "floating-point quantizers cannot be mapped; use Quant (integers)",
     "MultiThreshold": "thresholds cannot be mapped; give the model as it was before streamlining, with Quant nodes",
     "QuantizeLinear": "QCDQ models cannot be read directly; convert with qonnx's QCDQToQuant first",

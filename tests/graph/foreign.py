@@ -15,6 +15,7 @@ class Style:
 
     opset: int = 13
     domain: str = "qonnx.custom_op.general"
+    domain_version: int = 1
     constants_as_nodes: bool = False  # Constant nodes in place of initializers
     vector_params: bool = False  # [1] in place of scalars for scales, zero points and bit widths
     gemm: bool = False  # Gemm with transB in place of MatMul
@@ -100,7 +101,10 @@ class Writer:
             self.op("Relu", self.op("Neg", self.inputs[0].name))
         graph = helper.make_graph(self.nodes, "foreign", self.inputs, outs, self.inits)
         graph.quantization_annotation.extend(self.annotations)
-        opsets = [helper.make_opsetid("", self.style.opset), helper.make_opsetid(self.style.domain, 1)]
+        opsets = [
+            helper.make_opsetid("", self.style.opset),
+            helper.make_opsetid(self.style.domain, self.style.domain_version),
+        ]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         return cleaned(model) if self.style.cleanup else model
 

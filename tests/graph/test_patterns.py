@@ -155,6 +155,12 @@ def joined_before_quant(p):
     return p.q(p.op("Concat", p.acc(x), x, p.op("Tanh", x), axis=-1))
 
 
+def relu_of_joined(p):
+    """One activation for two branches side by side"""
+    x = p.x()
+    return p.q(p.op("Mul", p.op("Relu", p.op("Concat", p.acc(x), x, axis=1)), p.const(0.5)), signed=0)
+
+
 def joined_after_quant(p):
     x, y = p.x(), p.x("y", 3)
     return p.q(p.linear(p.op("Concat", x, y, axis=1), RNG.normal(0, 1, (7, 2)), 2.0**-3, 4))
@@ -287,7 +293,7 @@ PATTERNS = {
 }
 
 
-ROUNDED = ("gate", "joined_before_quant", "attention_weights", "softmax_of_a_vector")
+ROUNDED = ("gate", "joined_before_quant", "relu_of_joined", "attention_weights", "softmax_of_a_vector")
 """Where float32 rounds on its way, so that one step is allowed."""
 
 

@@ -24,6 +24,10 @@ def linear(w: Writer, x: str, **weight) -> str:
     return w.op("MatMul", x, w.quant(w.const(spec.pop("real", W)), **spec))
 
 
+def trunc(w: Writer, x: str, *params, **attrs) -> str:
+    return w.op("Trunc", x, *(w.const(v) for v in params), domain="qonnx.custom_op.general", **attrs)
+
+
 def image(w: Writer, _: str) -> str:
     return w.quant(w.input((2, 4, 4), "img"), 0.5)
 
@@ -125,9 +129,20 @@ CASES = {
         lambda w, x: w.op("BipolarQuant", x, w.const(1.0), domain="qonnx.custom_op.general"),
         "BipolarQuant.*1-bit.*use Quant",
     ),
-    "trunc": (
-        lambda w, x: w.op("Trunc", x, *(w.const(v) for v in (1.0, 0.0, 8.0, 4.0)), domain="qonnx.custom_op.general"),
-        "Trunc.*replace it by a Quant",
+    "trunc off its grid": (lambda w, x: trunc(w, x, 1.0, 0.0, 8.0, 4.0), "Trunc.*not a multiple.*put a Quant"),
+    "trunc inputs": (lambda w, x: trunc(w, x, 0.125, 0.0, 8.0), "Trunc.*4 inputs; Trunc takes 5"),
+    "trunc zero point": (lambda w, x: trunc(w, x, 0.125, 1.0, 8.0, 4.0), "Trunc.*zero point is not 0"),
+    "trunc scales": (lambda w, x: trunc(w, x, [0.125] * 4, 0.0, 8.0, 4.0), "Trunc.*its scale differs between channels"),
+    "trunc bits": (lambda w, x: trunc(w, x, 0.125, 0.0, 8.0, 1.0), "Trunc.*drops 7 bits and leaves 1; 0 to 24 and 2"),
+    "trunc output scale": (lambda w, x: trunc(w, x, 0.125, 0.0, 8.0, 0.0, 4.0), "Trunc.*output scale is 0.0"),
+    "trunc rounding": (
+        lambda w, x: trunc(w, x, 0.125, 0.0, 8.0, 4.0, rounding_mode="ROUND_TO_ZERO"),
+        "Trunc.*rounding mode ROUND_TO_ZERO; only ROUND",
+    ),
+    "trunc of a function": (lambda w, x: trunc(w, w.op("Tanh", x), 0.125, 0.0, 8.0, 4.0), "Trunc.*insert a Quant"),
+    "trunc of a norm": (
+        lambda w, x: trunc(w, w.op("LayerNormalization", x, w.const(np.ones(4))), 0.125, 0.0, 8.0, 4.0),
+        "Trunc.*not a sum of quantized values with one scale.*insert a Quant",
     ),
     "QCDQ": (lambda w, x: w.op("QuantizeLinear", x, w.const(1.0)), "QuantizeLinear.*QCDQ.*convert"),
     "norm of an accumulator": (

@@ -12,7 +12,7 @@ from hwgen.graph.importer.context import Context, constant
 from hwgen.graph.importer.materialize import INSERT, describe, emit_moves, narrow_source
 from hwgen.graph.importer.model import OnnxNode
 from hwgen.graph.importer.norm import stat_add, stat_div, stat_mul, stat_pow, stat_sub, stat_unary
-from hwgen.graph.importer.values import Affine, Const, Move, Product, SquareTable, Stat, Table, Value, collapse
+from hwgen.graph.importer.values import Affine, Const, Joined, Move, Product, SquareTable, Stat, Table, Value, collapse
 
 
 def add(ctx: Context, node: OnnxNode, args: list[Value], sign: float = 1.0) -> Value:
@@ -123,6 +123,8 @@ def extremum(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
 def _clamp(ctx: Context, node: OnnxNode, x: Value, lo: float, hi: float) -> Value:
     if isinstance(x, Affine):
         return x.clamp(lo, hi)
+    if isinstance(x, Joined):
+        return replace(x, parts=tuple(_clamp(ctx, node, p, lo, hi) for p in x.parts))
     return _unary(ctx, node, x, lambda v: np.minimum(np.maximum(v, lo), hi))
 
 
@@ -253,6 +255,8 @@ def _plus_const(ctx: Context, node: OnnxNode, x: Value, c: np.ndarray) -> Value:
 def _times_const(ctx: Context, node: OnnxNode, x: Value, c: np.ndarray) -> Value:
     if isinstance(x, Stat):
         node.unsupported(describe(x))
+    if isinstance(x, Joined) and np.size(c) == 1:
+        return replace(x, parts=tuple(_times_const(ctx, node, p, c) for p in x.parts))
     if isinstance(x, Table) and np.size(c) == 1:
         return _unary(ctx, node, x, lambda v: v * float(np.reshape(c, ())))
     x = _expression(node, x)

@@ -38,15 +38,7 @@ def quant(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     """Quant(x, scale, zero point, bit width)"""
     if len(args) != 4 or any(a is None for a in args):
         node.unsupported(f"it has {len(args)} inputs; Quant takes x, scale, zero point and bit width")
-    names = ("scale", "zero point", "bit width")
-    scale, zero, bits = (_parameter(node, a, what) for a, what in zip(args[1:], names, strict=True))
-    if np.any(zero != 0):
-        node.unsupported("its zero point is not 0; export the model with symmetric quantizers")
-    if not (np.isfinite(scale).all() and (scale > 0).all()):
-        bad = scale[~(np.isfinite(scale) & (scale > 0))].flat[0]
-        node.unsupported(f"its scale is {bad}; scales must be positive and finite")
-    if bits.size != 1 or float(bits.flat[0]) != int(bits.flat[0]):
-        node.unsupported(f"its bit width is {bits.tolist()}; one whole number is needed")
+    scale, _, bits = parameters(node, args[1:], ("scale", "zero point", "bit width")).values()
     width, signed = int(bits.flat[0]), bool(node.attrs.get("signed", 1))
     narrow = bool(node.attrs.get("narrow", 0))
     mode = str(node.attrs.get("rounding_mode", "ROUND")).upper()
@@ -61,6 +53,20 @@ def quant(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     if (scale != scale.flat[0]).any():
         node.unsupported("an activation has a scale per channel; quantize activations with one scale per tensor")
     return _activation(ctx, node, args[0], QuantSpec(width, signed, narrow, float(np.float32(scale.flat[0]))))
+
+
+def parameters(node: OnnxNode, args: list[Value], names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Constant scales, zero points and bit widths by name, checked. Raises UnsupportedError naming the node."""
+    found = {what: _parameter(node, a, what) for a, what in zip(args, names, strict=True)}
+    for what, a in found.items():
+        if what == "zero point" and np.any(a != 0):
+            node.unsupported("its zero point is not 0; export the model with symmetric quantizers")
+        if what.endswith("scale") and not (np.isfinite(a).all() and (a > 0).all()):
+            bad = a[~(np.isfinite(a) & (a > 0))].flat[0]
+            node.unsupported(f"its {what} is {bad}; scales must be positive and finite")
+        if what.endswith("bit width") and (a.size != 1 or float(a.flat[0]) != int(a.flat[0])):
+            node.unsupported(f"its {what} is {a.tolist()}; one whole number is needed")
+    return found
 
 
 def _parameter(node: OnnxNode, value: Value, what: str) -> np.ndarray:

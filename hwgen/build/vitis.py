@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from hwgen import backends
+from hwgen import backends, boards
 from hwgen.backends.options import Options
 from hwgen.build import process, vendor_reports, vivado
 from hwgen.errors import ToolError
@@ -24,11 +24,15 @@ STEPS = {
 
 
 def hls(graph_file: Path, board_name: str, options: Options, out: Path, progress: process.Progress = None) -> dict:
-    """Generate the hls4ml project of a QONNX file into `out` and run Vitis HLS on it; returns report.json.
+    """Generate the hls4ml project of a QONNX file into `out`, with the Vivado scripts, and run Vitis HLS on it; returns
+    report.json.
 
     Raises HwgenError: what the backend cannot map, or ToolError of `run`.
     """
+    board = boards.load(board_name)
+    vivado.check_board(board)
     backends.generate(graph_file, board_name, "hls4ml", options, out)
+    vivado.write_vivado(out, board, "hls4ml")
     return run(out, progress)
 
 
@@ -90,24 +94,30 @@ def _choose_steps(folder: Path) -> None:
 
 
 def _compare(tb_data: Path) -> int | None:
-    """Vectors that the simulated RTL and golden agree on, in the digits that the test bench prints; None without golden
-    outputs. Raises ToolError at the first that differs."""
-    wanted = tb_data / "tb_output_predictions.dat"
+    """How many vectors the simulated RTL and golden agree on, in the digits that the test bench prints; None without
+    golden outputs. Raises ToolError at the first value that differs."""
+    wanted, measured = tb_data / "tb_output_predictions.dat", tb_data / "rtl_cosim_results.log"
     if not wanted.is_file() or not wanted.stat().st_size:
         return None
-    again = "run Vitis HLS again"
-    expected = vendor_reports.read_text(wanted, again).splitlines()
-    measured = vendor_reports.read_text(tb_data / "rtl_cosim_results.log", again).splitlines()
-    if len(expected) != len(measured):
-        raise ToolError(f"{tb_data / 'rtl_cosim_results.log'} has {len(measured)} vectors, {wanted} {len(expected)}")
-    for i, (row, other) in enumerate(zip(expected, measured, strict=True)):
-        # C++ streams print six digits.
-        if [f"{float(v):g}" for v in row.split()] != [f"{float(v):g}" for v in other.split()]:
+    expected, found = _values(wanted), _values(measured)
+    if len(expected) != len(found):
+        raise ToolError(f"{measured} holds {len(found)} values, {wanted} {len(expected)}: run Vitis HLS again")
+    for i, (value, other) in enumerate(zip(expected, found, strict=True)):
+        if value != other:
             raise ToolError(
-                f"the RTL of Vitis HLS differs from golden in vector {i} of {tb_data / 'rtl_cosim_results.log'}: that "
+                f"the RTL of Vitis HLS differs from golden in value {i} of {measured} ({other:g}, not {value:g}): that "
                 "is a defect of this version; please report it with the folder"
             )
-    return len(expected)
+    return sum(bool(line.strip()) for line in wanted.read_text().splitlines())
+
+
+def _values(file: Path) -> list[float]:
+    """The numbers in a file of the test bench, to the six digits that C++ streams print."""
+    again = "run Vitis HLS again"
+    try:
+        return [float(f"{float(word):g}") for word in vendor_reports.read_text(file, again).split()]
+    except ValueError as error:
+        raise ToolError(f"{file} is no list of numbers ({error}): {again}") from error
 
 
 if __name__ == "__main__":

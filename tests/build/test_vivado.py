@@ -1,0 +1,245 @@
+"""The Vivado scripts of every board run from start to end in the model, and the model catches what is planted."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from hwgen import boards
+from hwgen.build import toolchain, vivado
+from hwgen.errors import InputError, ToolError
+from tests.build.support import BOARDS, MODEL, engine_design, hls4ml_design, needs_tclsh
+
+
+@needs_tclsh
+@pytest.mark.parametrize("backend", ["engine", "hls4ml"])
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_board_and_backend_runs_from_start_to_end(tmp_path, board, backend):
+    design = {"engine": engine_design, "hls4ml": hls4ml_design}[backend](tmp_path, board)
+    vivado.write_vivado(design, boards.load(board), backend)
+    told = vivado.check(design)
+    assert int(re.search(r"\((\d+) commands\)", told)[1]) > 400
+    assert not (design / "vivado" / "result").exists()  # the check leaves nothing behind
+
+
+@needs_tclsh
+def test_a_design_that_was_copied_away_is_complete(tmp_path):
+    design = engine_design(tmp_path / "here")
+    vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    away = tmp_path / "away"
+    shutil.move(design / "vivado", away / "vivado")
+    shutil.rmtree(design)
+    assert vivado.check(away)
+
+
+@needs_tclsh
+def test_a_board_of_the_users_own_runs_too(tmp_path):
+    board = tmp_path / "mine"
+    board.mkdir()
+    text = (boards.load("zcu104").folder / "board.toml").read_text()
+    (board / "board.toml").write_text(
+        text.replace("S_AXI_HP0_FPD", "S_AXI_HP2_FPD", 1).replace(', "S_AXI_HP2_FPD"', "")
+    )
+    design = engine_design(tmp_path / "design")
+    vivado.write_vivado(design, boards.load(str(board)), "engine")
+    assert "S_AXI_HP2_FPD" in (design / "vivado" / "settings.tcl").read_text()
+    assert vivado.check(design)
+
+
+def test_the_top_is_plain_verilog_for_the_packager(tmp_path):
+    design = engine_design(tmp_path)
+    target = vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    assert (target / "src" / "hwgen_top.v").is_file() and not (target / "src" / "hwgen_top.sv").exists()
+    packages = sorted((target / "src").glob("*_pkg.sv"))
+    words = ["verilator", "--lint-only", "+1364-2005ext+v", "--top-module", "hwgen_top", "-y", target / "src"]
+    toolchain.run([*words, "+libext+.sv", *packages, target / "src" / "hwgen_top.v"])
+
+
+def test_writing_again_removes_old_files_and_keeps_the_result_of_the_same_design(tmp_path):
+    design, board = engine_design(tmp_path), boards.load("zcu104")
+    target = vivado.write_vivado(design, board, "engine")
+    code = re.search(r"design_hash\s+\{(\w+)\}", (target / "settings.tcl").read_text())[1]
+    (target / "src" / "old.sv").write_text("module old; endmodule")
+    (target / "result").mkdir()
+    (target / "result" / "summary.txt").write_text(f"design_hash={code}\n")
+    vivado.write_vivado(design, board, "engine")
+    assert not (target / "src" / "old.sv").exists() and (target / "result").exists()
+    (target / "result" / "summary.txt").write_text("design_hash=0123\n")
+    vivado.write_vivado(design, board, "engine")
+    assert not (target / "result").exists()
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (("family = \"zynqmp\"", 'family = "ecp5"'), "is ecp5"),
+        (("board_part", "# board_part"), "has no board_part"),
+        (("ports = [", "ports = [] # ["), "names no memory port"),
+    ],
+)  # fmt: skip
+def test_a_board_that_vivado_cannot_build_for_is_named(tmp_path, change, told):
+    board = tmp_path / "mine"
+    board.mkdir()
+    (board / "board.toml").write_text((boards.load("zcu104").folder / "board.toml").read_text().replace(*change))
+    with pytest.raises(InputError, match=told):
+        vivado.write_vivado(engine_design(tmp_path / "design"), boards.load(str(board)), "engine")
+
+
+def test_a_folder_without_rtl_or_project_is_named(tmp_path):
+    with pytest.raises(InputError, match="hwgen_top.sv is missing"):
+        vivado.write_vivado(tmp_path, boards.load("zcu104"), "engine")
+    design = engine_design(tmp_path / "design")
+    with pytest.raises(InputError, match="project.tcl is missing"):
+        vivado.write_vivado(design, boards.load("zcu104"), "hls4ml")
+    (design / "project.tcl").write_text("set backend vitis\n")
+    with pytest.raises(InputError, match="sets no project_name"):
+        vivado.write_vivado(design, boards.load("zcu104"), "hls4ml")
+
+
+@needs_tclsh
+@pytest.mark.parametrize("text", ["plain", "two words", "a [bracket] $x", "{", "}", "a\\", 'q"; exit', "[exit 3]", ""])
+def test_a_word_of_tcl_stands_for_its_text_alone(text):
+    done = subprocess.run(
+        ["tclsh"], input=f"puts [lindex [list {vivado.tcl_word(text)}] 0]\n", capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, text + "\n", "")
+
+
+# What is planted: (script, text, replacement, what the model must say).
+FAULTS = {
+    "unknown command": ("system", "validate_bd_design", "validate_bd_desing", "unknown command 'validate_bd_desing'"),
+    "unknown option": ("implement", "-jobs $jobs", "-threads $jobs", "launch_runs has no option -threads"),
+    "unknown part": ("settings", "xczu7ev-ffvc1156-2-e", "xczu7ev-ffvc1156", "unknown part"),
+    "part of another board": ("settings", "xczu7ev-ffvc1156-2-e", "xck26-sfvc784-2LV-c", "is for xczu7ev"),
+    "unknown board": ("settings", "xilinx.com:zcu104:part0", "xilinx.com:zcu105:part0", "has no board files"),
+    "unknown IP": ("system", "xilinx.com:ip:smartconnect", "xilinx.com:ip:smartconect", "is not in this Vivado"),
+    "own IP not in the catalog": ("system", "  update_ip_catalog\n", "", "hwgen:accel:hwgen_top is not in"),
+    "unknown cell": ("system", "net $reset reset_0/", "net $reset reset_1/", "there is no cell reset_1"),
+    "unknown pin": ("system", "control_bus/aclk", "control_bus/clk", "cell control_bus has no pin clk"),
+    "unknown bus": ("system", "memory_bus/M00_AXI", "memory_bus/M01_AXI", "cell memory_bus has no bus M01_AXI"),
+    "unknown property": ("ps_zynqmp", "PSU__USE__IRQ0", "PSU__USE__IRQ", "has no property CONFIG.PSU__USE__IRQ"),
+    "value of a property": ("ps_zynqmp", "PSU__USE__IRQ0 1", "PSU__USE__IRQ0 yes", "takes 0 or 1, not 'yes'"),
+    "clock that no PLL makes": ("settings", "{250}", "{2500}", "is no clock"),
+    "memory port": ("settings", "S_AXI_HP0_FPD", "S_AXI_HP4_FPD", "memory port S_AXI_HP4_FPD is not"),
+    "reset driven twice": (
+        "system", "net $reset reset_0/ext_reset_in",
+        "net $reset reset_0/ext_reset_in; net reset_0/mb_reset reset_0/ext_reset_in", "drive one net",
+    ),
+    "clock not connected": ("system", " memory_bus/aclk", "", "clock memory_bus/aclk is not driven"),
+    "port that the preset opened": ("ps_zynqmp", "PSU__USE__M_AXI_GP1 0", "PSU__USE__M_AXI_GP1 1", "hpm1_fpd_aclk is"),
+    "reset not connected": ("system", " memory_bus/aresetn", "", "reset memory_bus/aresetn is not driven"),
+    "interrupt not connected": ("system", "    net hwgen_top_0/irq_o $interrupt\n", "", "interrupt ps_0/pl_ps_irq0 is"),
+    "reset driven by a clock": ("system", "net $reset reset_0", "net $clock reset_0", "ext_reset_in is driven by clock"),
+    "bus not connected": ("system", "    bus memory_bus/M00_AXI $memory\n", "", "is connected to nothing"),
+    "bus connected twice": (
+        "system", "    bus memory_bus/M00_AXI $memory\n",
+        "    bus memory_bus/M00_AXI $memory\n    bus memory_bus/M00_AXI control_bus/S00_AXI\n", "is connected already",
+    ),
+    "two masters": ("system", "bus $control control_bus/S00_AXI", "bus $control hwgen_top_0/m_axi", "are both masters"),
+    "switch with an open port": ("system", "NUM_SI 1", "NUM_SI 2", "S01_AXI is connected to nothing"),
+    "memory without an address": ("system", "  assign_bd_address\n}", "}", "HP0_DDR_LOW has no address"),
+    "address outside the window": ("ps_zynqmp", "base 0xA0000000", "base 0x40000000", "not in the processor's window"),
+    "no preset": ("ps_zynqmp", "apply_board_preset 1", "apply_board_preset 0", "has not got the board's preset"),
+    "processor of another family": ("ps_zynqmp", "ip:zynq_ultra_ps_e", "ip:processing_system7", "not exist in"),
+    "saved before validated": ("system", "  validate_bd_design\n", "", "save_bd_design before validate_bd_design"),
+    "generated before saved": ("system", "  save_bd_design\n", "", "no file matches 'system.bd'"),
+    "wrapper before generation": ("system", "  generate_target all $diagram\n", "", "make_wrapper before"),
+    "another top than the wrapper": ("system", "top system_wrapper", "top wrapper", "not the wrapper"),
+    "opened before it is done": ("implement", "  wait_on_run $run\n", "", "ended with"),
+    "report of nothing": ("implement", "    open_run impl_1\n", "", "get_timing_paths before open_run"),
+    "implementation before synthesis": ("implement", "  finish synth_1 $jobs\n", "", "impl_1 before synth_1 is done"),
+    "unknown strategy": ("settings", "Performance_ExplorePostRoutePhysOpt", "Performance_Best", "unknown strategy"),
+    "SystemVerilog top": ("package", "src] *.v *.sv]", "src] *.sv]", "is in no Verilog file"),
+    "packaged before ordered": ("package", "  update_compile_order -fileset sources_1\n", "", "package_project before"),
+    "bus without a clock": (
+        "package", "  ipx::associate_bus_interfaces -busif m_axi -clock aclk $core\n", "", "associated with no clock",
+    ),
+    "clock without a reset": (
+        "package", "  ipx::associate_bus_interfaces -clock aclk -reset aresetn $core\n", "", "associated with no reset",
+    ),
+    "interrupt as a plain port": (
+        "package", "set irq [interface irq_o xilinx.com:signal:interrupt_rtl:1.0 $core]", "set irq $clock",
+        "port irq_o of the IP is in no interface",
+    ),
+    "unknown interface": ("package", "interrupt_rtl:1.0", "interupt_rtl:1.0", "unknown interface"),
+    "register outside the block": ("package", "range 4096", "range 64", "register "),
+    "two registers at one place": ("settings", "{ABI} 0x004", "{ABI} 0x000", "two registers at 0"),
+    "saved before it is checked": ("package", "  ipx::check_integrity $core\n", "", "save_core before check_integrity"),
+    "project left open": ("package", "  close_project\n", "", "project pack is still open"),
+    "AXI channel missing": ("src/hwgen_top.v", "m_axi_rready,", "m_axi_rredy,", "lacks port m_axi_rready"),
+}  # fmt: skip
+
+
+@needs_tclsh
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_the_model_catches(tmp_path, name):
+    script, text, replacement, told = FAULTS[name]
+    design = engine_design(tmp_path)
+    target = vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    file = target / (script if "/" in script else f"{script}.tcl")
+    content = file.read_text()
+    assert text in content
+    file.write_text(content.replace(text, replacement))
+    with pytest.raises(ToolError, match=re.escape(told)):
+        vivado.check(design)
+
+
+@needs_tclsh
+def test_the_model_catches_what_zynq7_must_bring_out(tmp_path):
+    design = engine_design(tmp_path, "pynq-z2")
+    target = vivado.write_vivado(design, boards.load("pynq-z2"), "engine")
+    file = target / "ps_zynq7.tcl"
+    file.write_text(file.read_text().replace('"FIXED_IO, DDR"', '"FIXED_IO"'))
+    with pytest.raises(ToolError, match="must be made external"):
+        vivado.check(design)
+
+
+@needs_tclsh
+@pytest.mark.parametrize(
+    "wrong, told",
+    [
+        ("no_boards 1", "has no board files for zcu104"),
+        ("fail synth_1", "synth_1 ended with"),
+        ("slacks -0.2", "timing is not met at 250 MHz .* worst path system_i/hwgen_top_0/.* \\(module mm_unit\\)"),
+    ],
+)
+def test_what_goes_wrong_in_vivado_ends_with_its_reason(tmp_path, wrong, told):
+    design = engine_design(tmp_path)
+    vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    with pytest.raises(ToolError, match=told):
+        vivado.check(design, wrong)
+
+
+@needs_tclsh
+def test_a_strategy_that_misses_the_clock_is_followed_by_the_next(tmp_path):
+    design = engine_design(tmp_path)
+    vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    assert vivado.check(design, "slacks {-0.2 -0.1 0.05}")
+
+
+@needs_tclsh
+def test_hls_verilog_is_taken_from_the_project_or_from_beside_the_scripts(tmp_path):
+    design = hls4ml_design(tmp_path)
+    target = vivado.write_vivado(design, boards.load("zcu104"), "hls4ml")
+    verilog = design / vivado.hls_verilog(design)
+    verilog.mkdir(parents=True)
+    (verilog / "policy_core.v").write_text("module policy_core(); endmodule\n")
+    (verilog / "policy_core_rom.dat").write_text("0\n")
+    assert vivado.check(design)
+    (verilog / "policy_core_sitofp_ip.tcl").write_text("create_ip\n")
+    with pytest.raises(ToolError, match="vendor IP"):
+        vivado.check(design)
+    words = ["tclsh", str(MODEL), str(target / "build.tcl")]  # where it lies, inside the project
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 1 and "vendor IP" in done.stdout
+    shutil.rmtree(design / "policy_core_prj")
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 1 and "Verilog of Vitis HLS is missing" in done.stdout
+
+
+def test_without_tclsh_there_is_no_check(tmp_path, monkeypatch):
+    design = engine_design(tmp_path)
+    vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert vivado.check(design) is None

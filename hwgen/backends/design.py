@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx.external_data_helper import uses_external_data
 
 from hwgen.graph import Graph, golden, qonnx_out
 from hwgen.graph.types import Tensor
@@ -48,6 +50,15 @@ def _tensor_entry(t: Tensor) -> dict:
     }  # fmt: skip
 
 
+def _copy_model(source: Path, target: Path) -> None:
+    """Copy an ONNX file as it is; weights that lie in files beside it are taken into the copy."""
+    model = onnx.load(str(source), load_external_data=False)
+    if any(uses_external_data(i) for i in model.graph.initializer):
+        onnx.save(onnx.load(str(source)), str(target))
+    else:
+        shutil.copyfile(source, target)
+
+
 def write_common(out: Path, graph: Graph, graph_file: Path | None, manifest: dict, report: dict) -> dict:
     """Write graph.onnx, golden.npz, manifest.json and report.json into `out`; returns the golden vectors.
 
@@ -57,7 +68,7 @@ def write_common(out: Path, graph: Graph, graph_file: Path | None, manifest: dic
     if graph_file is None:
         qonnx_out.save(graph, out / "graph.onnx")
     elif graph_file.resolve() != (out / "graph.onnx").resolve():
-        shutil.copyfile(graph_file, out / "graph.onnx")
+        _copy_model(graph_file, out / "graph.onnx")
     vectors = golden_vectors(graph, GOLDEN_VECTORS)
     np.savez_compressed(out / "golden.npz", **vectors)
     for name, content in (("manifest.json", manifest), ("report.json", report)):

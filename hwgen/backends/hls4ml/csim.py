@@ -1,6 +1,6 @@
 """The C simulation of an hls4ml project: compiled by g++ into DIR/sim/libcore.so, run on plain integers.
 
-The library has one function, which takes one frame; whoever simulates the whole system (the shell around the core) calls
+The library has one function, which takes one frame; a simulation of the whole system, the shell around the core, calls
 it too:
 
     extern "C" void hwgen_core(const int32_t *inputs, int32_t *outputs);
@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import platform
+import selectors
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from hwgen import resources
+from hwgen.backends.shell import CoreDescription
 from hwgen.build import toolchain
 from hwgen.build.verilate import cache_dir
 from hwgen.errors import InputError, ToolError
@@ -80,8 +82,13 @@ def library(folder: Path, progress: Progress = None, timeout: float = TIMEOUT) -
         begin = time.monotonic()
         if progress:
             progress(f"compiling the C simulation of {folder} (once for this design) ...")
-        with tempfile.TemporaryDirectory(dir=cached.parent, prefix=".build-") as work:
-            os.replace(_compile(folder, top, compiler, Path(work), timeout), cached)
+        handle, work = tempfile.mkstemp(dir=cached.parent, prefix=".build-")
+        os.close(handle)
+        try:
+            compile_core(folder, top, Path(work), timeout)
+            os.replace(work, cached)
+        finally:
+            Path(work).unlink(missing_ok=True)
         _prune(cached.parent)
         if progress:
             progress(f"C simulation compiled in {time.monotonic() - begin:.0f} s")
@@ -116,15 +123,13 @@ def _key(folder: Path, compiler: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _compile(folder: Path, top: str, compiler: Path, work: Path, timeout: float) -> Path:
-    """One compiler for the project, one for the bridge, at once where there are cores for it."""
-    target = work / LIBRARY
-    words = [compiler, *FLAGS, "-I", "firmware/ap_types", "-I", "sim", "-include", "sim/weights_dir.h"]
+def compile_core(folder: Path, top: str, target: Path | None = None, timeout: float = TIMEOUT) -> None:
+    """Compile the project `top` in DIR and its bridge into `target` (none: DIR/sim/libcore.so). Raises ToolError."""
+    words = [toolchain.find("g++"), *FLAGS, "-I", "firmware/ap_types", "-I", "sim", "-include", "sim/weights_dir.h"]
     toolchain.run(
-        [*words, f"firmware/{top}.cpp", f"sim/{BRIDGE}", *LINK, "-o", target],
+        [*words, f"firmware/{top}.cpp", f"sim/{BRIDGE}", *LINK, "-o", target or f"sim/{LIBRARY}"],
         cwd=folder, env=dict(os.environ), log=folder / "sim" / "compile.log", timeout=timeout,
     )  # fmt: skip
-    return target
 
 
 def _install(cached: Path, target: Path) -> None:
@@ -142,12 +147,29 @@ def _prune(folder: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def run(lib: Path, frames: np.ndarray, outputs: int, progress: Callable[[int], object] | None = None) -> np.ndarray:
-    """Run frames through a library.
+def simulate(
+    folder: Path, core: CoreDescription, inputs: dict[str, np.ndarray], progress: Callable[[int], object] | None = None
+) -> dict[str, np.ndarray]:
+    """Run a project's C simulation, compiled already, on integers.
 
-    frames: int32 [count, integers per frame]; outputs: integers that come back per frame. Returns int32
-    [count, outputs]. progress: called with the number of frames done. Raises ToolError when the simulation crashes, or
-    finishes no frame for SILENCE seconds.
+    inputs: [frames, *shape] by the graph's names. Returns int64 arrays of the same kind. progress: called with the
+    number of frames done. Raises ToolError when the simulation crashes or hangs.
+    """
+    count = len(next(iter(inputs.values())))
+    stored = [inputs[p.tensor].transpose(0, *(a + 1 for a in p.axes)).reshape(count, -1) for p in core.inputs]
+    flat = run(folder / "sim" / LIBRARY, np.concatenate(stored, 1), sum(p.count for p in core.outputs), progress)
+    parts = np.split(flat.astype(np.int64), np.cumsum([p.count for p in core.outputs])[:-1], axis=1)
+    return {
+        p.tensor: part.reshape(count, *p.shape).transpose(0, *(int(a) + 1 for a in np.argsort(p.axes)))
+        for p, part in zip(core.outputs, parts, strict=True)
+    }
+
+
+def run(lib: Path, frames: np.ndarray, outputs: int, progress: Callable[[int], object] | None = None) -> np.ndarray:
+    """Run frames through a library in a process of its own.
+
+    frames: int32 [count, integers per frame], outputs: integers that come back per frame; both in the core's order.
+    Returns int32 [count, outputs]. progress and errors: see `simulate`; a hang is no frame done within SILENCE seconds.
     """
     with tempfile.TemporaryDirectory(prefix="hwgen-csim-") as name:
         files = [Path(name, file) for file in ("in.npy", "out.npy", "log")]
@@ -170,14 +192,11 @@ def run(lib: Path, frames: np.ndarray, outputs: int, progress: Callable[[int], o
 
 
 def _follow(child: subprocess.Popen, progress: Callable[[int], object] | None) -> None:
-    """Read the counts that the child prints until it ends; kill it when none comes."""
-    import selectors
-
+    """Read the counts that the child prints until it ends; raise ToolError when none comes."""
     with selectors.DefaultSelector() as ready:
         ready.register(child.stdout, selectors.EVENT_READ)
         while True:
             if not ready.select(SILENCE):
-                child.kill()
                 raise ToolError(f"the C simulation finished no frame for {SILENCE:g} s and was stopped")
             line = child.stdout.readline()
             if not line:

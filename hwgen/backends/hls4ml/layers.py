@@ -29,17 +29,18 @@ MAX_READERS = 7
 class HlsLayer:
     """One layer of the hls4ml project.
 
-    name: a C identifier. kind: hls4ml's class. attrs: the entries of hls4ml's layer dict beside name, class and inputs.
-    types: hls4ml's precision names (result, weight, accum) and what they are. products: (inputs, outputs, positions) of
-    a layer with weights: what one position multiplies, and how many positions there are. node: the graph's node.
+    name: a C identifier. kind: hls4ml's class. shape: of its output, in hls4ml's order. attrs: the entries of hls4ml's
+    layer dict beside name, class and inputs. types: hls4ml's precision names (result, weight, accum) and what they are.
+    positions: of a layer with weights, how often it multiplies the whole matrix. node: the graph's node.
     """
 
     name: str
     kind: str
     inputs: list[str]
+    shape: Shape
     attrs: dict
     types: dict[str, HlsType]
-    products: tuple[int, int, int] | None = None
+    positions: int = 0
     node: ops.Node | None = None
 
     @property
@@ -62,17 +63,22 @@ class Place:
 
 @dataclass
 class Mapped:
-    """A graph as hls4ml layers. inputs, outputs: by the graph's names, in its order."""
+    """A graph as hls4ml layers. inputs, outputs: by the graph's names, in its order. types: of the graph's tensors."""
 
     graph: Graph
     io: str
+    types: dict[str, HlsType]
     layers: list[HlsLayer] = field(default_factory=list)
     inputs: dict[str, Place] = field(default_factory=dict)
     outputs: dict[str, Place] = field(default_factory=dict)
 
+    def layer(self, name: str) -> HlsLayer:
+        """The layer of a name."""
+        return next(layer for layer in self.layers if layer.name == name)
+
 
 def map_graph(graph: Graph, io: str) -> Mapped:
-    """Map a graph; io: "io_parallel" or "io_stream". Raises UnsupportedError naming the node that hls4ml cannot take."""
+    """Map a graph; io: "io_parallel" or "io_stream". Raises UnsupportedError naming a node that hls4ml cannot take."""
     return _Mapper(graph, io).run()
 
 
@@ -82,7 +88,7 @@ class _Mapper:
     def __init__(self, graph: Graph, io: str) -> None:
         self.graph, self.io = graph, io
         self.types, self.ranges = tensor_types(graph), graph.ranges()
-        self.out = Mapped(graph, io)
+        self.out = Mapped(graph, io, self.types)
         self.places: dict[str, list[Place]] = {}
         self.names: set[str] = {"input"}
 
@@ -109,9 +115,9 @@ class _Mapper:
         self.names.add(name.lower())
         return name
 
-    def add(self, wanted: str, kind: str, inputs: list[str], attrs: dict, types: dict, **more) -> str:
+    def add(self, wanted: str, kind: str, inputs: list[str], shape: Shape, attrs: dict, types: dict, **more) -> str:
         """Append a layer; returns its name."""
-        layer = HlsLayer(self.name(wanted), kind, inputs, attrs, types, **more)
+        layer = HlsLayer(self.name(wanted), kind, inputs, tuple(shape), attrs, types, **more)
         self.out.layers.append(layer)
         return layer.name
 
@@ -131,7 +137,8 @@ class _Mapper:
         types = {"result": self.types[tensor]}
         if not same_data(have, layout):
             perm = [have.order.index(a) for a in layout.order]
-            layer, have = self.add(f"{tensor}_transposed", "Transpose", [layer], {"perm": perm}, types), layout
+            name, attrs = f"{tensor}_transposed", {"perm": perm}
+            layer, have = self.add(name, "Transpose", [layer], layout.hls_shape, attrs, types), layout
         layer = self.reshape(layer, have, layout, tensor, types)
         self.places[tensor].append(Place(layer, layout))
         return layer
@@ -140,13 +147,12 @@ class _Mapper:
         """The same elements in the same places under another shape: no hardware but, between streams, repacking."""
         if have.hls_shape == want.hls_shape:
             return layer
-        if self.io == "io_parallel":
-            return self.add(f"{tensor}_reshaped", "Reshape", [layer], {"target_shape": list(want.hls_shape)}, types)
-        small, large = sorted((have.hls_shape[-1], want.hls_shape[-1]))
-        if large % small:  # packets of hls4ml's repack_stream must divide one another: go through a single one
-            flat = [int(np.prod(have.hls_shape))]
-            layer = self.add(f"{tensor}_gathered", "Repack", [layer], {"target_shape": flat}, types)
-        return self.add(f"{tensor}_repacked", "Repack", [layer], {"target_shape": list(want.hls_shape)}, types)
+        kind, shape = "Reshape" if self.io == "io_parallel" else "Repack", want.hls_shape
+        small, large = sorted((have.hls_shape[-1], shape[-1]))
+        if kind == "Repack" and large % small:  # hls4ml repacks where one size divides the other: gather all first
+            flat = (int(np.prod(shape)),)
+            layer = self.add(f"{tensor}_gathered", kind, [layer], flat, {"target_shape": list(flat)}, types)
+        return self.add(f"{tensor}_reshaped", kind, [layer], shape, {"target_shape": list(shape)}, types)
 
     def preferred(self, tensor: str) -> Layout:
         """The layout that a graph input's readers want: channels last where a window slides over it."""
@@ -168,7 +174,8 @@ class _Mapper:
     def input(self, tensor: str) -> None:
         layout = self.preferred(tensor)
         attrs = {"input_shape": list(layout.hls_shape)}
-        layer = self.add(f"{tensor}_in", "InputLayer", [], attrs, {"result": self.types[tensor]})
+        types = {"result": self.types[tensor]}
+        layer = self.add(f"{tensor}_in", "InputLayer", [], layout.hls_shape, attrs, types)
         self.made(tensor, layer, layout)
         self.out.inputs[tensor] = Place(layer, layout)
 
@@ -178,7 +185,7 @@ class _Mapper:
         layout = plain(layout.shape) if layout.is_plain else layout
         layer = self.get(tensor, layout)
         taken = {p.layer for p in (*self.out.inputs.values(), *self.out.outputs.values())}
-        if layer in taken or self.layer(layer).kind in ("Reshape", "Repack"):
+        if layer in taken or self.out.layer(layer).kind in ("Reshape", "Repack"):
             layer = self.copy(tensor, layer, layout)
         self.out.outputs[tensor] = Place(layer, layout)
 
@@ -191,9 +198,6 @@ class _Mapper:
             lo=t.dtype.lo, hi=t.dtype.hi,
         )  # fmt: skip
         return self.ours(node, [layer], layout, self.types[tensor])
-
-    def layer(self, name: str) -> HlsLayer:
-        return next(layer for layer in self.out.layers if layer.name == name)
 
     def check_readers(self) -> None:
         """Raise UnsupportedError for a stream that more layers read than hls4ml can clone it for."""
@@ -210,14 +214,14 @@ class _Mapper:
 
     # -- layers with weights -----------------------------------------------------------------------------------
 
-    def weighted(self, node: ops.Node, kind: str, inputs: list[str], weight: np.ndarray, attrs: dict, count) -> str:
-        """A layer of hls4ml with weights [..., in, out] and the types that make it exact."""
+    def weighted(self, node: ops.Node, kind: str, x_layer: str, weight: np.ndarray, space: Shape, attrs: dict) -> str:
+        """A layer of hls4ml with weights [..., in, out] at each point of a space, and the types that make it exact."""
         x, acc = self.types[node.inputs[0]], self.types[node.output]
         w = weight_type(node, x, acc)
         attrs = attrs | {"weight_data": weight.astype(np.float64) * 2.0**-w.fraction, "bias_data": None}
         types = {"result": acc, "accum": acc, "weight": w}
-        products = (int(np.prod(weight.shape[:-1])), weight.shape[-1], count)
-        return self.add(node.name, kind, inputs, attrs, types, products=products, node=node)
+        shape, positions = (*space, weight.shape[-1]), int(np.prod(space))
+        return self.add(node.name, kind, [x_layer], shape, attrs, types, positions=positions, node=node)
 
     def linear(self, node: ops.Linear) -> None:
         shape = self.graph.tensors[node.inputs[0]].shape
@@ -225,7 +229,7 @@ class _Mapper:
             place = self.places[node.inputs[0]][0]
             weight = node.weight[place.layout.elements()]  # rows in the order in which the elements come
             attrs = {"n_in": weight.shape[0], "n_out": weight.shape[1]}
-            layer = self.weighted(node, "Dense", [place.layer], weight, attrs, 1)
+            layer = self.weighted(node, "Dense", place.layer, weight, (), attrs)
             return self.made(node.output, layer, plain((weight.shape[1],)))
         rows = (int(np.prod(shape[:-1])), shape[-1])
         x = self.reshape(
@@ -233,7 +237,7 @@ class _Mapper:
             {"result": self.types[node.inputs[0]]},
         )  # fmt: skip
         attrs = convolution.attributes((rows[0],), (rows[0],), (1,), (1,), (0, 0), *node.weight.shape)
-        layer = self.weighted(node, "Conv1D", [x], node.weight[None], attrs, rows[0])
+        layer = self.weighted(node, "Conv1D", x, node.weight[None], rows[:1], attrs)
         out = self.graph.tensors[node.output].shape
         layer = self.reshape(
             layer, plain((rows[0], out[-1])), plain(out), node.output, {"result": self.types[node.output]}
@@ -248,7 +252,7 @@ class _Mapper:
         )
         x = self.get(node.inputs[0], channels_last(shape))
         kind = f"Conv{len(shape) - 1}D"
-        layer = self.weighted(node, kind, [x], window.weight, attrs, int(np.prod(out[1:])))
+        layer = self.weighted(node, kind, x, window.weight, out[1:], attrs)
         self.made(node.output, layer, channels_last(out))
 
     # -- layers that move elements -----------------------------------------------------------------------------
@@ -263,7 +267,7 @@ class _Mapper:
             layer = self.places[node.inputs[0]][0].layer
             if layout.hls_shape != size:
                 # Between streams hls4ml takes the packets as they come: no repacking before Dense.
-                layer = self.add(node.name, "Reshape", [layer], {"target_shape": list(size)}, types)
+                layer = self.add(node.name, "Reshape", [layer], size, {"target_shape": list(size)}, types)
             return self.made(node.output, layer, layout)
         return self.to_shape(node, size)
 
@@ -291,12 +295,13 @@ class _Mapper:
                 "most 3: reshape around it, or use the backend engine"
             )
         axis = layout.order.index(node.axis % len(layout.order))
-        parts = [self.get(i, Layout(self.graph.tensors[i].shape, layout.order)) for i in node.inputs]
-        layer = parts[0]
-        types = {"result": self.types[node.output]}
-        for part in parts[1:]:  # hls4ml joins two at a time
-            attrs = {"axis": axis + 1, "op": f"concatenate{len(layout.order)}d"}
-            layer = self.add(node.name, "Concatenate", [layer, part], attrs, types, node=node)
+        layouts = [Layout(self.graph.tensors[i].shape, layout.order) for i in node.inputs]
+        layer, *others = (self.get(i, at) for i, at in zip(node.inputs, layouts, strict=True))
+        shape, types = list(layouts[0].hls_shape), {"result": self.types[node.output]}
+        attrs = {"axis": axis + 1, "op": f"concatenate{len(layout.order)}d"}
+        for part, at in zip(others, layouts[1:], strict=True):  # hls4ml joins two at a time
+            shape[axis] += at.hls_shape[axis]
+            layer = self.add(node.name, "Concatenate", [layer, part], shape, attrs, types, node=node)
         self.made(node.output, layer, Layout(self.graph.tensors[node.output].shape, layout.order))
 
     # -- our own layers ----------------------------------------------------------------------------------------
@@ -334,7 +339,7 @@ class _Mapper:
         )  # fmt: skip
         kind = attrs["class_name"]
         attrs = {k: v for k, v in attrs.items() if k not in ("name", "class_name", "inputs")}
-        return self.add(node.name, kind, inputs, attrs, {"result": result}, node=node)
+        return self.add(node.name, kind, inputs, layout.hls_shape, attrs, {"result": result}, node=node)
 
 
 METHODS = {

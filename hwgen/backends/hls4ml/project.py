@@ -18,10 +18,12 @@ UNCERTAINTY = "27%"  # hls4ml's default for Vitis: what it leaves of the clock f
 
 @dataclass(frozen=True)
 class Setting:
-    """How a layer is folded. strategy: hls4ml's, "Latency" (unrolled) or "Resource". reuse: its reuse factor."""
+    """How a layer is folded. strategy: hls4ml's, "Latency" (unrolled) or "Resource". reuse: its reuse factor. parallel:
+    its parallelization factor, the positions of a convolution that are computed at once."""
 
     strategy: str = "Latency"
     reuse: int = 1
+    parallel: int = 1
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def hls4ml():
         import hls4ml
         import hls4ml.model.graph  # noqa: F401
     except ImportError as error:
-        raise ToolError(f"hls4ml is missing from this Python ({error}): run `make env`, or pip install 'hls4ml==1.3.0'")
+        way_out = "run `make env`, or pip install 'hls4ml==1.3.0'"
+        raise ToolError(f"hls4ml is missing from this Python ({error}): {way_out}") from None
     if not hls4ml.__version__.startswith(VERSION):
         raise ToolError(f"hls4ml {hls4ml.__version__} is installed, this backend is for {VERSION}: run `make env`")
     return hls4ml
@@ -57,11 +60,10 @@ def write(
     name: str,
     part: str,
     clock_mhz: float,
-    trace: bool = False,
 ) -> tuple[list[Port], list[Port]]:
     """Write the project into `out`; returns the ports of the top function `name`, inputs and outputs.
 
-    settings: by layer name. trace: the C simulation can then report every layer's output.
+    settings: by layer name. part: the board's. Raises HwgenError when hls4ml refuses, or makes something else.
     """
     package = hls4ml()
     from hwgen.backends.hls4ml import extension
@@ -73,9 +75,8 @@ def write(
             clock_period=round(1000 / clock_mhz, 3), clock_uncertainty=UNCERTAINTY, io_type=mapped.io,
         )  # fmt: skip
         config["HLSConfig"] = {"Model": {"ReuseFactor": 1, "Strategy": "Latency"}, "LayerName": {}}
-        config["TraceOutput"] = trace
         for layer in mapped.layers:
-            config["HLSConfig"]["LayerName"] |= layer_config(layer, settings.get(layer.name, Setting()), trace)
+            config["HLSConfig"]["LayerName"] |= layer_config(layer, settings.get(layer.name, Setting()))
         try:
             model = package.model.graph.ModelGraph.from_layer_list(
                 config, [layer.as_dict() for layer in mapped.layers],
@@ -86,21 +87,21 @@ def write(
         except HwgenError:
             raise
         except Exception as error:  # hls4ml raises bare Exception
-            raise HwgenError(
-                f"hls4ml refuses {mapped.graph.name!r}: {error} {log.getvalue()[-300:]}".strip()
-            ) from error
+            said = " ".join(log.getvalue().split())[-300:]
+            raise HwgenError(f"hls4ml refuses {mapped.graph.name!r}: {error} {said}".strip()) from error
     return (
         [port(t, v, mapped.io) for t, v in zip(mapped.inputs, model.get_input_variables(), strict=True)],
         [port(t, v, mapped.io) for t, v in zip(mapped.outputs, model.get_output_variables(), strict=True)],
     )
 
 
-def layer_config(layer: HlsLayer, setting: Setting, trace: bool) -> dict[str, dict]:
+def layer_config(layer: HlsLayer, setting: Setting) -> dict[str, dict]:
     """The entries of hls4ml's LayerName for a layer, and for those that hls4ml may put before or behind it."""
     precision = {kind: str(t) for kind, t in layer.types.items()}
     own = {"Precision": precision, "ReuseFactor": setting.reuse, "Strategy": setting.strategy}
+    own |= {"ParallelizationFactor": setting.parallel} if layer.kind.startswith("Conv") else {}
     result = {"Precision": {"result": precision["result"]}, "ReuseFactor": 1, "Strategy": "Latency"}
-    return {layer.name: own | ({"Trace": True} if trace else {}), f"clone_{layer.name}": result}
+    return {layer.name: own, f"clone_{layer.name}": result}
 
 
 def check(model, mapped: Mapped, settings: dict[str, Setting]) -> None:
@@ -116,8 +117,9 @@ def check(model, mapped: Mapped, settings: dict[str, Setting]) -> None:
             if have != str(want):
                 raise HwgenError(f"hls4ml made {kind} of layer {layer.name!r} {have}, it must be {want}")
         setting = settings.get(layer.name, Setting())
-        if layer.products and node.get_attr("reuse_factor") != setting.reuse:
-            raise HwgenError(f"hls4ml made the reuse factor of {layer.name!r} {node.get_attr('reuse_factor')}")
+        have = (node.get_attr("strategy"), node.get_attr("reuse_factor"), node.get_attr("parallelization_factor", 1))
+        if layer.positions and have != (setting.strategy.lower(), setting.reuse, setting.parallel):
+            raise HwgenError(f"hls4ml folded layer {layer.name!r} as {have}, it must be {setting}")
 
 
 def port(tensor: str, variable, io: str) -> Port:

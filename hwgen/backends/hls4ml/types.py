@@ -49,15 +49,20 @@ def fraction_of(tensor: Tensor) -> int:
 
 def tensor_types(graph: Graph) -> dict[str, HlsType]:
     """The type of every tensor by name: its own width where it is quantized; as many bits as its range needs where it
-    is an accumulator or a wide output. A product with a Mul that adds later is an accumulator, too."""
+    is an accumulator or a wide output (which is signed, as the driver takes it)."""
     ranges = graph.ranges()
-    return {name: _tensor_type(t, ranges[name]) for name, t in graph.tensors.items() if name in ranges}
+    return {
+        name: _tensor_type(t, ranges[name], name in graph.outputs)
+        for name, t in graph.tensors.items()
+        if name in ranges
+    }
 
 
-def _tensor_type(t: Tensor, r: Range) -> HlsType:
+def _tensor_type(t: Tensor, r: Range, is_output: bool) -> HlsType:
     if not t.dtype.is_wide:
         return HlsType(t.dtype.bits, t.dtype.signed, fraction_of(t))
-    return holding(int(np.min(r.lo)), int(np.max(r.hi)), fraction_of(t))
+    lo = min(int(np.min(r.lo)), -1) if is_output else int(np.min(r.lo))
+    return holding(lo, int(np.max(r.hi)), fraction_of(t))
 
 
 def weight_type(node: ops.Linear | ops._Conv, x: HlsType, acc: HlsType) -> HlsType:

@@ -98,7 +98,7 @@ template <class CONFIG_T> struct cursor {
 // Half of 2**shift, as the type of the sum.
 template <class T, class S> T half(const S &shift) {
     #pragma HLS INLINE
-    return (T(1) << shift) >> 1;
+    return shift == 0 ? T(0) : T(T(1) << (shift - 1));
 }
 
 // op over x[0..N-1] as a balanced tree.

@@ -4,10 +4,11 @@
 `ModelGraph.from_layer_list` takes. The templates are in hls_templates/hls4ml/nnet_utils.
 """
 
+from hwgen.backends.hls4ml.extension import spec as _spec
 from hwgen.backends.hls4ml.extension.lower import OPS, layer_dict, lower
 from hwgen.backends.hls4ml.extension.spec import PARALLEL, STREAM
 
-__all__ = ["OPS", "PARALLEL", "STREAM", "layer_dict", "lower", "register"]
+__all__ = ["OPS", "PARALLEL", "STREAM", "latency", "layer_dict", "lower", "multipliers", "register"]
 
 
 def register() -> None:
@@ -15,3 +16,13 @@ def register() -> None:
     from hwgen.backends.hls4ml.extension.layers import register
 
     register()
+
+
+def latency(layer: dict, io: str = PARALLEL, reuse: int = 1) -> int:
+    """Clocks of a layer dict; see `spec.latency`."""
+    return _spec.latency(layer["spec"], io, reuse)
+
+
+def multipliers(layer: dict, io: str = PARALLEL, reuse: int = 1) -> int:
+    """Multiplications of a layer dict that happen side by side; see `spec.multipliers`."""
+    return _spec.multipliers(layer["spec"], io, reuse)

@@ -35,13 +35,18 @@ def plus(a: Bounds, b: Bounds) -> Bounds:
 
 def half(shift: np.ndarray) -> np.ndarray:
     """2**shift / 2, rounded down: what is added before the shift."""
-    return (np.int64(1) << shift) >> 1
+    return np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
 
 
 def always_zero(v: Bounds, shift: np.ndarray) -> np.ndarray:
     """True where v / 2**shift rounds to zero for every v (ties go to zero, too)."""
     peak = np.maximum(np.abs(v[0]), np.abs(v[1]))
     return (shift > 0) & (peak <= half(shift))
+
+
+def settled(values: np.ndarray, dead: np.ndarray) -> np.ndarray:
+    """Parameters with 0 where the lane's result is zero anyway (0 / 2**0 is that as well)."""
+    return np.where(dead, 0, values)
 
 
 def round_shift(v: np.ndarray, shift: np.ndarray) -> np.ndarray:

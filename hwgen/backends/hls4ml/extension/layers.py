@@ -30,7 +30,19 @@ class HwgenRequantize(HwgenLayer):
     """See requantize.py and nnet_hwgen_requantize.h."""
 
 
-LAYERS = (HwgenRequantize,)
+class HwgenMul(HwgenLayer):
+    """See mul.py and nnet_hwgen_mul.h."""
+
+
+class HwgenLookup(HwgenLayer):
+    """See lookup.py and nnet_hwgen_lookup.h."""
+
+
+class HwgenSlice(HwgenLayer):
+    """See slicing.py and nnet_hwgen_slice.h."""
+
+
+LAYERS = (HwgenRequantize, HwgenMul, HwgenLookup, HwgenSlice)
 
 
 class ConfigTemplate(LayerConfigTemplate):

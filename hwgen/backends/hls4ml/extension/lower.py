@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hwgen.backends.hls4ml.extension import requantize
+from hwgen.backends.hls4ml.extension import lookup, mul, requantize, slicing
 from hwgen.backends.hls4ml.extension.spec import MAX_RANK, Place, Spec, precision
 from hwgen.graph import ops
 from hwgen.graph.types import IntType
 
 LOWER: dict[str, Callable[[Place], Spec]] = {
+    "Lookup": lookup.lower,
+    "Mul": mul.lower,
     "Requantize": requantize.lower,
+    "Slice": slicing.lower,
 }
 
 OPS = frozenset(LOWER)
@@ -59,8 +62,8 @@ def layer_dict(
     """One entry of hls4ml's layer list for a node.
 
     name: of the layer, a C identifier. inputs: hls4ml names of what it reads, in the node's order. shapes: of the
-    inputs in the graph's order, without batch. types: the graph's types of the inputs. result: precision of the output, e.g.
-    "ap_fixed<8,3>" or an hls4ml type. ranges: lowest and highest integer of each input (None: its type's).
+    inputs in the graph's order, without batch. types: the graph's types of the inputs. result: precision of the
+    output, e.g. "ap_fixed<8,3>" or an hls4ml type. ranges: lowest and highest integer of each input (None: its type's).
     perm: layout; axis i in hls4ml is axis perm[i] of the graph, for inputs and output alike (None: the same axes).
 
     Raises UnsupportedError, which names the node, for an operator or a layout that the templates do not have, or a

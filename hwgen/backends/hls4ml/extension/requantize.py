@@ -63,7 +63,7 @@ def lower(place: Place) -> Spec:
         return steps
 
     dead = lane.always_zero(sums(p["bias"], np.int64(0))[-1], p["shift"])
-    p = {name: np.where(dead, 0, values) for name, values in p.items()}
+    p = {name: lane.settled(values, dead) for name, values in p.items()}
     exact = sums(p["bias"], np.int64(0))[-1]
     tail = lane.Tail.make(place, exact, p["shift"])
     p["bias"] = p["bias"] + lane.half(p["shift"])

@@ -59,7 +59,7 @@ class Spec:
     (name -> int64 array: a function of the index, of type `<name>_t`; HLS sees constants) and roms (the same, read at
     an index that is data). stages: clocks of the pipeline, by what takes them. fill: clocks in io_stream before the
     first packet goes in. groups: packets that go through one after another in io_stream. products: multiplications per
-    frame by something that is no power of two, and per group in io_stream.
+    frame by something that is no power of two, and per group in io_stream. wires: io types in which it takes no clock.
     """
 
     function: str
@@ -75,6 +75,7 @@ class Spec:
     groups: int = 1
     products: int = 0
     stream_products: int = 0
+    wires: tuple[str, ...] = ()
 
 
 def bits_of(lo: int, hi: int) -> tuple[int, bool]:
@@ -170,3 +171,20 @@ def table(name: str, values: np.ndarray, pragma: str) -> list[str]:
 def call(spec: Spec, config: str, types: Sequence[str], args: Sequence[str]) -> str:
     """The C++ call: types and names of the inputs, then of the output."""
     return f"nnet::hwgen::{spec.function}<{', '.join([*types, config])}>({', '.join(args)});"
+
+
+def latency(spec: Spec, io: str, reuse: int = 1) -> int:
+    """Clocks from the first input to the last output, at 200 MHz; a statement of the templates' headers.
+
+    io_parallel: the pipeline's stages, and reuse - 1 more for lanes that share multipliers. io_stream: also the clocks
+    in which operands are read first, and one group each `reuse` clocks.
+    """
+    if io in spec.wires:
+        return 0
+    groups = spec.groups if io == STREAM else 1
+    return sum(spec.stages.values()) + groups * reuse - 1 + (spec.fill if io == STREAM else 0)
+
+
+def multipliers(spec: Spec, io: str, reuse: int = 1) -> int:
+    """Products that the template makes side by side, each of a size that its types give."""
+    return -(-(spec.stream_products if io == STREAM else spec.products) // reuse)

@@ -103,3 +103,57 @@ def requantize(seed: int) -> Case:
         node, inputs, ranges, [hls_type(rng, t.bits, t.signed) for t in ranges], out_type, io(rng),
         perm=layout(rng, len(out)), note=f"requantize({seed})",
     )  # fmt: skip
+
+
+def mul(seed: int) -> Case:
+    """A Mul; operands broadcast in every way."""
+    rng = np.random.default_rng(seed)
+    out = shape(rng)
+    axis, n = channels(rng, out)
+    types = [activation(rng), activation(rng)]
+    wide = rng.integers(4) == 0
+    mult = magnitude(rng, 17, n)
+    shift = rng.integers(0, 63, n, endpoint=True) if rng.integers(3) == 0 else rng.integers(0, 26, n)
+    clamp, out_type = output(rng, wide)
+    node = ops.Mul(
+        name="m", inputs=("a", "b"), output="y", mult=mult, shift=np.asarray(shift), channel_axis=axis, **clamp
+    )
+    a, b = broadcast(rng, out), broadcast(rng, out)
+    b = tuple(n if a[i] == 1 else b[i] for i, n in enumerate(out))  # what one lacks the other has
+    shapes = [a, b] if rng.integers(2) else [b, a]
+    inputs = [frames(rng, t.lo, t.hi, s) for t, s in zip(types, shapes, strict=True)]
+    hls = [hls_type(rng, t.bits, t.signed) for t in types]
+    return Case(node, inputs, types, hls, out_type, io(rng), perm=layout(rng, len(out)), note=f"mul({seed})")
+
+
+def lookup(seed: int) -> Case:
+    """A Lookup with any table; at times only part of the input's range occurs."""
+    rng = np.random.default_rng(seed)
+    t, out, dims = activation(rng), activation(rng), shape(rng)
+    lo, hi = t.lo, t.hi
+    if rng.integers(3) == 0:
+        lo, hi = sorted(int(v) for v in rng.integers(t.lo, t.hi, 2, endpoint=True))
+    table = rng.integers(out.lo, out.hi, 256, endpoint=True)
+    node = ops.Lookup(name="l", inputs=("a",), output="y", table=table)
+    bits = t.bits + int(rng.integers(3))
+    return Case(
+        node, [frames(rng, lo, hi, dims)], [t], [hls_type(rng, bits, t.signed)], hls_type(rng, out.bits, out.signed),
+        io(rng), ranges=[(lo, hi)], perm=layout(rng, len(dims)), note=f"lookup({seed})",
+    )  # fmt: skip
+
+
+def slice_(seed: int) -> Case:
+    """A Slice of any axis."""
+    rng = np.random.default_rng(seed)
+    t, dims = activation(rng), shape(rng, 7)
+    axis = int(rng.integers(len(dims)))
+    start = int(rng.integers(dims[axis]))
+    stop = int(rng.integers(start + 1, dims[axis] + 4))
+    node = ops.Slice(
+        name="s", inputs=("a",), output="y", axis=axis, start=start, stop=stop, step=int(rng.integers(1, 4))
+    )
+    types = [hls_type(rng, t.bits, t.signed) for _ in range(2)]
+    perm = layout(rng, len(dims))
+    return Case(
+        node, [frames(rng, t.lo, t.hi, dims)], [t], types[:1], types[1], io(rng), perm=perm, note=f"slice_({seed})"
+    )

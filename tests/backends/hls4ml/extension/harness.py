@@ -105,7 +105,16 @@ def build(cases: list[Case], folder: Path) -> ctypes.CDLL:
     ours = resources.path("hls_templates", "hls4ml", "nnet_utils")
     theirs = [f"-isystem{TEMPLATES / name}" for name in ("nnet_utils", "ap_types")]
     # C++11 is what Vitis HLS is told to use.
-    flags = ["-std=c++11", "-O0", "-fPIC", "-shared", "-Wall", "-Wno-unknown-pragmas", "-Wno-unused-label"]
+    flags = [
+        "-std=c++11",
+        "-O0",
+        "-fno-gnu-unique",
+        "-fPIC",
+        "-shared",
+        "-Wall",
+        "-Wno-unknown-pragmas",
+        "-Wno-unused-label",
+    ]
     command = ["g++", *flags, f"-I{ours}", *theirs, "cases.cpp", "-o", "cases.so"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[:4000]

@@ -1,0 +1,15 @@
+"""Every HLS template, with random parameters, against golden."""
+
+import pytest
+
+from tests.backends.hls4ml.extension import drawing
+from tests.backends.hls4ml.extension.harness import check
+from tests.support import cases
+
+DRAW = [drawing.requantize, drawing.mul, drawing.lookup, drawing.slice_]
+
+
+@pytest.mark.parametrize("first", range(0, *cases((16, 16), (1000, 100))))
+@pytest.mark.parametrize("draw", DRAW, ids=lambda draw: draw.__name__)
+def test_equals_golden(draw, first, tmp_path):
+    check([draw(first + i) for i in range(cases(16, 100))], tmp_path)

@@ -130,7 +130,7 @@ FAULTS = {
     "port that the preset opened": ("ps_zynqmp", "PSU__USE__M_AXI_GP1 0", "PSU__USE__M_AXI_GP1 1", "hpm1_fpd_aclk is"),
     "reset not connected": ("system", " memory_bus/aresetn", "", "reset memory_bus/aresetn is not driven"),
     "interrupt not connected": ("system", "    net hwgen_top_0/irq_o $interrupt\n", "", "interrupt ps_0/pl_ps_irq0 is"),
-    "reset driven by a clock": ("system", "net $reset reset_0", "net $clock reset_0", "ext_reset_in is driven by clock"),
+    "reset driven by a clock": ("system", "net $reset reset_0", "net $clock reset_0", "is driven by clock"),
     "bus not connected": ("system", "    bus memory_bus/M00_AXI $memory\n", "", "is connected to nothing"),
     "bus connected twice": (
         "system", "    bus memory_bus/M00_AXI $memory\n",

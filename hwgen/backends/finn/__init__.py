@@ -1,0 +1,1 @@
+"""FINN: the graph in its dialect, its folding, its formulas."""

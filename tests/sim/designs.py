@@ -73,16 +73,23 @@ def load(folder: Path) -> Small:
     count = len(golden[manifest["inputs"][0]["name"]])
     inputs = np.zeros((count, manifest["in_bytes"]), np.uint8)
     for tensor in manifest["inputs"]:
-        data = golden[tensor["name"]].reshape(count, -1).view(np.uint8)
+        data = _stored(tensor, golden).view(np.uint8)
         inputs[:, tensor["offset"] : tensor["offset"] + data.shape[1]] = data
     outputs = np.zeros((count, manifest["out_bytes"]), np.uint8)
     written = np.zeros(manifest["out_bytes"], bool)
     for tensor in manifest["outputs"]:
-        values = golden[tensor["name"]].reshape(count, -1)
+        values = _stored(tensor, golden)
         at = tensor["offset"] + _places(tensor, values.shape[1])
         outputs[:, at] = values.view(np.uint8).reshape(count, -1)
         written[at] = True
     return Small(folder, package, inputs, outputs, written)
+
+
+def _stored(tensor: dict, golden: dict[str, np.ndarray]) -> np.ndarray:
+    """A tensor's vectors [n, elements] in the order of memory."""
+    values = golden[tensor["name"]]
+    axes = tensor.get("axes", range(values.ndim - 1))
+    return np.ascontiguousarray(values.transpose(0, *(1 + axis for axis in axes))).reshape(len(values), -1)
 
 
 def _places(tensor: dict, count: int) -> np.ndarray:

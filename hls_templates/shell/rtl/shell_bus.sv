@@ -10,10 +10,10 @@ module shell_bus
 #(
     parameter int unsigned              INPUTS     = 1,   ///< tensors, in the order in which they are read
     parameter logic [ INPUTS-1:0][31:0] IN_OFFSET  = '0,  ///< bytes from IN_PTR, multiples of 16
-    parameter logic [ INPUTS-1:0][31:0] IN_BEATS   = '1,  ///< DDR beats
+    parameter logic [ INPUTS-1:0][31:0] IN_BEATS   = {INPUTS{32'd1}},  ///< DDR beats
     parameter int unsigned              OUTPUTS    = 1,
     parameter logic [OUTPUTS-1:0][31:0] OUT_OFFSET = '0,
-    parameter logic [OUTPUTS-1:0][31:0] OUT_BEATS  = '1,
+    parameter logic [OUTPUTS-1:0][31:0] OUT_BEATS  = {OUTPUTS{32'd1}},
     parameter logic [63:0]              HASH       = '0   ///< design hash
 ) (
     input  logic              clk_i,

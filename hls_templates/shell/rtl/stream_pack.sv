@@ -81,7 +81,7 @@ module stream_pack #(
     level_q <= position + (accept ? LW'(IN_G) : '0);
     taken_q <= taken_q + BW'(accept);
     if (!rst_ni || clear_i) begin
-      buffer_q <= '0;
+      for (int unsigned i = 0; i < CAP; i++) buffer_q[i*G*8+:G*8] <= '0;
       level_q  <= '0;
       taken_q  <= '0;
     end

@@ -6,7 +6,7 @@
 module tensor_read #(
     parameter int unsigned             COUNT  = 1,   ///< tensors
     parameter logic [COUNT-1:0][31:0]  OFFSET = '0,  ///< bytes, multiples of 16
-    parameter logic [COUNT-1:0][31:0]  BEATS  = '1   ///< at least 1
+    parameter logic [COUNT-1:0][31:0]  BEATS  = {COUNT{32'd1}}  ///< at least 1
 ) (
     input  logic             clk_i,
     input  logic             rst_ni,

@@ -97,8 +97,9 @@ class ShellPlan:
         fed, given = self.reads[-1], self.writes[0]
         first = read - fed.ddr_beats + _whole(fed.elements * fed.bytes)  # DDR beats until the core has its first one
         feeding = max(read - first, max(p.beats for p in self.inputs) - 1)
-        busy = max(self.core.latency, feeding + max(p.beats for p in self.outputs))
-        behind = written - given.ddr_beats + _whole(given.elements * given.bytes)
+        busy = max(self.core.latency, feeding + 1 + max(p.beats for p in self.outputs))
+        behind = max(_whole(given.elements * given.bytes), given.ddr_beats - given.beats + 1)
+        behind += written - given.ddr_beats
         return START_READ + first + busy + behind + FINISH
 
 

@@ -92,8 +92,8 @@ def vectors(core: CoreDescription, rng: np.random.Generator, count: int = VECTOR
 
 
 def make(folder: Path, core: CoreDescription, rng: np.random.Generator, library: bool = False) -> shell.ShellPlan:
-    """Write what `hwgen generate` would: RTL, stand-in, manifest, golden vectors, package; `library`: and the C model as
-    DIR/sim/libcore.so."""
+    """Write what `hwgen generate` would: RTL, stand-in, manifest, golden vectors, package; `library`: and the C model
+    as DIR/sim/libcore.so."""
     board, plan = boards.load("zcu104"), shell.plan(core)
     folder.mkdir(parents=True, exist_ok=True)
     code = shell.write("made up", board, core, folder)

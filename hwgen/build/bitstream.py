@@ -56,6 +56,6 @@ def _elsewhere(out: Path, backend: str) -> str:
     return (
         f"no bitstream was made: {' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not on PATH. {out} is "
         f"generated and {state}. To build it, {'; '.join(tool.INSTALL for tool in absent.values())}; copy {out} there "
-        f"and run {', then '.join(tool.command(out) for tool in tools.values())}. With its files back here, "
-        f"{' and '.join(f'python -m {tool.__name__} {out}' for tool in tools.values())} read the reports"
+        f"and run {', then '.join(tool.command(out) for tool in tools.values())}. With its files back here, read "
+        f"the reports: {' && '.join(f'python -m {tool.__name__} {out}' for tool in tools.values())}"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hwgen import backends, boards
 from hwgen.backends.options import Options
-from hwgen.build import process, vendor_reports, vivado
+from hwgen.build import process, toolchain, vendor_reports, vivado
 from hwgen.errors import ToolError
 
 HOURS = 6.0
@@ -53,7 +53,7 @@ def run(folder: Path, progress: process.Progress = None) -> dict:
     """Run Vitis HLS on the hls4ml project in DIR; returns report.json, which then has `hls`.
 
     Takes minutes to hours. Raises ToolError: the tool is missing, failed (the message is its own) or did not end in
-    time; a report is missing or spoilt; the RTL differs from the golden outputs.
+    time; a report is missing or spoilt; the RTL differs from the golden outputs or does not fit DIR/rtl.
     """
     project = vivado.project_name(folder)
     _choose_steps(folder)
@@ -81,11 +81,28 @@ def read_back(folder: Path) -> dict:
     verilog = folder / vivado.hls_verilog(folder)
     if not list(verilog.glob("*.v")):
         raise ToolError(f"{verilog} holds no Verilog: run Vitis HLS again, {command(folder)}")
+    _fits(folder, verilog)
     if found["cosim"] is not None:
         if found["cosim"]["status"] != "pass":
             raise ToolError(f"C/RTL co-simulation ended with '{found['cosim']['status']}': look at {folder / LOG}")
         found["cosim"]["vectors"] = _compare(folder / "tb_data")
     return vendor_reports.update(folder, {"hls": found})
+
+
+def _fits(folder: Path, verilog: Path) -> None:
+    """Raise ToolError where the ports that Vitis HLS gave the core are not those that DIR/rtl connects: known before
+    Vivado has run for an hour."""
+    core = folder / "rtl" / "hwgen_core.sv"
+    if not core.is_file():
+        return
+    words = ["verilator", "--lint-only", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wwarn-PINMISSING"]
+    words += ["--top-module", core.stem, "-y", core.parent, "-y", verilog, "+libext+.sv+.v", core]
+    try:
+        told = toolchain.run(words, timeout=600)
+    except ToolError as error:
+        raise ToolError(f"the core that Vitis HLS made does not fit {core}: {error}") from error
+    if open_pin := next((line for line in told.splitlines() if "PINMISSING" in line and core.name in line), None):
+        raise ToolError(f"the core that Vitis HLS made does not fit {core}: {open_pin}")
 
 
 def _choose_steps(folder: Path) -> None:

@@ -52,10 +52,13 @@ class Writer:
             self.inits.append(numpy_helper.from_array(array, name))
         return name
 
+    def label(self, op: str) -> str:
+        """Name of the node written next."""
+        return f"{op}_{self.count}" if self.style.named else ""
+
     def op(self, op: str, *inputs: str, outputs: int = 1, domain: str = "", **attrs) -> str:
         outs = [self.name(op.lower()) for _ in range(outputs)]
-        name = f"{op}_{self.count}" if self.style.named else ""
-        self.nodes.append(helper.make_node(op, list(inputs), outs, name=name, domain=domain, **attrs))
+        self.nodes.append(helper.make_node(op, list(inputs), outs, name=self.label(op), domain=domain, **attrs))
         return self.strewn(outs[0]) if self.style.passes and op not in ("Identity", "Dropout", "Cast") else outs[0]
 
     def strewn(self, x: str) -> str:
@@ -91,6 +94,9 @@ class Writer:
         y = self.op("MatMul", x, w)
         return self.op("Add", y, bias) if bias else y
 
+    def graph_inputs(self) -> list:
+        return self.inputs
+
     def model(self, *outputs: str, shapes: list[tuple[int, ...]] | None = None) -> onnx.ModelProto:
         shapes = shapes or [None] * len(outputs)
         outs = []
@@ -99,7 +105,7 @@ class Writer:
             outs.append(helper.make_tensor_value_info(edge, TensorProto.FLOAT, dims))
         if self.style.dead:
             self.op("Relu", self.op("Neg", self.inputs[0].name))
-        graph = helper.make_graph(self.nodes, "foreign", self.inputs, outs, self.inits)
+        graph = helper.make_graph(self.nodes, "foreign", self.graph_inputs(), outs, self.inits)
         graph.quantization_annotation.extend(self.annotations)
         opsets = [
             helper.make_opsetid("", self.style.opset),

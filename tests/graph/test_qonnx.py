@@ -1,59 +1,16 @@
 """Import and export of QONNX against QONNX's own executor."""
 
-from collections import Counter
-
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwgen.graph import dequantize_outputs, ops, qonnx_in, qonnx_out, quantize_inputs, run
-from hwgen.graph.golden import EVAL
-from hwgen.graph.graph import Graph
+from hwgen.graph import dequantize_outputs, qonnx_in, qonnx_out, quantize_inputs, run
 from hwgen.graph.random_graphs import random_inputs
-from tests.graph.executor import execute
+from tests.graph.executor import compare, execute
 from tests.graph.strategies import SEEDS, foreign_cnns, foreign_mlps, graphs
 from tests.support import cases
-
-FLOAT_FUNCTIONS = (ops.LayerNorm, ops.Softmax, ops.Lookup)
-"""What the executor computes in float32 with rounding errors of its own, so that a near tie may fall the other way."""
-
-
-def compare(graph: Graph, model: onnx.ModelProto, ints: dict[str, np.ndarray], exact: bool, edges=None) -> Counter:
-    """Compare every tensor of the graph with the executor's edge of the same name, layer by layer.
-
-    Each layer starts from the executor's integers, so that one difference is counted once. exact: only normalizations
-    and functions may differ, by one step; else any layer may, by one step.
-    """
-    real = {k: (v * graph.tensors[k].scale).astype(np.float32) for k, v in ints.items()}
-    edges = edges or execute(model, real)
-    values, count, ranges = dict(ints), Counter(), graph.ranges()
-    for node in graph.nodes:
-        t = graph.tensors[node.output]
-        ins = [graph.tensors[i] for i in node.inputs]
-        y = values[t.name] = EVAL[node.op](node, [values[i] for i in node.inputs], ins)
-        if t.name not in edges or isinstance(node, ops.SumPool):
-            continue
-        got = edges[t.name] / t.scale_array()
-        if t.dtype.is_wide:
-            assert_wide(node, y, got, 0 if exact else 2.0**-22 * ranges[t.name].bound)
-            continue
-        step = np.abs(np.round(got) - y)
-        assert np.abs(got - np.round(got)).max() < 1e-3, f"{node.name}: the executor's values are not on the grid"
-        allowed = 1 if not exact or isinstance(node, FLOAT_FUNCTIONS) else 0
-        assert step.max() <= allowed, f"{node.op} {node.name} differs by {step.max()} steps"
-        count["values"] += y.size
-        count[node.op] += int((step > 0).sum())
-        values[t.name] = np.round(got).astype(np.int64)
-    note(str(dict(count)))
-    return count
-
-
-def assert_wide(node, y: np.ndarray, got: np.ndarray, bound: float) -> None:
-    """32-bit tensors: bound is what float32 may lose of the largest sum; wide outputs may round half a step."""
-    slack = 1e-3 + bound + 0.5 * isinstance(node, ops.Requantize)
-    assert np.abs(y - got).max() <= slack, f"{node.op} {node.name} differs"
 
 
 @settings(max_examples=cases(25, 300))

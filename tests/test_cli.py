@@ -183,3 +183,32 @@ def test_sim_passes_what_was_asked(calls, tmp_path: Path):
 def test_train_passes_what_was_asked(calls):
     assert invoke("train", "--quick").exit_code == 0
     assert calls == [("hwgen.quantize.train", "main", "demo", None, True)]
+
+
+def test_flows_pass_what_was_asked(calls, tmp_path: Path):
+    graph, out = tmp_path / "g.onnx", tmp_path / "d"
+    graph.touch()
+    into = ("--board", "kv260", "-o", str(out))
+    assert invoke("hls", str(graph), *into, "--io", "stream", "--multipliers", "64").exit_code == 0
+    assert invoke("finn", str(graph), *into, "--rate-hz", "30").exit_code == 0
+    assert invoke("bitstream", str(graph), *into, "--backend", "hls4ml", "--deadline-us", "5").exit_code == 0
+    asked = Options(io="stream", multipliers=64), Options(rate_hz=30.0), Options(deadline_us=5.0)
+    assert [call[:-1] for call in calls] == [  # the last argument shows the tools' lines
+        ("hwgen.build.vitis", "hls", graph, "kv260", asked[0], out),
+        ("hwgen.build.finn_docker", "finn", graph, "kv260", asked[1], out),
+        ("hwgen.build.bitstream", "bitstream", graph, "kv260", "hls4ml", asked[2], out),
+    ]
+
+
+def test_compare_passes_what_was_asked(calls, tmp_path: Path):
+    graph = tmp_path / "g.onnx"
+    graph.touch()
+    assert invoke("compare-backends", str(graph), "--board", "zcu104", "--multipliers", "512").exit_code == 0
+    assert calls == [("hwgen.evaluate.compare_backends", "compare", graph, "zcu104", Options(multipliers=512), None)]
+
+
+def test_a_part_of_a_policy_is_a_graph(calls):
+    """demo:head is written where the command can read it, and is gone afterwards."""
+    assert invoke("compare-backends", "demo:head", "--board", "zcu104").exit_code == 0
+    assert calls[0] == ("hwgen.policies.shipped", "save_part", "demo:head", calls[0][3])
+    assert not calls[0][3].exists()

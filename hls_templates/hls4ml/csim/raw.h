@@ -14,8 +14,10 @@ namespace hwgen {
 template <class T> void put(T &x, int32_t value) { x.range(T::width - 1, 0) = ap_int<T::width + 1>(value); }
 
 template <class T> int32_t get(const T &x) {
+    T ones;
+    put(ones, -1); // negative only if the type is signed; T(-1) would not do, for it may wrap to 0
     int64_t bits = T(x).range(T::width - 1, 0).to_uint64();
-    if (T(-1) < T(0) && (bits >> (T::width - 1) & 1))
+    if (ones < T(0) && (bits >> (T::width - 1) & 1))
         bits -= int64_t(1) << T::width;
     return int32_t(bits);
 }

@@ -38,11 +38,19 @@ class HwgenLookup(HwgenLayer):
     """See lookup.py and nnet_hwgen_lookup.h."""
 
 
+class HwgenLayerNorm(HwgenLayer):
+    """See layernorm.py and nnet_hwgen_layernorm.h."""
+
+
+class HwgenSoftmax(HwgenLayer):
+    """See softmax.py and nnet_hwgen_softmax.h."""
+
+
 class HwgenSlice(HwgenLayer):
     """See slicing.py and nnet_hwgen_slice.h."""
 
 
-LAYERS = (HwgenRequantize, HwgenMul, HwgenLookup, HwgenSlice)
+LAYERS = (HwgenRequantize, HwgenMul, HwgenLookup, HwgenLayerNorm, HwgenSoftmax, HwgenSlice)
 
 
 class ConfigTemplate(LayerConfigTemplate):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hwgen.backends.hls4ml.extension import lookup, mul, requantize, slicing
+from hwgen.backends.hls4ml.extension import layernorm, lookup, mul, requantize, slicing, softmax
 from hwgen.backends.hls4ml.extension.spec import MAX_RANK, Place, Spec, precision
 from hwgen.graph import ops
 from hwgen.graph.types import IntType
 
 LOWER: dict[str, Callable[[Place], Spec]] = {
+    "LayerNorm": layernorm.lower,
     "Lookup": lookup.lower,
     "Mul": mul.lower,
     "Requantize": requantize.lower,
     "Slice": slicing.lower,
+    "Softmax": softmax.lower,
 }
 
 OPS = frozenset(LOWER)

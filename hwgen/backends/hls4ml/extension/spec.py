@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 
@@ -127,6 +128,11 @@ def strides(shape: Sequence[int], out: Sequence[int]) -> tuple[int, ...]:
 def numbered(prefix: str, values: Sequence[int]) -> dict[str, int]:
     """Constants prefix0, prefix1, ..."""
     return {f"{prefix}{i}": int(v) for i, v in enumerate(values)}
+
+
+def tree_clocks(n: int) -> int:
+    """Clocks of a balanced tree over n values, two levels a clock."""
+    return ceil((n - 1).bit_length() / 2)
 
 
 def config_struct(spec: Spec, name: str, io: str, reuse: int = 1) -> str:

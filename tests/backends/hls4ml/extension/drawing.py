@@ -157,3 +157,50 @@ def slice_(seed: int) -> Case:
     return Case(
         node, [frames(rng, t.lo, t.hi, dims)], [t], types[:1], types[1], io(rng), perm=perm, note=f"slice_({seed})"
     )
+
+
+def rows(rng: np.random.Generator, longest: int) -> tuple[int, ...]:
+    """A shape whose last axis is a row of up to `longest`, short ones as often as long ones."""
+    length = int(2 ** rng.uniform(0, np.log2(longest)))
+    return (*(int(n) for n in rng.integers(1, 4, int(rng.integers(0, 3)))), length)
+
+
+def row_layout(rng: np.random.Generator, rank: int) -> tuple[int, ...] | None:
+    """A permutation that leaves the last axis where it is, or None."""
+    return (*(int(p) for p in rng.permutation(rank - 1)), rank - 1) if rng.integers(2) else None
+
+
+def layernorm(seed: int) -> Case:
+    """A LayerNorm or RMSNorm with any row length, eps, gamma and bias."""
+    rng = np.random.default_rng(seed)
+    t, dims = activation(rng), rows(rng, 300)
+    n = () if rng.integers(2) else dims[-1:]
+    shift = rng.integers(0, 63, n, endpoint=True) if rng.integers(4) == 0 else rng.integers(20, 40, n)
+    clamp, out_type = output(rng, wide=rng.integers(4) == 0)
+    node = ops.LayerNorm(
+        name="n", inputs=("a",), output="y", gamma_mult=magnitude(rng, 17, n), shift=np.asarray(shift),
+        bias=magnitude(rng, 47, n) >> rng.integers(0, 48), rms=bool(rng.integers(2)),
+        eps_int=int(2 ** rng.uniform(0, 40)) if rng.integers(2) else 1, **clamp,
+    )  # fmt: skip
+    x = frames(rng, t.lo, t.hi, dims)
+    x[rng.integers(len(x))] = rng.integers(t.lo, t.hi, endpoint=True)  # a constant frame
+    perm = row_layout(rng, len(dims))
+    return Case(
+        node, [x], [t], [hls_type(rng, t.bits, t.signed)], out_type, io(rng), perm=perm, note=f"layernorm({seed})"
+    )
+
+
+def softmax(seed: int) -> Case:
+    """A Softmax with any row length, step and scale."""
+    rng = np.random.default_rng(seed)
+    t, dims = activation(rng), rows(rng, 300)
+    step = float(2 ** rng.uniform(-10, 3))
+    node = ops.Softmax(
+        name="s", inputs=("a",), output="y", table=np.round(2.0**23 * np.exp(-step * np.arange(256))).astype(np.int64),
+        mult=2**16 if rng.integers(2) else int(rng.integers(2**16, 2**17)), step=step,
+        shift=int(rng.integers(24, 36)) if rng.integers(3) else int(rng.integers(1, 48)), lo=0, hi=255,
+    )  # fmt: skip
+    clamp, out_type = output(rng, wide=False)
+    node.lo, node.hi = clamp["lo"], clamp["hi"]
+    x, hls, perm = frames(rng, t.lo, t.hi, dims), hls_type(rng, t.bits, t.signed), row_layout(rng, len(dims))
+    return Case(node, [x], [t], [hls], out_type, io(rng), perm=perm, note=f"softmax({seed})")

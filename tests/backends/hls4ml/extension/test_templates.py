@@ -6,7 +6,9 @@ from tests.backends.hls4ml.extension import drawing
 from tests.backends.hls4ml.extension.harness import check
 from tests.support import cases
 
-DRAW = [drawing.requantize, drawing.mul, drawing.lookup, drawing.slice_]
+DRAW = [
+    drawing.requantize, drawing.mul, drawing.lookup, drawing.layernorm, drawing.softmax, drawing.slice_,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("first", range(0, *cases((16, 16), (1000, 100))))

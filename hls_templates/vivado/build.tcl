@@ -15,6 +15,9 @@ foreach script {settings package system implement} {
 }
 source [file join $hwgen::here ps_$hwgen::design(family).tcl]
 
+if {[package vcompare [version -short] 2022.2] < 0 || [package vcompare [version -short] 2025] >= 0} {
+  puts "WARNING: hwgen: this is Vivado [version -short], and these scripts are for 2022.2 to 2024.2"
+}
 if {[catch {
   file delete -force [file join $hwgen::here work] [file join $hwgen::here result]
   file mkdir [file join $hwgen::here work] [file join $hwgen::here result]

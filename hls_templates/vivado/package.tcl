@@ -85,7 +85,10 @@ proc hwgen::package_ip {} {
   if {[llength [ipx::get_bus_parameters -quiet FREQ_HZ -of_objects $clock]]} {
     ipx::remove_bus_parameter FREQ_HZ $clock
   }
-  set_property value LEVEL_HIGH [ipx::add_bus_parameter SENSITIVITY $irq]
+  if {![llength [ipx::get_bus_parameters -quiet SENSITIVITY -of_objects $irq]]} {
+    ipx::add_bus_parameter SENSITIVITY $irq
+  }
+  set_property value LEVEL_HIGH [ipx::get_bus_parameters SENSITIVITY -of_objects $irq]
 
   if {![llength [ipx::get_memory_maps -quiet s_axi_ctrl -of_objects $core]]} {
     ipx::add_memory_map s_axi_ctrl $core

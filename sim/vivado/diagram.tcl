@@ -108,7 +108,7 @@ namespace eval diagram {
   proc check_pins {} {
     variable net_of
     foreach {path entry} [every pins] {
-      lassign $entry direction type needed
+      lassign $entry direction type needed hertz
       if {$direction eq "out"} {
         if {$needed && ![dict exists $net_of $path]} {model::fail "$type $path is connected to nothing"}
         continue
@@ -118,6 +118,7 @@ namespace eval diagram {
       if {$from ne "" && [lindex [pin $from] 1] ne $type} {
         model::fail "$type $path is driven by [lindex [pin $from] 1] $from"
       }
+      if {$hertz ne ""} {model::fail "FREQ_HZ of $path is $hertz, which need not be that of $from"}
     }
   }
 

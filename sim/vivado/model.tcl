@@ -6,7 +6,8 @@
 # not exist; a clock, reset or interrupt that nothing or two things drive; a bus or an address left open; a step before
 # the one that it needs. What it accepts is "checked", not built: the .bit and the reports it leaves are made up.
 #
-# HWGEN_MODEL: a dict of what goes wrong in this run: slacks {SETUP...} (one a strategy), fail RUN, no_boards 1.
+# HWGEN_MODEL: a dict of what goes wrong in this run: slacks {SETUP...} (one a strategy), fail RUN, no_boards 1,
+# bare 1 (the packager infers interfaces without their maps and address spaces).
 
 namespace eval model {
   variable calls 0

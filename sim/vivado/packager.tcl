@@ -6,7 +6,8 @@ namespace eval packager {
   variable buses {}       ;# interface -> {type mode}
   variable clock_of {}    ;# interface -> clock
   variable reset_of {}    ;# clock -> reset
-  variable registers {}   ;# offset -> name
+  variable parameters {}  ;# bus NAME -> 1
+  variable made {}        ;# maps, blocks and spaces that there are
   variable checked 0
   variable root ""
   variable suffixes {
@@ -48,10 +49,37 @@ namespace eval packager {
     return [expr {[dict get $ports ${prefix}_awvalid] eq "in" ? "slave" : "master"}]
   }
 
+  # With an AXI interface come its memory map and block, or its address space; with a clock a frequency.
   proc add_bus {name type mode} {
     variable buses
+    variable parameters
+    set bus [model::object "bus_interface component_1 $name" bus]
     dict set buses $name [list $type $mode]
-    return [model::object "bus_interface component_1 $name" bus]
+    if {$type eq "aximm" && ![model::wrong bare 0]} {
+      if {$mode eq "slave"} {
+        add memory_map "memory_map component_1 $name"
+        add block "address_block component_1 reg0"
+      } else {
+        add space "address_space component_1 $name"
+      }
+    }
+    if {$type eq "clock"} {dict set parameters "$bus FREQ_HZ" [model::object "$bus FREQ_HZ" bus_parameter]}
+    return $bus
+  }
+
+  proc add {type object} {
+    variable made
+    if {$object in $made} {model::fail "there is $object already"}
+    lappend made $object
+    return [model::object $object $type]
+  }
+
+  # What the core holds, or nothing where that was asked for quietly.
+  proc find {object options} {
+    variable made
+    if {$object in $made} {return $object}
+    if {[dict exists $options -quiet]} return
+    model::fail "the core has no $object"
   }
 
   # What Vivado finds by itself: AXI by its valid signals, clocks and resets by their names.
@@ -69,6 +97,7 @@ namespace eval packager {
     variable ports
     variable buses
     variable clock_of
+    variable parameters
     set pins {}
     set found {}
     set covered {}
@@ -78,7 +107,8 @@ namespace eval packager {
         lappend found $name [list $mode [dict get $clock_of $name] 1 ""]
         foreach port [dict keys $ports ${name}_*] {lappend covered $port}
       } else {
-        lappend pins $name [list [dict get $ports $name] $type 1]
+        set hertz [expr {[dict exists $parameters "bus_interface component_1 $name FREQ_HZ"] ? 100000000 : ""}]
+        lappend pins $name [list [dict get $ports $name] $type 1 $hertz]
         lappend covered $name
       }
     }
@@ -98,7 +128,7 @@ model::command ipx::package_project {-import_files -force} {-root_dir -vendor -l
     model::fail "the top $top is in no Verilog file: the packager does not take a SystemVerilog top"
   }
   foreach {variable value} [list core component_1 ports [packager::read_ports $file $top] buses {} clock_of {} \
-    reset_of {} registers {} checked 0 root [dict get $options -root_dir]] {set packager::$variable $value}
+    reset_of {} parameters {} made {} checked 0 root [dict get $options -root_dir]] {set packager::$variable $value}
   model::object component_1 core
   model::put component_1 vendor [dict get $options -vendor]
   model::put component_1 library [dict get $options -library]
@@ -148,35 +178,57 @@ model::command ipx::associate_bus_interfaces {} {-busif -clock -reset} {1 1} {
 }
 
 model::command ipx::get_bus_parameters {-quiet} {-of_objects} {1 1} {
-  model::need [dict get $options -of_objects] bus
-  return
+  set name "[model::need [dict get $options -of_objects] bus] [lindex $rest 0]"
+  if {[dict exists $packager::parameters $name]} {return $name}
+  if {[dict exists $options -quiet]} return
+  model::fail "there is no parameter $name"
 }
+
 model::command ipx::add_bus_parameter {} {} {2 2} {
   lassign $rest name bus
-  model::need $bus bus
   if {$name ni {SENSITIVITY POLARITY FREQ_HZ ASSOCIATED_BUSIF ASSOCIATED_RESET}} {model::fail "bus parameter $name"}
-  return [model::object "$bus $name" bus_parameter]
+  set object [model::object "[model::need $bus bus] $name" bus_parameter]
+  dict set packager::parameters $object $object
+  return $object
 }
-model::command ipx::remove_bus_parameter {} {} {2 2} {model::need [lindex $rest 1] bus; return}
 
-# The packager makes a map, a block and a space for the AXI interfaces that it infers; these get_ find them.
+model::command ipx::remove_bus_parameter {} {} {2 2} {
+  lassign $rest name bus
+  set object "[model::need $bus bus] $name"
+  if {![dict exists $packager::parameters $object]} {model::fail "there is no parameter $object"}
+  dict unset packager::parameters $object
+  return
+}
+
 model::command ipx::get_memory_maps {-quiet} {-of_objects} {1 1} {
   packager::must [dict get $options -of_objects]
-  set entry [expr {[dict exists $packager::buses [lindex $rest 0]] ? [dict get $packager::buses [lindex $rest 0]] : ""}]
-  if {$entry ne {aximm slave}} {model::fail "no memory map [lindex $rest 0]"}
-  return [model::object "memory_map component_1 [lindex $rest 0]" memory_map]
+  return [packager::find "memory_map component_1 [lindex $rest 0]" $options]
 }
+
 model::command ipx::get_address_spaces {-quiet} {-of_objects} {1 1} {
   packager::must [dict get $options -of_objects]
-  return [model::object "address_space component_1 [lindex $rest 0]" space]
+  return [packager::find "address_space component_1 [lindex $rest 0]" $options]
 }
+
 model::command ipx::get_address_blocks {-quiet} {-of_objects} {1 1} {
   model::need [dict get $options -of_objects] memory_map
-  return [model::object "address_block [lindex $rest 0]" block]
+  return [packager::find "address_block component_1 [lindex $rest 0]" $options]
 }
-model::command ipx::add_memory_map {} {} {2 2} {packager::must [lindex $rest 1]; model::fail "there is a map already"}
-model::command ipx::add_address_space {} {} {2 2} {packager::must [lindex $rest 1]; model::fail "there is a space already"}
-model::command ipx::add_address_block {} {} {2 2} {model::fail "there is a block already"}
+
+model::command ipx::add_memory_map {} {} {2 2} {
+  packager::must [lindex $rest 1]
+  return [packager::add memory_map "memory_map component_1 [lindex $rest 0]"]
+}
+
+model::command ipx::add_address_space {} {} {2 2} {
+  packager::must [lindex $rest 1]
+  return [packager::add space "address_space component_1 [lindex $rest 0]"]
+}
+
+model::command ipx::add_address_block {} {} {2 2} {
+  model::need [lindex $rest 1] memory_map
+  return [packager::add block "address_block component_1 [lindex $rest 0]"]
+}
 
 model::command ipx::add_register {} {} {2 2} {
   lassign $rest name block
@@ -200,7 +252,7 @@ model::command ipx::check_integrity {} {} {1 1} {
   foreach register [array names model::kind] {
     if {$model::kind($register) ne "register"} continue
     set offset [expr {[model::get $register address_offset]}]
-    if {$offset % 4 || $offset + 4 > [model::get "address_block reg0" range]} {model::fail "$register at $offset"}
+    if {$offset % 4 || $offset + 4 > [model::get "address_block component_1 reg0" range]} {model::fail "$register at $offset"}
     if {$offset in $taken} {model::fail "two registers at $offset: $register"}
     lappend taken $offset
   }
@@ -209,6 +261,12 @@ model::command ipx::check_integrity {} {} {1 1} {
       if {![dict exists $packager::clock_of $name]} {model::fail "interface $name is associated with no clock"}
       set clock [dict get $packager::clock_of $name]
       if {![dict exists $packager::reset_of $clock]} {model::fail "clock $clock is associated with no reset"}
+      set map [dict get {slave memory_map master address_space} [lindex $entry 1]]
+      if {"$map component_1 $name" ni $packager::made} {model::fail "interface $name has no $map"}
+      set key [dict get {slave slave_memory_map_ref master master_address_space_ref} [lindex $entry 1]]
+      if {[model::wrong bare 0] && [model::get "bus_interface component_1 $name" $key] ne $name} {
+        model::fail "$key of interface $name"
+      }
     }
   }
   set packager::checked 1

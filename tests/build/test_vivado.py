@@ -158,6 +158,9 @@ FAULTS = {
     "clock without a reset": (
         "package", "  ipx::associate_bus_interfaces -clock aclk -reset aresetn $core\n", "", "associated with no reset",
     ),
+    "frequency written into the IP": (
+        "package", "    ipx::remove_bus_parameter FREQ_HZ $clock\n", "", "FREQ_HZ of hwgen_top_0/aclk is 100000000",
+    ),
     "interrupt as a plain port": (
         "package", "set irq [interface irq_o xilinx.com:signal:interrupt_rtl:1.0 $core]", "set irq $clock",
         "port irq_o of the IP is in no interface",
@@ -216,6 +219,18 @@ def test_a_strategy_that_misses_the_clock_is_followed_by_the_next(tmp_path):
     design = engine_design(tmp_path)
     vivado.write_vivado(design, boards.load("zcu104"), "engine")
     assert vivado.check(design, "slacks {-0.2 -0.1 0.05}")
+
+
+@needs_tclsh
+def test_a_packager_that_infers_less_gets_the_rest_from_the_script(tmp_path):
+    design = engine_design(tmp_path)
+    target = vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    assert vivado.check(design, "bare 1")
+    file = target / "package.tcl"
+    file.write_text(file.read_text().replace("    set_property master_address_space_ref m_axi $master\n", ""))
+    assert vivado.check(design)  # nobody misses it where the packager does it itself
+    with pytest.raises(ToolError, match="master_address_space_ref"):
+        vivado.check(design, "bare 1")
 
 
 @needs_tclsh

@@ -46,11 +46,21 @@ class HwgenSoftmax(HwgenLayer):
     """See softmax.py and nnet_hwgen_softmax.h."""
 
 
+class HwgenMaxPool(HwgenLayer):
+    """See pool.py and nnet_hwgen_pool.h."""
+
+
+class HwgenSumPool(HwgenLayer):
+    """See pool.py and nnet_hwgen_pool.h."""
+
+
 class HwgenSlice(HwgenLayer):
     """See slicing.py and nnet_hwgen_slice.h."""
 
 
-LAYERS = (HwgenRequantize, HwgenMul, HwgenLookup, HwgenLayerNorm, HwgenSoftmax, HwgenSlice)
+LAYERS = (
+    HwgenRequantize, HwgenMul, HwgenLookup, HwgenLayerNorm, HwgenSoftmax, HwgenMaxPool, HwgenSumPool, HwgenSlice,
+)  # fmt: skip
 
 
 class ConfigTemplate(LayerConfigTemplate):

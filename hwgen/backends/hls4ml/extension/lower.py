@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hwgen.backends.hls4ml.extension import layernorm, lookup, mul, requantize, slicing, softmax
+from hwgen.backends.hls4ml.extension import layernorm, lookup, mul, pool, requantize, slicing, softmax
 from hwgen.backends.hls4ml.extension.spec import MAX_RANK, Place, Spec, precision
 from hwgen.graph import ops
 from hwgen.graph.types import IntType
@@ -12,10 +12,12 @@ from hwgen.graph.types import IntType
 LOWER: dict[str, Callable[[Place], Spec]] = {
     "LayerNorm": layernorm.lower,
     "Lookup": lookup.lower,
+    "MaxPool": pool.lower,
     "Mul": mul.lower,
     "Requantize": requantize.lower,
     "Slice": slicing.lower,
     "Softmax": softmax.lower,
+    "SumPool": pool.lower,
 }
 
 OPS = frozenset(LOWER)

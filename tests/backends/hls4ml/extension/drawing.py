@@ -204,3 +204,24 @@ def softmax(seed: int) -> Case:
     node.lo, node.hi = clamp["lo"], clamp["hi"]
     x, hls, perm = frames(rng, t.lo, t.hi, dims), hls_type(rng, t.bits, t.signed), row_layout(rng, len(dims))
     return Case(node, [x], [t], [hls], out_type, io(rng), perm=perm, note=f"softmax({seed})")
+
+
+def pool(seed: int) -> Case:
+    """A MaxPool or SumPool, 1-D or 2-D; overlapping windows, gaps, padding of any width, the whole image."""
+    rng = np.random.default_rng(seed)
+    t, n = activation(rng), int(rng.integers(1, 3))
+    space = [int(v) for v in rng.integers(1, 8, n)]
+    kernel = tuple(int(rng.choice([1, 2, 3, size])) for size in space)
+    pads = tuple(int(v) for v in rng.integers(0, 3, 2 * n) * rng.integers(2))
+    pads = tuple(max(p, k - s) for p, k, s in zip(pads, kernel * 2, space * 2, strict=True))
+    kind = ops.MaxPool if rng.integers(2) else ops.SumPool
+    node = kind(
+        name="p", inputs=("a",), output="y", kernel=kernel, pads=pads,
+        stride=tuple(int(v) for v in rng.integers(1, 5, n)),
+    )  # fmt: skip
+    x = frames(rng, t.lo, t.hi, (int(rng.integers(1, 4)), *space))
+    out = IntType(t.bits if kind is ops.MaxPool else 16, t.signed)
+    return Case(
+        node, [x], [t], [hls_type(rng, t.bits, t.signed)], hls_type(rng, out.bits, out.signed), io(rng),
+        perm=(*range(1, n + 1), 0), note=f"pool({seed})",
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from tests.backends.hls4ml.extension.harness import check
 from tests.support import cases
 
 DRAW = [
-    drawing.requantize, drawing.mul, drawing.lookup, drawing.layernorm, drawing.softmax, drawing.slice_,
+    drawing.requantize, drawing.mul, drawing.lookup, drawing.layernorm, drawing.softmax, drawing.slice_, drawing.pool,
 ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 # Step 3: synthesis, implementation, and a bitstream only when the timing is met.
 
-# Runs a step of a run to its end, or says why it did not get there.
-proc hwgen::finish {run jobs args} {
-  launch_runs $run -jobs $jobs {*}$args
+# Runs synthesis or implementation to its end, or says why it did not get there.
+proc hwgen::finish {run jobs} {
+  launch_runs $run -jobs $jobs
   wait_on_run $run
   set done [get_runs $run]
   if {[get_property PROGRESS $done] ne "100%"} {
@@ -20,13 +20,14 @@ proc hwgen::slacks {} {
   return $found
 }
 
-# The module and the cells between which the longest path runs.
+# The cells between which the longest path runs, and the module that it ends in.
 proc hwgen::worst_path {kind} {
   set path [get_timing_paths $kind -max_paths 1]
-  if {![llength $path]} {return "none"}
-  set from [get_cells -of_objects [get_property STARTPOINT_PIN $path]]
-  set to [get_cells -of_objects [get_property ENDPOINT_PIN $path]]
-  set module [get_property REF_NAME [get_cells -quiet [get_property PARENT $to]]]
+  if {[catch {
+    set from [get_cells -of_objects [get_property STARTPOINT_PIN $path]]
+    set to [get_cells -of_objects [get_property ENDPOINT_PIN $path]]
+    set module [get_property REF_NAME [get_cells [get_property PARENT $to]]]
+  }]} {return $path}  ;# to the edge of the design
   return "$from -> $to (module $module)"
 }
 
@@ -62,13 +63,10 @@ proc hwgen::implement {jobs} {
   report_power -file [file join $result power.rpt]
   write_summary [list design_hash $design(design_hash) version [version -short] clock_mhz $mhz \
     strategy $strategy wns_ns $setup whs_ns $hold worst_path $worst timing_met $met]
-  close_design
   if {!$met} {
     error "timing is not met at $mhz MHz with any strategy: slack $setup ns, hold slack $hold ns; worst path $worst"
   }
-  finish impl_1 $jobs -to_step write_bitstream
-  set runs [get_property DIRECTORY [get_runs impl_1]]
-  file copy -force [file join $runs system_wrapper.bit] [file join $result $design(name).bit]
+  write_bitstream -force [file join $result $design(name).bit]
   file copy -force [file join $here work system system.gen sources_1 bd system hw_handoff system.hwh] \
     [file join $result $design(name).hwh]
 }

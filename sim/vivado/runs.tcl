@@ -2,13 +2,11 @@
 
 namespace eval runs {
   variable state {}      ;# run -> idle | launched | done
-  variable steps {}      ;# run -> the step it has reached
   variable opened ""     ;# the run that is open
   variable attempt -1    ;# strategies tried
 
   proc clear {} {
     variable state {synth_1 idle impl_1 idle}
-    variable steps {synth_1 "" impl_1 ""}
     variable opened ""
     variable attempt -1
   }
@@ -63,7 +61,8 @@ model::command get_runs {} {} {1 1} {
   model::object $run run
   model::put $run DIRECTORY [runs::directory $run]
   model::put $run PROGRESS [expr {$done ? "100%" : "0%"}]
-  model::put $run STATUS [expr {$done ? "[dict get $runs::steps $run] Complete!" : "ERROR"}]
+  set step [dict get {synth_1 synth_design impl_1 route_design} $run]
+  model::put $run STATUS "$step [expr {$done ? {Complete!} : {ERROR}}]"
   return $run
 }
 
@@ -73,7 +72,7 @@ model::command reset_runs {} {} {1 1} {
   return
 }
 
-model::command launch_runs {} {-jobs -to_step} {1 1} {
+model::command launch_runs {} {-jobs} {1 1} {
   set run [get_runs [lindex $rest 0]]
   if {"generated" ni $diagram::state} {model::fail "launch_runs before the block design is generated"}
   if {$project::top ne "$diagram::design\_wrapper" || ![llength [get_files -quiet $project::top.v]]} {
@@ -83,13 +82,9 @@ model::command launch_runs {} {-jobs -to_step} {1 1} {
   if {![string is integer -strict [dict get $options -jobs]] || [dict get $options -jobs] < 1} {
     model::fail "launch_runs -jobs [dict get $options -jobs]"
   }
-  set step [expr {$run eq "synth_1" ? "synth_design" : "route_design"}]
-  if {[dict exists $options -to_step]} {set step [dict get $options -to_step]}
-  if {$step ni {synth_design opt_design place_design route_design write_bitstream}} {model::fail "step $step"}
   if {$run eq "impl_1" && [dict get $runs::state synth_1] ne "done"} {model::fail "impl_1 before synth_1 is done"}
   if {$run eq "impl_1" && [dict get $runs::state impl_1] eq "idle"} {incr runs::attempt}
   dict set runs::state $run launched
-  dict set runs::steps $run $step
   return
 }
 
@@ -97,9 +92,6 @@ model::command wait_on_run {} {} {1 1} {
   set run [get_runs [lindex $rest 0]]
   if {[dict get $runs::state $run] ne "launched"} {model::fail "wait_on_run $run before launch_runs"}
   dict set runs::state $run [expr {[model::wrong fail] eq $run ? "failed" : "done"}]
-  if {[dict get $runs::steps $run] eq "write_bitstream"} {
-    runs::leave [file join [runs::directory $run] $project::top.bit] "a model's bitstream"
-  }
   return
 }
 
@@ -144,4 +136,11 @@ foreach {name text} {report_utilization $runs::utilization report_timing_summary
     runs::need_open $name
     runs::leave \[dict get \$options -file\] \"$text\"
     return"
+}
+
+model::command write_bitstream {-force} {} {1 1} {
+  runs::need_open write_bitstream
+  if {$runs::opened ne "impl_1"} {model::fail "write_bitstream of $runs::opened"}
+  runs::leave [lindex $rest 0] "a model's bitstream"
+  return
 }

@@ -121,7 +121,7 @@ def first_difference(folder: Path, graph: Graph, report: dict, ints: Arrays, wan
             core = generate.write_core(
                 mapped, generate.settings_of(report), boards.load(report["board"]), Path(work), 1
             )
-            csim.compile_core(Path(work), core.top)
+            csim.compile_core(Path(work))
             some = {n: v[bad] for n, v in ints.items()}
             have, right = csim.simulate(Path(work), core, some), golden.run(whole, some)
         for node in graph.nodes:

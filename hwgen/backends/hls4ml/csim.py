@@ -51,7 +51,7 @@ def write_bridge(out: Path, top: str, inputs: list, outputs: list) -> None:
     stream = {p.name: "hls::stream<{}> {}" if p.is_stream else "static {} {}[{}]" for p in (*inputs, *outputs)}
     lines = [
         f"// The function {top} on plain integers: one frame in, one frame out.",
-        '#include "raw.h"', f'#include "../firmware/{top}.h"', "",
+        '#include "raw.h"', f'#include "../firmware/{top}.cpp"', "",
         'extern "C" __attribute__((visibility("default"))) void hwgen_core(const int32_t *inputs, int32_t *outputs) {',
         *(f"    {stream[p.name].format(p.type, p.name, p.size)};" for p in (*inputs, *outputs)),
         *(f"    inputs += hwgen::feed<{p.size}>(inputs, {p.name});" for p in inputs),
@@ -71,7 +71,7 @@ def library(folder: Path, progress: Progress = None, timeout: float = TIMEOUT) -
     Raises InputError when DIR is no hls4ml project, ToolError when g++ is missing, fails, or takes longer than timeout.
     """
     compiler = toolchain.find("g++")
-    top = top_function(folder)
+    check_project(folder)
     key = _key(folder, compiler)
     target, stamp = folder / "sim" / LIBRARY, folder / "sim" / f"{LIBRARY}.key"
     if target.is_file() and stamp.is_file() and stamp.read_text() == key:
@@ -85,7 +85,7 @@ def library(folder: Path, progress: Progress = None, timeout: float = TIMEOUT) -
         handle, work = tempfile.mkstemp(dir=cached.parent, prefix=".build-")
         os.close(handle)
         try:
-            compile_core(folder, top, Path(work), timeout)
+            compile_core(folder, Path(work), timeout)
             os.replace(work, cached)
         finally:
             Path(work).unlink(missing_ok=True)
@@ -97,8 +97,8 @@ def library(folder: Path, progress: Progress = None, timeout: float = TIMEOUT) -
     return target
 
 
-def top_function(folder: Path) -> str:
-    """The project's top function. Raises InputError when DIR holds none."""
+def check_project(folder: Path) -> None:
+    """Raise InputError when DIR holds no complete hls4ml project."""
     try:
         top = json.loads((folder / "manifest.json").read_text())["core"]["top"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -106,7 +106,6 @@ def top_function(folder: Path) -> str:
     for file in (folder / "firmware" / f"{top}.cpp", folder / "sim" / BRIDGE):
         if not file.is_file():
             raise InputError(f"{file} is missing; generate the design again")
-    return top
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -123,11 +122,11 @@ def _key(folder: Path, compiler: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def compile_core(folder: Path, top: str, target: Path | None = None, timeout: float = TIMEOUT) -> None:
-    """Compile the project `top` in DIR and its bridge into `target` (none: DIR/sim/libcore.so). Raises ToolError."""
+def compile_core(folder: Path, target: Path | None = None, timeout: float = TIMEOUT) -> None:
+    """Compile the project in DIR, with its bridge, into `target` (none: DIR/sim/libcore.so). Raises ToolError."""
     words = [toolchain.find("g++"), *FLAGS, "-I", "firmware/ap_types", "-I", "sim", "-include", "sim/weights_dir.h"]
     toolchain.run(
-        [*words, f"firmware/{top}.cpp", f"sim/{BRIDGE}", *LINK, "-o", target or f"sim/{LIBRARY}"],
+        [*words, f"sim/{BRIDGE}", *LINK, "-o", target or f"sim/{LIBRARY}"],
         cwd=folder, env=dict(os.environ), log=folder / "sim" / "compile.log", timeout=timeout,
     )  # fmt: skip
 

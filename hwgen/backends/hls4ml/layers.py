@@ -99,6 +99,7 @@ class _Mapper:
             METHODS[node.op](self, node)
         for name in self.graph.outputs:
             self.output(name)
+        self.drop_unread()
         self.check_readers()
         return self.out
 
@@ -182,10 +183,11 @@ class _Mapper:
     def output(self, tensor: str) -> None:
         """A graph output: its own layer, in an order that is a permutation of the tensor's axes."""
         layout = self.layout(tensor)
-        layout = plain(layout.shape) if layout.is_plain else layout
         layer = self.get(tensor, layout)
+        while self.out.layer(layer).kind == "Reshape":  # only a view of what another layer makes
+            layer = self.out.layer(layer).inputs[0]
         taken = {p.layer for p in (*self.out.inputs.values(), *self.out.outputs.values())}
-        if layer in taken or self.out.layer(layer).kind in ("Reshape", "Repack"):
+        if layer in taken:
             layer = self.copy(tensor, layer, layout)
         self.out.outputs[tensor] = Place(layer, layout)
 
@@ -198,6 +200,14 @@ class _Mapper:
             lo=t.dtype.lo, hi=t.dtype.hi,
         )  # fmt: skip
         return self.ours(node, [layer], layout, self.types[tensor])
+
+    def drop_unread(self) -> None:
+        """Remove layers that no output needs: a stream that nobody reads would fill up."""
+        needed = {p.layer for p in (*self.out.inputs.values(), *self.out.outputs.values())}
+        for layer in reversed(self.out.layers):
+            if layer.name in needed:
+                needed.update(layer.inputs)
+        self.out.layers = [layer for layer in self.out.layers if layer.name in needed]
 
     def check_readers(self) -> None:
         """Raise UnsupportedError for a stream that more layers read than hls4ml can clone it for."""
@@ -272,10 +282,15 @@ class _Mapper:
         return self.to_shape(node, size)
 
     def to_shape(self, node: ops.Node, shape: Shape) -> None:
-        source = self.graph.tensors[node.inputs[0]].shape
-        layer = self.get(node.inputs[0], plain(source))
-        layer = self.reshape(layer, plain(source), plain(shape), node.output, {"result": self.types[node.output]})
-        self.made(node.output, layer, plain(shape))
+        """A reshape keeps the order of the long axes; those of size 1 come first, so that a stream's packets stay."""
+        source, order = (
+            plain(self.graph.tensors[node.inputs[0]].shape),
+            sorted(range(len(shape)), key=lambda a: shape[a] > 1),
+        )
+        layout = Layout(shape, tuple(order))
+        layer = self.get(node.inputs[0], source)
+        layer = self.reshape(layer, source, layout, node.output, {"result": self.types[node.output]})
+        self.made(node.output, layer, layout)
 
     def reshape_node(self, node: ops.Reshape) -> None:
         if len(node.shape) == 1:

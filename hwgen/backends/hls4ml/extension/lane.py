@@ -109,6 +109,18 @@ def multiplies(*factors: np.ndarray) -> bool:
     return not all(power_of_two(f).all() for f in factors)
 
 
+def product_clocks(a: Bounds, constants: np.ndarray) -> int:
+    """Clocks of a product with constants: none for wiring, 2 in one DSP slice (27 x 18 bits), 3 in more."""
+    if not multiplies(constants):
+        return 0
+    return factor_clocks(signed_bits(int(a[0].min()), int(a[1].max())), signed_bits(*constants.tolist()))
+
+
+def factor_clocks(*bits: int) -> int:
+    """Clocks of a product of two signed operands of these widths."""
+    return 2 if min(bits) <= 18 and max(bits) <= 27 else 3
+
+
 def work(place: Place, factors: list[np.ndarray]) -> dict[str, int]:
     """Spec's groups, products and stream_products of an elementwise operator, from the factors per parameter."""
     size, groups = prod(place.out_shape), prod(place.out_shape[:-1])

@@ -46,7 +46,8 @@ def lower(place: Place) -> Spec:
 
     rows = prod(place.out_shape[:-1])
     gammas = int((~lane.power_of_two(p["gamma"])).sum()) * d // p["gamma"].size
-    per_row = 2 * d + gammas + 5
+    by_length = d & (d - 1) != 0  # whether D is no shift
+    per_row = (2 + by_length) * d + gammas + 4 + by_length
     return Spec(
         function="layernorm",
         header="nnet_hwgen_layernorm.h",
@@ -73,8 +74,8 @@ def lower(place: Place) -> Spec:
             "variance": 3,
             "alignment": 2,
             "root": 9,
-            "times root": 3,
-            "times gamma": 2 * lane.multiplies(p["gamma"]),
+            "times root": lane.factor_clocks(signed_bits(-aligned, aligned), 26),
+            "times gamma": lane.product_clocks(zs, p["gamma"]),
             "sum": 1,
             "round and clamp": 1,
         },

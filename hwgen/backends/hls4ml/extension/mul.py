@@ -32,7 +32,7 @@ def lower(place: Place) -> Spec:
         stream=a_stream | b_stream,
         typedefs={"product_t": lane.sum_type(product), "sum_t": lane.sum_type(scaled, raised)},
         parameters=p,
-        stages={"product": 2, "times mult": 2 * lane.multiplies(p["mult"]), "round and clamp": 1},
+        stages={"product": 2, "times mult": lane.product_clocks(product, p["mult"]), "round and clamp": 1},
         fill=a_fill + b_fill,
         groups=work["groups"],
         products=work["products"] + size,

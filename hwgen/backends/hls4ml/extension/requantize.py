@@ -76,6 +76,7 @@ def lower(place: Place) -> Spec:
         extra, stream, fill = operand(place, 1, "r")
         constants |= extra
     factors = [p[name] for name in ("mult", "rmult") if name in p]
+    clocks = max(lane.product_clocks(bounds(place, i), factor) for i, factor in enumerate(factors))
     return Spec(
         function=function,
         header="nnet_hwgen_requantize.h",
@@ -84,7 +85,7 @@ def lower(place: Place) -> Spec:
         stream=stream,
         typedefs={"sum_t": lane.sum_type(*steps)},
         parameters=p,
-        stages={"product": 2 * lane.multiplies(*factors), "sum": len(factors), "round and clamp": 1},
+        stages={"product": clocks, "sum": len(factors), "round and clamp": 1},
         fill=fill,
         **lane.work(place, factors),
     )

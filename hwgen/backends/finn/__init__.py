@@ -1,1 +1,1 @@
-"""FINN: the graph in its dialect, its folding, its formulas."""
+"""Graph -> a folder for FINN v0.10.1's `run-docker.sh build_dataflow`. See docs/finn.md."""

@@ -1,0 +1,350 @@
+"""The network that FINN is given, layer by layer: streams, their types as FINN will choose them, parameters.
+
+Images lie channels last, [1, H, W, C]; a vector is [1, 1, 1, D] beside images and [1, D] where there are none. A method
+adds one FINN layer and returns the stream that it makes. What is not in FINN's automatic conversion (it makes MVAU,
+Thresholding, windows and 2-D pools from MatMul, MultiThreshold, Im2Col and MaxPoolNHWC) is added as FINN's own node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import prod
+
+import numpy as np
+
+from hwgen.backends.finn import kinds
+from hwgen.backends.finn.kinds import Kind, holding
+from hwgen.backends.finn.thresholds import fitted
+from hwgen.errors import UnsupportedError
+
+MAX_STREAM_BITS = 8191
+"""Vitis HLS: widest ap_int, so the widest stream of the layers that cannot be folded."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """shape: with a leading 1, channels last. kind: FINN's type. lo, hi: what the values can really be."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: Kind
+    lo: int
+    hi: int
+
+    @property
+    def channels(self) -> int:
+        """Length of the last axis."""
+        return self.shape[-1]
+
+
+@dataclass
+class Op:
+    """One FINN layer before it has a name: type without `_hls` or `_rtl`, streams, parameters, attributes."""
+
+    op: str
+    inputs: list[str]
+    outputs: list[str]
+    attrs: dict
+    params: list[tuple[np.ndarray, Kind]] = field(default_factory=list)
+    source: str = ""
+    fixed: tuple[str, ...] = ()
+    style: str = "hls"
+    shrunk: dict = field(default_factory=dict)
+    """Attributes that minimize_bit_width changes."""
+
+
+class Net:
+    """Collects layers; `shrink`: whether FINN's minimize_bit_width may run (see kinds.shrinkable)."""
+
+    def __init__(self, vector_rank: int, shrink: bool, narrow_weights: bool):
+        self.vector_rank, self.shrink, self.narrow_weights = vector_rank, shrink, narrow_weights
+        self.ops: list[Op] = []
+        self.streams: dict[str, Stream] = {}
+        self.inputs: list[str] = []
+        self.outputs: list[str] = []
+        self.ports: dict[str, tuple[tuple[int, ...], int, bool]] = {}
+        """Of graph inputs and outputs: the stream's shape, the tensor's channel axis, whether it is a flat image."""
+        self.source = ""
+        self._count = 0
+
+    # -- edges ---------------------------------------------------------------------------------------------------
+
+    def vector_shape(self, length: int) -> tuple[int, ...]:
+        """The shape of a vector's stream."""
+        return (1,) * (self.vector_rank - 1) + (length,)
+
+    def input(self, name: str, shape: tuple[int, ...], kind: Kind) -> Stream:
+        """A graph input."""
+        self.inputs.append(name)
+        return self._keep(Stream(name, shape, kind, kind.lo, kind.hi))
+
+    def _keep(self, stream: Stream) -> Stream:
+        self.streams[stream.name] = stream
+        return stream
+
+    def _fresh(self) -> str:
+        self._count += 1
+        return f"t{self._count}"
+
+    def _add(self, op: str, inputs: list[Stream], shape, kind: Kind, lo: int, hi: int, attrs: dict, params=(), **more):
+        if max(abs(lo), abs(hi)) >= kinds.EXACT:
+            raise UnsupportedError(
+                f"node {self.source!r}: its sums reach {max(abs(lo), abs(hi))}; FINN passes integers as float32, exact "
+                "below 2**24: use fewer bits or power-of-two scales, or the backend engine or hls4ml"
+            )
+        out = Stream(self._fresh(), tuple(shape), kind, int(lo), int(hi))
+        self.ops.append(Op(op, [s.name for s in inputs], [out.name], attrs, list(params), self.source, **more))
+        return self._keep(out)
+
+    # -- matrices ------------------------------------------------------------------------------------------------
+
+    def matmul(self, x: Stream, weight: np.ndarray, bits: int) -> Stream:
+        """x[..., MW] times weight[MW, MH] -> MVAU without activation."""
+        declared, stored = self._weights(weight, bits)
+        lo, hi = kinds.product_range(weight, x.kind)
+        kind, before = self._accumulator(x, declared, lo, hi)
+        style = "rtl" if self._on_dsp(x, weight, declared) else "hls"
+        attrs = {
+            "MW": weight.shape[0], "MH": weight.shape[1], "SIMD": 1, "PE": 1, "inputDataType": x.kind.name,
+            "weightDataType": stored.name, "outputDataType": kind.name, "numInputVectors": list(x.shape[:-1]),
+            "noActivation": 1, "accDataType": kind.name,
+        }  # fmt: skip
+        return self._add("MVAU", [x], (*x.shape[:-1], weight.shape[1]), kind, *_real_range(weight, x), attrs,
+                         [(weight, declared)], style=style, shrunk={"kind": before})  # fmt: skip
+
+    def depthwise(self, x: Stream, weight: np.ndarray, bits: int, pe: int | None = None) -> Stream:
+        """Windows x[1, H, W, taps * C] with weight[C, 1, kh, kw] -> VVAU. pe: channels that a word of x holds, where
+        no window generator makes x."""
+        channels, _, kh, kw = weight.shape
+        flat = weight.reshape(channels, -1).T
+        declared, stored = self._weights(weight, bits)
+        kind, before = self._accumulator(x, declared, *kinds.product_range(flat, x.kind))
+        attrs = {
+            "Channels": channels, "Kernel": [kh, kw], "Dim": list(x.shape[1:3]), "PE": pe or 1, "SIMD": 1,
+            "inputDataType": x.kind.name, "weightDataType": stored.name, "outputDataType": kind.name,
+            "accDataType": kind.name, "noActivation": 1,
+        }  # fmt: skip
+        return self._add("VVAU", [x], (*x.shape[:-1], channels), kind, *_real_range(flat, x), attrs,
+                         [(weight, declared)], fixed=("PE",) if pe else (), shrunk={"kind": before})  # fmt: skip
+
+    def _weights(self, weight: np.ndarray, bits: int) -> tuple[Kind, Kind]:
+        declared = kinds.weight_kind(weight, bits)
+        return declared, kinds.shrunk_weight(weight) if self.shrink else declared
+
+    def _accumulator(self, x: Stream, weight: Kind, lo: int, hi: int) -> tuple[Kind, Kind]:
+        before = kinds.INT32 if x.kind.signed or weight.signed else kinds.UINT32
+        return (holding(lo, hi) if self.shrink else before), before
+
+    def _on_dsp(self, x: Stream, weight: np.ndarray, kind: Kind) -> bool:
+        """FINN's choice of the RTL matrix unit over the HLS one (specialize_layers)."""
+        wide = x.kind.bits > 8 and not (x.kind.bits == 9 and x.kind.signed)
+        if not kind.signed or x.kind.bits < 4 or kind.bits < 4 or wide:
+            return False
+        return not self.narrow_weights or int(weight.min()) > kind.lo
+
+    # -- elementwise ---------------------------------------------------------------------------------------------
+
+    def threshold(self, x: Stream, thresholds: np.ndarray, kind: Kind) -> Stream:
+        """kind.lo + the number of thresholds[C or 1, 2**bits - 1] that x reaches."""
+        steps = fitted(thresholds, x.lo, x.hi)
+        if (steps == steps[:1]).all():
+            steps = steps[:1]
+        declared = kinds.threshold_kind(steps, x.kind)
+        lo = kind.lo + int((steps <= x.lo).sum(1).min())
+        hi = kind.lo + int((steps <= x.hi).sum(1).max())
+        attrs = {
+            "NumChannels": x.channels, "PE": 1, "numSteps": steps.shape[1], "inputDataType": x.kind.name,
+            "weightDataType": declared.name, "outputDataType": kind.name, "numInputVectors": list(x.shape[:-1]),
+            "ActVal": kind.lo,
+        }  # fmt: skip
+        return self._add("Thresholding", [x], x.shape, kind, lo, hi, attrs, [(steps, declared)], style="rtl")
+
+    def affine(self, x: Stream, func: str, values: np.ndarray) -> Stream:
+        """x times ("mul") or plus ("add") one integer per channel -> ChannelwiseOp; x itself where it changes nothing."""
+        values = np.broadcast_to(np.asarray(values, np.int64).reshape(-1), (x.channels,))
+        if (values == (1 if func == "mul" else 0)).all():
+            return x
+        outer = _affine_range(func, values, x.kind.lo, x.kind.hi)
+        kind = holding(*outer)
+        lo, hi = _affine_range(func, values, x.lo, x.hi)
+        param = holding(int(values.min()), int(values.max()))
+        attrs = self._elementwise(x) | {"Func": func, "paramDataType": param.name, "outputDataType": kind.name}
+        return self._add("ChannelwiseOp", [x], x.shape, kind, lo, hi, attrs, [(values, param)])
+
+    def subtract(self, a: Stream, b: Stream) -> Stream:
+        """a - b -> StreamingEltwise; both signed or both unsigned."""
+        size = max(abs(a.kind.lo - b.kind.hi), abs(a.kind.hi - b.kind.lo), abs(a.kind.lo - b.kind.lo),
+                   abs(a.kind.hi - b.kind.hi))  # fmt: skip
+        attrs = self._elementwise(a) | {
+            "inputDataType0": a.kind.name, "inputDataType1": b.kind.name, "eltwiseOp": "Sub", "inFIFODepths": [2, 2],
+        }  # fmt: skip
+        del attrs["inputDataType"]
+        kind = holding(-size, 0) if size > 1 else Kind(2, True)
+        return self._add("StreamingEltwise", [a, b], a.shape, kind, a.lo - b.hi, a.hi - b.lo, attrs)
+
+    def add(self, a: Stream, b: Stream) -> Stream:
+        """a + b of one type -> AddStreams."""
+        kind = holding(2 * a.kind.lo, 2 * a.kind.hi) if a.kind.signed else holding(0, 2 * a.kind.hi)
+        attrs = self._elementwise(a) | {"inFIFODepths": [2, 2]}
+        return self._add("AddStreams", [a, b], a.shape, kind, a.lo + b.lo, a.hi + b.hi, attrs)
+
+    @staticmethod
+    def _elementwise(x: Stream) -> dict:
+        vectors = list(x.shape[:-1])
+        return {"NumChannels": x.channels, "PE": 1, "inputDataType": x.kind.name, "numInputVectors": vectors}
+
+    # -- space ---------------------------------------------------------------------------------------------------
+
+    def pad(self, x: Stream, pads: tuple[int, int, int, int]) -> Stream:
+        """Zeros around an image (top, left, bottom, right) -> FMPadding."""
+        if not any(pads):
+            return x
+        _, h, w, c = x.shape
+        attrs = {"ImgDim": [h, w], "Padding": list(pads), "NumChannels": c, "SIMD": 1, "inputDataType": x.kind.name}
+        shape = (1, h + pads[0] + pads[2], w + pads[1] + pads[3], c)
+        return self._add("FMPadding", [x], shape, x.kind, min(x.lo, 0), max(x.hi, 0), attrs, style="rtl")
+
+    def windows(self, x: Stream, kernel, stride, dilation=(1, 1), depthwise: bool = False) -> Stream:
+        """[1, OH, OW, kh * kw * C] -> ConvolutionInputGenerator (DownSampler for a kernel of one pixel)."""
+        _, h, w, c = x.shape
+        out = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in zip((h, w), kernel, stride, dilation, strict=True)]
+        shape = (1, *out, prod(kernel) * c)
+        if tuple(kernel) == (1, 1):
+            return self._downsampler(x, stride, shape)
+        attrs = {
+            "ConvKernelDim": list(kernel), "IFMChannels": c, "IFMDim": [h, w], "OFMDim": out, "SIMD": c,
+            "Stride": list(stride), "Dilation": list(dilation), "inputDataType": x.kind.name,
+            "outputDataType": x.kind.name, "depthwise": int(depthwise), "is1D": int(h == 1 or w == 1),
+        }  # fmt: skip
+        return self._add("ConvolutionInputGenerator", [x], shape, x.kind, x.lo, x.hi, attrs, style="rtl")
+
+    def _downsampler(self, x: Stream, stride, shape) -> Stream:
+        _, h, w, c = x.shape
+        if tuple(stride) == (1, 1):
+            return x
+        line = h == 1 or w == 1
+        if not line and (h != w or stride[0] != stride[1]):
+            raise UnsupportedError(
+                f"node {self.source!r}: FINN takes every n-th pixel only of square images with equal strides, not "
+                f"{h} x {w} with {tuple(stride)}; use the backend engine or hls4ml"
+            )
+        attrs = {
+            "ImgDim": max(h, w), "NumChannels": c, "SIMD": c, "Stride": max(stride), "inputDataType": x.kind.name,
+            "is1D": int(line), "is1D_unitx": int(w == 1),
+        }  # fmt: skip
+        return self._add("DownSampler", [x], shape, x.kind, x.lo, x.hi, attrs)
+
+    def maxpool(self, x: Stream, kernel: tuple[int, int]) -> Stream:
+        """The largest of each tile -> StreamingMaxPool."""
+        _, h, w, c = x.shape
+        attrs = {"ImgDim": [h, w], "PoolDim": list(kernel), "NumChannels": c, "PE": 1, "CeilMode": 0,
+                 "dataType": x.kind.name}  # fmt: skip
+        shape = (1, h // kernel[0], w // kernel[1], c)
+        return self._add("StreamingMaxPool", [x], shape, x.kind, x.lo, x.hi, attrs)
+
+    def window_max(self, x: Stream, kernel: tuple[int, int]) -> Stream:
+        """The largest of each window of x[1, OH, OW, kh * kw * C] -> Pool."""
+        channels = x.channels // prod(kernel)
+        attrs = {
+            "Channels": channels, "PE": channels, "KernelSize": list(kernel), "Function": "MaxPool",
+            "OutImgDims": list(x.shape[1:3]), "InputDataType": x.kind.name, "OutputDataType": x.kind.name,
+            "BatchSize": 1,
+        }  # fmt: skip
+        return self._add("Pool", [x], (*x.shape[:-1], channels), x.kind, x.lo, x.hi, attrs)
+
+    def total(self, x: Stream) -> Stream:
+        """Sum over all pixels -> GlobalAccPool."""
+        pixels = prod(x.shape[1:3])
+        kind = holding(pixels * x.kind.lo, 0) if x.kind.signed else holding(0, pixels * x.kind.hi)
+        shape = (1, 1, 1, x.channels)
+        return self._add("GlobalAccPool", [x], shape, kind, pixels * x.lo, pixels * x.hi, self._elementwise(x))
+
+    def upsample(self, x: Stream, side: tuple[int, int]) -> Stream:
+        """One pixel repeated over an image -> UpsampleNearestNeighbour."""
+        h, w = side
+        if side == (1, 1):
+            return x
+        if h != w and w != 1:
+            raise UnsupportedError(
+                f"node {self.source!r}: FINN repeats a vector over square images or over time only, not over "
+                f"{h} x {w}; use the backend engine or hls4ml"
+            )
+        self._check_width(x.channels * x.kind.bits)
+        attrs = {"OFMDim": h, "IFMDim": 1, "NumChannels": x.channels, "inputDataType": x.kind.name,
+                 "numInputVectors": 1, "DimMode": int(w == 1)}  # fmt: skip
+        return self._add("UpsampleNearestNeighbour", [x], (1, h, w, x.channels), x.kind, x.lo, x.hi, attrs)
+
+    def concat(self, xs: list[Stream]) -> Stream:
+        """Channels one after the other -> StreamingConcat."""
+        if len({x.kind for x in xs}) != 1:
+            raise UnsupportedError(f"node {self.source!r}: FINN concatenates one type only; requantize to one type")
+        channels, kind = sum(x.channels for x in xs), xs[0].kind
+        self._check_width(channels * kind.bits)
+        attrs = {"ElemsPerStream": [x.channels for x in xs], "inputDataType": kind.name,
+                 "numInputVectors": list(xs[0].shape[:-1])}  # fmt: skip
+        shape = (*xs[0].shape[:-1], channels)
+        return self._add("StreamingConcat", xs, shape, kind, min(x.lo for x in xs), max(x.hi for x in xs), attrs)
+
+    def _check_width(self, bits: int) -> None:
+        if bits > MAX_STREAM_BITS:
+            raise UnsupportedError(
+                f"node {self.source!r}: FINN would need a stream of {bits} bits here and Vitis HLS ends at "
+                f"{MAX_STREAM_BITS}; use fewer channels, or the backend engine or hls4ml"
+            )
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def output(self, x: Stream, name: str) -> None:
+        """Make a stream a graph output of that name."""
+        self.outputs.append(name)
+        self.ops.append(Op("output", [x.name], [name], {}, source=name))
+
+    def finish(self) -> list[Op]:
+        """The layers with a DuplicateStreams wherever a stream has several readers, outputs named."""
+        readers: dict[str, int] = {}
+        for op in self.ops:
+            for name in op.inputs:
+                readers[name] = readers.get(name, 0) + 1
+        copies: dict[str, list[str]] = {}
+        done: list[Op] = []
+        for name in self.inputs:
+            self._duplicate(name, readers, copies, done)
+        for op in self.ops:
+            inputs = [copies[i].pop(0) if i in copies else i for i in op.inputs]
+            if op.op == "output":
+                self._name_output(inputs[0], op.outputs[0], done)
+                continue
+            done.append(replace(op, inputs=inputs))
+            for name in op.outputs:
+                self._duplicate(name, readers, copies, done)
+        return done
+
+    def _duplicate(self, name: str, readers: dict[str, int], copies: dict[str, list[str]], done: list[Op]) -> None:
+        count = readers.get(name, 0)
+        if count < 2:
+            return
+        x = self.streams[name]
+        copies[name] = [f"{name}_{i}" for i in range(count)]
+        for copy in copies[name]:
+            self._keep(replace(x, name=copy))
+        attrs = self._elementwise(x) | {"NumOutputStreams": count}
+        source = done[-1].source if done else name
+        done.append(Op("DuplicateStreams", [name], list(copies[name]), attrs, source=source))
+
+    def _name_output(self, old: str, new: str, done: list[Op]) -> None:
+        maker = next((op for op in done if old in op.outputs), None)
+        if maker is None:
+            raise UnsupportedError(f"output {new!r} is a graph input as it came; FINN needs a layer between")
+        maker.outputs[maker.outputs.index(old)] = new
+        self._keep(replace(self.streams[old], name=new))
+
+
+def _real_range(weight: np.ndarray, x: Stream) -> tuple[int, int]:
+    w = weight.astype(np.int64)
+    up, down = np.where(w > 0, w, 0).sum(0), np.where(w < 0, w, 0).sum(0)
+    return int((up * x.lo + down * x.hi).min()), int((up * x.hi + down * x.lo).max())
+
+
+def _affine_range(func: str, values: np.ndarray, lo: int, hi: int) -> tuple[int, int]:
+    ends = np.array([values * lo, values * hi]) if func == "mul" else np.array([values + lo, values + hi])
+    return int(ends.min()), int(ends.max())

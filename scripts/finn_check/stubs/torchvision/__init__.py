@@ -1,0 +1,1 @@
+"""Stand-in for torchvision, which FINN imports through its test helpers."""

@@ -9,8 +9,8 @@
 //
 // The shift by e is done on x*D - sum(x) beside the root, so no lane waits for it, and the shift after the product is
 // a constant. gamma, bias (with the rounding half in it) and shift: one per tensor or per element.
-// Latency: squares 2 clocks, sums one per two levels of the adder tree, variance 3, alignment 2, root 9, times root 3,
-// times gamma 2 (0 if all are powers of two), sum 1, round and clamp 1.
+// Latency: squares 2 clocks, sums one per two levels of the adder tree, variance 3, alignment 2, root 9, times root
+// 2 and times gamma 2 (3 each when wider than a DSP slice; gamma 0 if all are powers of two), sum 1, round and clamp 1.
 // io_parallel: the whole tensor each reuse_factor clocks. io_stream: one row each reuse_factor clocks.
 
 #include "nnet_hwgen_common.h"

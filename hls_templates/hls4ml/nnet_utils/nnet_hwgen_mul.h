@@ -4,9 +4,10 @@
 // Mul: y = clamp(half_to_even(a*b*mult / 2**shift), lo, hi), broadcast as in NumPy
 //
 // mult and shift are one per tensor or one per channel (any axis), constants of the config struct.
-// Latency: product 2 clocks, times mult 2 (0 if all are powers of two), round and clamp 1.
-// io_parallel: the whole tensor each reuse_factor clocks. io_stream: one packet (last axis) each reuse_factor clocks; an
-// operand smaller than the output is read whole first and held in registers, one of equal shape is read packet by
+// Latency: product 2 clocks, times mult 2 (3 when wider than a DSP slice, 0 if all are powers of two), round and
+// clamp 1.
+// io_parallel: the whole tensor each reuse_factor clocks. io_stream: one packet (last axis) each reuse_factor clocks.
+// An operand smaller than the output is read whole first and held in registers, one of equal shape is read packet by
 // packet. So where both come from one tensor (x * f(mean of x)), the FIFO of the large one must hold a frame, which is
 // what hls4ml gives every FIFO.
 

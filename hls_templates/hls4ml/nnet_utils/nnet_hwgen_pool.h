@@ -4,8 +4,8 @@
 // MaxPool and SumPool over windows of x[height][width][channels], with padding
 //
 // Padding counts as CONFIG_T::pad: 0 for a sum, a value that never wins for a maximum.
-// Latency: io_parallel one clock per two levels of the tree over a window. io_stream: it takes one pixel a clock, and
-// makes up the padded ones, so rows * columns of the padded image, plus 2; a window leaves 2 clocks after its last pixel.
+// Latency: io_parallel one clock per two levels of the tree over a window. io_stream one clock per pixel of the padded
+// image (it makes up the padding), and the tree's clocks after the last one.
 // io_stream reduces columns first, then rows. Windows that do not overlap keep one partial result per output column;
 // overlapping ones keep kernel_h - 1 rows of results in shift registers (SRLs), so nothing is ever addressed.
 

@@ -5,10 +5,11 @@
 //
 // Parameters are one per tensor or one per channel (any axis), constants of the config struct; bias holds the rounding
 // half already. A multiplier that is a power of two is wiring. The residual r may be smaller than x: it is broadcast.
-// Latency: product 2 clocks (0 if all multipliers are powers of two), sum 1 (2 with a residual), round and clamp 1.
-// io_parallel: the whole tensor each reuse_factor clocks. io_stream: one packet (last axis) each reuse_factor clocks; a
-// smaller residual is read whole first and held in registers, one of equal shape is read beside x, so its FIFO must hold
-// what x's path delays: a frame, which is what hls4ml gives every FIFO.
+// Latency: product 2 clocks (3 when wider than a DSP slice, 0 if all multipliers are powers of two), sum 1 (2 with a
+// residual), round and clamp 1.
+// io_parallel: the whole tensor each reuse_factor clocks. io_stream: one packet (last axis) each reuse_factor clocks. A
+// smaller residual is read whole first and held in registers; one of equal shape is read beside x, so its FIFO must
+// hold what x's path delays: a frame, which is what hls4ml gives every FIFO.
 
 #include "nnet_hwgen_common.h"
 

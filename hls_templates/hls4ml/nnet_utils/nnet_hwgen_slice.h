@@ -14,7 +14,7 @@ namespace hwgen {
 template <class x_T, class y_T, class CONFIG_T>
 void slice(x_T x[CONFIG_T::outer * CONFIG_T::size * CONFIG_T::inner],
            y_T y[CONFIG_T::outer * CONFIG_T::kept * CONFIG_T::inner]) {
-    #pragma HLS INLINE
+    #pragma HLS PIPELINE II=CONFIG_T::reuse_factor
     for (unsigned o = 0; o < CONFIG_T::outer; o++) {
         #pragma HLS UNROLL
         for (unsigned k = 0; k < CONFIG_T::kept; k++) {

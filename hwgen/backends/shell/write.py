@@ -14,14 +14,14 @@ from hwgen.backends.design import input_entry, output_entry
 from hwgen.backends.engine import rtl
 from hwgen.backends.shell.core import CoreDescription, CorePort
 from hwgen.backends.shell.plan import ShellPlan, plan
+from hwgen.backends.shell.wiring import Wiring, expected
 from hwgen.boards import Board
 from hwgen.graph import Graph
 from hwgen.runtime import abi
 
 ENGINE_MODULES = ("hwgen_pkg", "bus_fifo", "axi_burst", "axi_rd", "axi_wr", "axil_regs", "control", "loader")
 """What the shell takes of the engine's library."""
-TOPS = ("hwgen_top", "hwgen_core")
-STAND_IN = "core_model"
+TOP, ADAPTER, STAND_IN = "shell/top/hwgen_top.sv.j2", "shell/top/hwgen_core.sv.j2", "shell/sim/core_model.sv.j2"
 
 
 def library() -> list[Path]:
@@ -47,12 +47,17 @@ def write(name: str, board: Board, core: CoreDescription, out: Path) -> int:
         "lite_in": rtl.LITE_IN, "lite_out": rtl.LITE_OUT, "axi_in": rtl.AXI_IN, "axi_out": rtl.AXI_OUT,
     }  # fmt: skip
     templates = _templates()
-    for top in TOPS:
-        text = templates.get_template(f"shell/top/{top}.sv.j2").render(values)
-        (out / "rtl" / f"{top}.sv").write_text(text)
-    stand_in = templates.get_template(f"shell/sim/{STAND_IN}.sv.j2").render(values)
-    (out / "sim" / "rtl" / f"{core.top}.sv").write_text(stand_in)
+    (out / "rtl" / "hwgen_top.sv").write_text(templates.get_template(TOP).render(values))
+    (out / "rtl" / "hwgen_core.sv").write_text(adapter(shell))
+    (out / "sim" / "rtl" / f"{core.top}.sv").write_text(templates.get_template(STAND_IN).render(values))
     return code
+
+
+def adapter(shell: ShellPlan, wiring: Wiring | None = None) -> str:
+    """Text of hwgen_core.sv: the core's module behind one stream an argument. wiring: of the module that Vitis HLS
+    really made, where it is there."""
+    values = {"core": shell.core, "inputs": shell.inputs, "outputs": shell.outputs}
+    return _templates().get_template(ADAPTER).render(values, wiring=wiring or expected(shell))
 
 
 def design_hash(shell: ShellPlan, board: Board, out: Path) -> int:
@@ -94,4 +99,4 @@ def _templates() -> jinja2.Environment:
 
 def _templates_of_tops() -> list[Path]:
     engine = resources.path("hls_templates", "engine", "top", "hwgen_top.sv.j2")
-    return [engine, *(resources.path("hls_templates", "shell", "top", f"{top}.sv.j2") for top in TOPS)]
+    return [engine, *(resources.path("hls_templates", *top.split("/")) for top in (TOP, ADAPTER))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwgen.backends.hls4ml.extension import PARALLEL, STREAM
+from hwgen.backends.hls4ml.extension.spec import bits_of
 from hwgen.graph import ops
 from hwgen.graph.types import IntType
 from tests.backends.hls4ml.extension.harness import Case
@@ -43,6 +44,20 @@ def activation(rng: np.random.Generator) -> IntType:
     return IntType(int(rng.integers(2, 9)), bool(rng.integers(2)))
 
 
+def span(rng: np.random.Generator, t: IntType) -> tuple[int, int]:
+    """(lo, hi) of what occurs in a tensor: the type's bounds, or part of them."""
+    if rng.integers(3):
+        return t.lo, t.hi
+    lo, hi = sorted(int(v) for v in rng.integers(t.lo, t.hi, 2, endpoint=True))
+    return lo, hi
+
+
+def holder(rng: np.random.Generator, t: IntType, lo: int, hi: int) -> str:
+    """An HLS type for lo..hi of a tensor of type t: t's own, a little more, or as little as it takes."""
+    bits, signed = (t.bits + int(rng.integers(3)), t.signed) if rng.integers(2) else bits_of(lo, hi)
+    return hls_type(rng, bits, signed)
+
+
 def output(rng: np.random.Generator, wide: bool) -> tuple[dict[str, int], str]:
     """lo and hi of a lane, and an HLS type for it (at times wider than needed)."""
     t = IntType(32) if wide else activation(rng)
@@ -78,6 +93,21 @@ def layout(rng: np.random.Generator, rank: int) -> tuple[int, ...] | None:
     return tuple(int(p) for p in rng.permutation(rank)) if rng.integers(2) else None
 
 
+def case(
+    rng: np.random.Generator,
+    node: ops.Node,
+    types: list[IntType],
+    shapes: list[tuple[int, ...]],
+    out_type: str,
+    perm: tuple[int, ...] | None,
+) -> Case:
+    """The node with inputs of these types and shapes, of which at times only part of the range occurs."""
+    ranges = [span(rng, t) for t in types]
+    inputs = [frames(rng, lo, hi, s) for (lo, hi), s in zip(ranges, shapes, strict=True)]
+    hls = [holder(rng, t, lo, hi) for t, (lo, hi) in zip(types, ranges, strict=True)]
+    return Case(node, inputs, types, hls, out_type, io(rng), ranges=ranges, perm=perm)
+
+
 def requantize(seed: int) -> Case:
     """A Requantize with every kind of parameter, within the lane's limits."""
     rng = np.random.default_rng(seed)
@@ -85,24 +115,19 @@ def requantize(seed: int) -> Case:
     axis, n = channels(rng, out)
     residual = bool(rng.integers(2))
     bits = int(rng.integers(2, 33))
-    ranges = [IntType(bits, bool(rng.integers(2))) for _ in range(1)]
+    types = [IntType(bits, bool(rng.integers(2)))]
     if residual:
-        ranges.append(IntType(32) if rng.integers(4) == 0 else activation(rng))
-    room = [50 - t.bits for t in ranges]
+        types.append(IntType(32) if rng.integers(4) == 0 else activation(rng))
+    room = [49 - t.bits for t in types]
     mult = [magnitude(rng, min(17, room[0]), n)] + ([magnitude(rng, min(26, room[1]), n)] if residual else [])
     bias = magnitude(rng, 47, n) >> rng.integers(0, 48)
     shift = rng.integers(0, 63, n, endpoint=True) if rng.integers(3) == 0 else rng.integers(0, 30, n)
     clamp, out_type = output(rng, wide=rng.integers(4) == 0)
     node = ops.Requantize(
-        name="r", inputs=("a", "b")[: len(ranges)], output="y", mult=mult, bias=bias, shift=np.asarray(shift),
+        name="r", inputs=("a", "b")[: len(types)], output="y", mult=mult, bias=bias, shift=np.asarray(shift),
         relu=bool(rng.integers(2)), channel_axis=axis, **clamp,
     )  # fmt: skip
-    shapes = [out, broadcast(rng, out)][: len(ranges)]
-    inputs = [frames(rng, t.lo, t.hi, s) for t, s in zip(ranges, shapes, strict=True)]
-    return Case(
-        node, inputs, ranges, [hls_type(rng, t.bits, t.signed) for t in ranges], out_type, io(rng),
-        perm=layout(rng, len(out)), note=f"requantize({seed})",
-    )  # fmt: skip
+    return case(rng, node, types, [out, broadcast(rng, out)][: len(types)], out_type, layout(rng, len(out)))
 
 
 def mul(seed: int) -> Case:
@@ -121,25 +146,16 @@ def mul(seed: int) -> Case:
     a, b = broadcast(rng, out), broadcast(rng, out)
     b = tuple(n if a[i] == 1 else b[i] for i, n in enumerate(out))  # what one lacks the other has
     shapes = [a, b] if rng.integers(2) else [b, a]
-    inputs = [frames(rng, t.lo, t.hi, s) for t, s in zip(types, shapes, strict=True)]
-    hls = [hls_type(rng, t.bits, t.signed) for t in types]
-    return Case(node, inputs, types, hls, out_type, io(rng), perm=layout(rng, len(out)), note=f"mul({seed})")
+    return case(rng, node, types, shapes, out_type, layout(rng, len(out)))
 
 
 def lookup(seed: int) -> Case:
-    """A Lookup with any table; at times only part of the input's range occurs."""
+    """A Lookup with any table."""
     rng = np.random.default_rng(seed)
     t, out, dims = activation(rng), activation(rng), shape(rng)
-    lo, hi = t.lo, t.hi
-    if rng.integers(3) == 0:
-        lo, hi = sorted(int(v) for v in rng.integers(t.lo, t.hi, 2, endpoint=True))
     table = rng.integers(out.lo, out.hi, 256, endpoint=True)
     node = ops.Lookup(name="l", inputs=("a",), output="y", table=table)
-    bits = t.bits + int(rng.integers(3))
-    return Case(
-        node, [frames(rng, lo, hi, dims)], [t], [hls_type(rng, bits, t.signed)], hls_type(rng, out.bits, out.signed),
-        io(rng), ranges=[(lo, hi)], perm=layout(rng, len(dims)), note=f"lookup({seed})",
-    )  # fmt: skip
+    return case(rng, node, [t], [dims], hls_type(rng, out.bits, out.signed), layout(rng, len(dims)))
 
 
 def slice_(seed: int) -> Case:
@@ -152,11 +168,7 @@ def slice_(seed: int) -> Case:
     node = ops.Slice(
         name="s", inputs=("a",), output="y", axis=axis, start=start, stop=stop, step=int(rng.integers(1, 4))
     )
-    types = [hls_type(rng, t.bits, t.signed) for _ in range(2)]
-    perm = layout(rng, len(dims))
-    return Case(
-        node, [frames(rng, t.lo, t.hi, dims)], [t], types[:1], types[1], io(rng), perm=perm, note=f"slice_({seed})"
-    )
+    return case(rng, node, [t], [dims], hls_type(rng, t.bits, t.signed), layout(rng, len(dims)))
 
 
 def rows(rng: np.random.Generator, longest: int) -> tuple[int, ...]:
@@ -182,12 +194,9 @@ def layernorm(seed: int) -> Case:
         bias=magnitude(rng, 47, n) >> rng.integers(0, 48), rms=bool(rng.integers(2)),
         eps_int=int(2 ** rng.uniform(0, 40)) if rng.integers(2) else 1, **clamp,
     )  # fmt: skip
-    x = frames(rng, t.lo, t.hi, dims)
-    x[rng.integers(len(x))] = rng.integers(t.lo, t.hi, endpoint=True)  # a constant frame
-    perm = row_layout(rng, len(dims))
-    return Case(
-        node, [x], [t], [hls_type(rng, t.bits, t.signed)], out_type, io(rng), perm=perm, note=f"layernorm({seed})"
-    )
+    made = case(rng, node, [t], [dims], out_type, row_layout(rng, len(dims)))
+    made.inputs[0][rng.integers(6)] = made.inputs[0].flat[0]  # a constant frame
+    return made
 
 
 def softmax(seed: int) -> Case:
@@ -202,8 +211,7 @@ def softmax(seed: int) -> Case:
     )  # fmt: skip
     clamp, out_type = output(rng, wide=False)
     node.lo, node.hi = clamp["lo"], clamp["hi"]
-    x, hls, perm = frames(rng, t.lo, t.hi, dims), hls_type(rng, t.bits, t.signed), row_layout(rng, len(dims))
-    return Case(node, [x], [t], [hls], out_type, io(rng), perm=perm, note=f"softmax({seed})")
+    return case(rng, node, [t], [dims], out_type, row_layout(rng, len(dims)))
 
 
 def pool(seed: int) -> Case:
@@ -219,9 +227,6 @@ def pool(seed: int) -> Case:
         name="p", inputs=("a",), output="y", kernel=kernel, pads=pads,
         stride=tuple(int(v) for v in rng.integers(1, 5, n)),
     )  # fmt: skip
-    x = frames(rng, t.lo, t.hi, (int(rng.integers(1, 4)), *space))
     out = IntType(t.bits if kind is ops.MaxPool else 16, t.signed)
-    return Case(
-        node, [x], [t], [hls_type(rng, t.bits, t.signed)], hls_type(rng, out.bits, out.signed), io(rng),
-        perm=(*range(1, n + 1), 0), note=f"pool({seed})",
-    )  # fmt: skip
+    dims = (int(rng.integers(1, 4)), *space)
+    return case(rng, node, [t], [dims], hls_type(rng, out.bits, out.signed), (*range(1, n + 1), 0))

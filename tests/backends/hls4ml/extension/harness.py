@@ -44,7 +44,7 @@ class Case:
     """One template instance, and integers to send through it.
 
     inputs: per input int64 [batch, *shape] in the graph's layout. types: the graph's. hls_types, out_type: C++ types of
-    the tensors there. io: io_parallel or io_stream. note: how to make the case again.
+    the tensors there. io: io_parallel or io_stream.
     """
 
     node: ops.Node
@@ -56,7 +56,6 @@ class Case:
     ranges: list[tuple[int, int]] | None = None
     perm: tuple[int, ...] | None = None
     reuse: int = 1
-    note: str = ""
 
     @property
     def spec(self) -> Spec:
@@ -134,6 +133,6 @@ def check(cases: list[Case], folder: Path) -> None:
             getattr(library, f"run_{i}")(*pointers)
         wrong = np.argwhere(got != expected)
         assert not len(wrong), (
-            f"case {i} ({case.note}; {case.node.op}, {case.io}): {len(wrong)} of {got.size} differ, first at "
+            f"case {i} ({case.node.op}, {case.io}): {len(wrong)} of {got.size} differ, first at "
             f"{wrong[0]}: {got[tuple(wrong[0])]} for {expected[tuple(wrong[0])]}\n{case.source(i)[:2000]}"
         )

@@ -11,7 +11,8 @@ DRAW = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("first", range(0, *cases((16, 16), (1000, 100))))
+@pytest.mark.parametrize("first", range(0, *cases((10, 10), (1000, 100))))
 @pytest.mark.parametrize("draw", DRAW, ids=lambda draw: draw.__name__)
 def test_equals_golden(draw, first, tmp_path):
-    check([draw(first + i) for i in range(cases(16, 100))], tmp_path)
+    """Case i of a failure is draw(first + i)."""
+    check([draw(first + i) for i in range(cases(10, 100))], tmp_path)

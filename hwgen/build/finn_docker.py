@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hwgen import backends
 from hwgen.backends.options import Options
-from hwgen.build import finn_reports, process, vendor_reports
+from hwgen.build import finn_reports, process, reports
 from hwgen.errors import InputError, ToolError
 
 HOURS = 24.0
@@ -83,7 +83,7 @@ def read_back(folder: Path) -> dict:
         raise ToolError(
             f"{output / absent[0]} is missing or empty: build the folder with FINN first, {command(folder)}"
         )
-    return vendor_reports.update(folder, finn_reports.read(output, folder))
+    return reports.update(folder, finn_reports.read(output, folder))
 
 
 def bitfile(folder: Path) -> Path:
@@ -155,7 +155,7 @@ def _config(folder: Path) -> tuple[Path, list[str]]:
     file = folder / CONFIG
     if not file.is_file():
         raise InputError(f"{file} is missing: {folder} is no FINN folder; generate it with --backend finn")
-    config = vendor_reports.read_json(file, "generate the folder again")
+    config = reports.read_json(file, "generate the folder again")
     if config.get("enable_build_pdb_debug", True):
         raise InputError(
             f'{file}: set "enable_build_pdb_debug" to false, or a failed build waits for a debugger forever'
@@ -193,4 +193,4 @@ def _stop(container: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(vendor_reports.command_line(read_back))
+    sys.exit(reports.command_line(read_back))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwgen.build.vendor_reports import read_json, read_text
+from hwgen.build.reports import read_json, read_text
 from hwgen.errors import ToolError
 
 PRODUCTS = {
@@ -92,7 +92,7 @@ def _resources(file: Path, content: dict, again: str) -> dict:
 def _slack(file: Path, again: str) -> float:
     """The worst slack in ns of a timing summary. Raises ToolError when it is negative, naming the path's ends."""
     text = read_text(file, again)
-    table = re.search(r"WNS\(ns\).*\n[ \t-]+\n\s*(-?\d+\.\d+)", text)
+    table = re.search(r"WNS\(ns\).*\n[ \t-]+\n\s*(-?\d{1,12}\.\d{1,12})", text)
     if table is None:
         raise ToolError(f"{file} has no WNS: {again}")
     slack = float(table[1])

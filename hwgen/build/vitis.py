@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hwgen import backends, boards
 from hwgen.backends.options import Options
-from hwgen.build import process, toolchain, vendor_reports, vivado
+from hwgen.build import hls_reports, process, reports, toolchain, vivado
 from hwgen.errors import ToolError
 
 HOURS = 6.0
@@ -77,7 +77,7 @@ def read_back(folder: Path) -> dict:
     """Read the reports of Vitis HLS in DIR's project into DIR/report.json; returns it. Raises ToolError."""
     project = vivado.project_name(folder)
     solution = folder / f"{project}_prj" / "solution1"
-    found = vendor_reports.hls(solution, project, folder / LOG)
+    found = hls_reports.read(solution, project, folder / LOG)
     verilog = folder / vivado.hls_verilog(folder)
     if not list(verilog.glob("*.v")):
         raise ToolError(f"{verilog} holds no Verilog: run Vitis HLS again, {command(folder)}")
@@ -86,7 +86,7 @@ def read_back(folder: Path) -> dict:
         if found["cosim"]["status"] != "pass":
             raise ToolError(f"C/RTL co-simulation ended with '{found['cosim']['status']}': look at {folder / LOG}")
         found["cosim"]["vectors"] = _compare(folder / "tb_data")
-    return vendor_reports.update(folder, {"hls": found})
+    return reports.update(folder, {"hls": found})
 
 
 def _fits(folder: Path, verilog: Path) -> None:
@@ -132,10 +132,10 @@ def _values(file: Path) -> list[float]:
     """The numbers in a file of the test bench, to the six digits that C++ streams print."""
     again = "run Vitis HLS again"
     try:
-        return [float(f"{float(word):g}") for word in vendor_reports.read_text(file, again).split()]
+        return [float(f"{reports.finite(word):g}") for word in reports.read_text(file, again).split()]
     except ValueError as error:
         raise ToolError(f"{file} is no list of numbers ({error}): {again}") from error
 
 
 if __name__ == "__main__":
-    sys.exit(vendor_reports.command_line(read_back))
+    sys.exit(reports.command_line(read_back))

@@ -5,7 +5,6 @@ The scripts are hls_templates/vivado, copied as they are; only settings.tcl diff
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -15,7 +14,7 @@ import jinja2
 
 from hwgen import resources
 from hwgen.boards import Board
-from hwgen.build import process
+from hwgen.build import process, reports
 from hwgen.errors import InputError, ToolError
 from hwgen.runtime import abi
 
@@ -32,13 +31,13 @@ def write_vivado(folder: Path, board: Board, backend: str) -> Path:
     """Write DIR/vivado for DIR/rtl and DIR/manifest.json; returns it. Results of the same design are kept.
 
     backend: `engine` or `hls4ml`; the latter adds the Verilog that Vitis HLS makes of DIR's project. Raises InputError
-    for a board that Vivado does not build for, or a folder without RTL.
+    for a board that Vivado does not build for, or a folder without RTL; ToolError for a spoilt manifest.
     """
     check_board(board)
     rtl = folder / "rtl"
     if not (rtl / f"{TOP}.sv").is_file():
         raise InputError(f"{folder}: rtl/{TOP}.sv is missing; give a folder that `hwgen generate` made")
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = read_manifest(folder)
     target = folder / "vivado"
     _forget(target, manifest["design_hash"])
     target.mkdir(parents=True, exist_ok=True)
@@ -61,6 +60,11 @@ def check_board(board: Board) -> None:
         raise InputError(f"{board.name}: board.toml has no board_part, and the processor's settings come from there")
     if not board.memory.ports:
         raise InputError(f"{board.name}: board.toml names no memory port (memory.ports), and the accelerator needs one")
+
+
+def read_manifest(folder: Path) -> dict:
+    """DIR/manifest.json. Raises ToolError when it is missing or spoilt."""
+    return reports.read_json(folder / "manifest.json", "generate the design again")
 
 
 def design_name(manifest: dict) -> str:

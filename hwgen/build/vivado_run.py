@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 from pathlib import Path
 
-from hwgen.build import process, vendor_reports, vivado
+from hwgen.build import process, reports, vivado, vivado_reports
 from hwgen.errors import ToolError
 
 HOURS = 12.0
@@ -54,8 +53,8 @@ def run(folder: Path, progress: process.Progress = None) -> Path:
 def read_back(folder: Path) -> Path:
     """Read DIR/vivado/result into report.json; returns the .bit. Raises ToolError naming the file that is wrong."""
     result = folder / "vivado" / "result"
-    manifest = json.loads((folder / "manifest.json").read_text())
-    found = vendor_reports.vivado(result)
+    manifest = vivado.read_manifest(folder)
+    found = vivado_reports.read(result)
     if found["vivado"]["design_hash"] != manifest["design_hash"]:
         raise ToolError(f"{result} is of another design than {folder}/rtl: run Vivado again, {command(folder)}")
     timing = found["vivado"]
@@ -70,9 +69,9 @@ def read_back(folder: Path) -> Path:
         file = result / f"{name}{suffix}"
         if not file.is_file() or not file.stat().st_size:
             raise ToolError(f"{file} is missing or empty though Vivado ended well: run it again, {command(folder)}")
-    vendor_reports.update(folder, found)
+    reports.update(folder, found)
     return result / f"{name}.bit"
 
 
 if __name__ == "__main__":
-    sys.exit(vendor_reports.command_line(read_back))
+    sys.exit(reports.command_line(read_back))

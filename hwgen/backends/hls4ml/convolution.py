@@ -26,7 +26,7 @@ class Window:
     pads: tuple[int, ...]
 
 
-def window(node: ops._Conv, space: tuple[int, ...], io: str) -> Window:
+def window(node: ops._Conv) -> Window:
     """The kernel, stride and padding with which hls4ml computes a convolution of the graph."""
     weight = dilated(ungrouped(node.weight, node.groups), node.dilation)
     n = weight.ndim - 2

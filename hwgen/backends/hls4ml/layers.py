@@ -31,7 +31,8 @@ class HlsLayer:
 
     name: a C identifier. kind: hls4ml's class. shape: of its output, in hls4ml's order. attrs: the entries of hls4ml's
     layer dict beside name, class and inputs. types: hls4ml's precision names (result, weight, accum) and what they are.
-    positions: of a layer with weights, how often it multiplies the whole matrix. node: the graph's node.
+    tensor: the graph's, which its output holds. positions: of a layer with weights, how often it multiplies the whole
+    matrix. node: the graph's node (None: an input, or a layer that only moves elements).
     """
 
     name: str
@@ -40,6 +41,7 @@ class HlsLayer:
     shape: Shape
     attrs: dict
     types: dict[str, HlsType]
+    tensor: str
     positions: int = 0
     node: ops.Node | None = None
 
@@ -116,9 +118,10 @@ class _Mapper:
         self.names.add(name.lower())
         return name
 
-    def add(self, wanted: str, kind: str, inputs: list[str], shape: Shape, attrs: dict, types: dict, **more) -> str:
-        """Append a layer; returns its name."""
-        layer = HlsLayer(self.name(wanted), kind, inputs, tuple(shape), attrs, types, **more)
+    def add(self, wanted: str, kind: str, inputs: list[str], shape: Shape, attrs: dict, tensor: str, **more) -> str:
+        """Append a layer that holds a tensor of the graph; returns its name."""
+        types = {"result": self.types[tensor], **more.pop("types", {})}
+        layer = HlsLayer(self.name(wanted), kind, inputs, tuple(shape), attrs, types, tensor, **more)
         self.out.layers.append(layer)
         return layer.name
 
@@ -135,16 +138,14 @@ class _Mapper:
             if place.layout == layout:
                 return place.layer
         have, layer = self.places[tensor][0].layout, self.places[tensor][0].layer
-        types = {"result": self.types[tensor]}
         if not same_data(have, layout):
-            perm = [have.order.index(a) for a in layout.order]
-            name, attrs = f"{tensor}_transposed", {"perm": perm}
-            layer, have = self.add(name, "Transpose", [layer], layout.hls_shape, attrs, types), layout
-        layer = self.reshape(layer, have, layout, tensor, types)
+            name, attrs = f"{tensor}_transposed", {"perm": [have.order.index(a) for a in layout.order]}
+            layer, have = self.add(name, "Transpose", [layer], layout.hls_shape, attrs, tensor), layout
+        layer = self.reshape(layer, have, layout, tensor)
         self.places[tensor].append(Place(layer, layout))
         return layer
 
-    def reshape(self, layer: str, have: Layout, want: Layout, tensor: str, types: dict) -> str:
+    def reshape(self, layer: str, have: Layout, want: Layout, tensor: str) -> str:
         """The same elements in the same places under another shape: no hardware but, between streams, repacking."""
         if have.hls_shape == want.hls_shape:
             return layer
@@ -152,8 +153,8 @@ class _Mapper:
         small, large = sorted((have.hls_shape[-1], shape[-1]))
         if kind == "Repack" and large % small:  # hls4ml repacks where one size divides the other: gather all first
             flat = (int(np.prod(shape)),)
-            layer = self.add(f"{tensor}_gathered", kind, [layer], flat, {"target_shape": list(flat)}, types)
-        return self.add(f"{tensor}_reshaped", kind, [layer], shape, {"target_shape": list(shape)}, types)
+            layer = self.add(f"{tensor}_gathered", kind, [layer], flat, {"target_shape": list(flat)}, tensor)
+        return self.add(f"{tensor}_reshaped", kind, [layer], shape, {"target_shape": list(shape)}, tensor)
 
     def preferred(self, tensor: str) -> Layout:
         """The layout that a graph input's readers want: channels last where a window slides over it."""
@@ -175,8 +176,7 @@ class _Mapper:
     def input(self, tensor: str) -> None:
         layout = self.preferred(tensor)
         attrs = {"input_shape": list(layout.hls_shape)}
-        types = {"result": self.types[tensor]}
-        layer = self.add(f"{tensor}_in", "InputLayer", [], layout.hls_shape, attrs, types)
+        layer = self.add(f"{tensor}_in", "InputLayer", [], layout.hls_shape, attrs, tensor)
         self.made(tensor, layer, layout)
         self.out.inputs[tensor] = Place(layer, layout)
 
@@ -199,7 +199,7 @@ class _Mapper:
             name=f"{tensor}_out", inputs=(tensor,), output=f"{tensor}_out", mult=[one], bias=zero, shift=zero,
             lo=t.dtype.lo, hi=t.dtype.hi,
         )  # fmt: skip
-        return self.ours(node, [layer], layout, self.types[tensor])
+        return self.ours(node, [layer], layout, tensor)
 
     def drop_unread(self) -> None:
         """Remove layers that no output needs: a stream that nobody reads would fill up."""
@@ -229,9 +229,8 @@ class _Mapper:
         x, acc = self.types[node.inputs[0]], self.types[node.output]
         w = weight_type(node, x, acc)
         attrs = attrs | {"weight_data": weight.astype(np.float64) * 2.0**-w.fraction, "bias_data": None}
-        types = {"result": acc, "accum": acc, "weight": w}
-        shape, positions = (*space, weight.shape[-1]), int(np.prod(space))
-        return self.add(node.name, kind, [x_layer], shape, attrs, types, positions=positions, node=node)
+        more = {"types": {"accum": acc, "weight": w}, "positions": int(np.prod(space)), "node": node}
+        return self.add(node.name, kind, [x_layer], (*space, weight.shape[-1]), attrs, node.output, **more)
 
     def linear(self, node: ops.Linear) -> None:
         shape = self.graph.tensors[node.inputs[0]].shape
@@ -241,22 +240,16 @@ class _Mapper:
             attrs = {"n_in": weight.shape[0], "n_out": weight.shape[1]}
             layer = self.weighted(node, "Dense", place.layer, weight, (), attrs)
             return self.made(node.output, layer, plain((weight.shape[1],)))
-        rows = (int(np.prod(shape[:-1])), shape[-1])
-        x = self.reshape(
-            self.get(node.inputs[0], plain(shape)), plain(shape), plain(rows), node.inputs[0],
-            {"result": self.types[node.inputs[0]]},
-        )  # fmt: skip
-        attrs = convolution.attributes((rows[0],), (rows[0],), (1,), (1,), (0, 0), *node.weight.shape)
+        rows, out = (int(np.prod(shape[:-1])), shape[-1]), self.graph.tensors[node.output].shape
+        x = self.reshape(self.get(node.inputs[0], plain(shape)), plain(shape), plain(rows), node.inputs[0])
+        attrs = convolution.attributes(rows[:1], rows[:1], (1,), (1,), (0, 0), *node.weight.shape)
         layer = self.weighted(node, "Conv1D", x, node.weight[None], rows[:1], attrs)
-        out = self.graph.tensors[node.output].shape
-        layer = self.reshape(
-            layer, plain((rows[0], out[-1])), plain(out), node.output, {"result": self.types[node.output]}
-        )
+        layer = self.reshape(layer, plain((rows[0], out[-1])), plain(out), node.output)
         return self.made(node.output, layer, plain(out))
 
     def conv(self, node: ops._Conv) -> None:
         shape, out = (self.graph.tensors[name].shape for name in (node.inputs[0], node.output))
-        window = convolution.window(node, shape[1:], self.io)
+        window = convolution.window(node)
         attrs = convolution.attributes(
             shape[1:], out[1:], window.weight.shape[:-2], window.stride, window.pads, *window.weight.shape[-2:]
         )
@@ -272,12 +265,11 @@ class _Mapper:
         layout = self.layout(node.inputs[0])
         readers = self.graph.consumers(node.output)
         size = (int(np.prod(layout.shape)),)
-        types = {"result": self.types[node.output]}
         if node.output not in self.graph.outputs and readers and all(isinstance(n, ops.Linear) for n in readers):
             layer = self.places[node.inputs[0]][0].layer
             if layout.hls_shape != size:
                 # Between streams hls4ml takes the packets as they come: no repacking before Dense.
-                layer = self.add(node.name, "Reshape", [layer], size, {"target_shape": list(size)}, types)
+                layer = self.add(node.name, "Reshape", [layer], size, {"target_shape": list(size)}, node.output)
             return self.made(node.output, layer, layout)
         return self.to_shape(node, size)
 
@@ -289,7 +281,7 @@ class _Mapper:
         )
         layout = Layout(shape, tuple(order))
         layer = self.get(node.inputs[0], source)
-        layer = self.reshape(layer, source, layout, node.output, {"result": self.types[node.output]})
+        layer = self.reshape(layer, source, layout, node.output)
         self.made(node.output, layer, layout)
 
     def reshape_node(self, node: ops.Reshape) -> None:
@@ -312,11 +304,11 @@ class _Mapper:
         axis = layout.order.index(node.axis % len(layout.order))
         layouts = [Layout(self.graph.tensors[i].shape, layout.order) for i in node.inputs]
         layer, *others = (self.get(i, at) for i, at in zip(node.inputs, layouts, strict=True))
-        shape, types = list(layouts[0].hls_shape), {"result": self.types[node.output]}
+        shape = list(layouts[0].hls_shape)
         attrs = {"axis": axis + 1, "op": f"concatenate{len(layout.order)}d"}
         for part, at in zip(others, layouts[1:], strict=True):  # hls4ml joins two at a time
             shape[axis] += at.hls_shape[axis]
-            layer = self.add(node.name, "Concatenate", [layer, part], shape, attrs, types, node=node)
+            layer = self.add(node.name, "Concatenate", [layer, part], shape, attrs, node.output, node=node)
         self.made(node.output, layer, Layout(self.graph.tensors[node.output].shape, layout.order))
 
     # -- our own layers ----------------------------------------------------------------------------------------
@@ -340,9 +332,9 @@ class _Mapper:
     def own(self, node: ops.Node, order: tuple[int, ...]) -> None:
         inputs = [self.get(i, Layout(self.graph.tensors[i].shape, order)) for i in node.inputs]
         layout = Layout(self.graph.tensors[node.output].shape, order)
-        self.made(node.output, self.ours(node, inputs, layout, self.types[node.output]), layout)
+        self.made(node.output, self.ours(node, inputs, layout, node.output), layout)
 
-    def ours(self, node: ops.Node, inputs: list[str], layout: Layout, result: HlsType) -> str:
+    def ours(self, node: ops.Node, inputs: list[str], layout: Layout, tensor: str) -> str:
         """A layer of the extension."""
         from hwgen.backends.hls4ml import extension
 
@@ -350,11 +342,11 @@ class _Mapper:
         ranges = [self.ranges[i].flat() for i in node.inputs]
         attrs = extension.layer_dict(
             node, name="", inputs=inputs, shapes=[t.shape for t in tensors], types=[t.dtype for t in tensors],
-            ranges=[(r.lo, r.hi) for r in ranges], result=str(result), perm=layout.order,
+            ranges=[(r.lo, r.hi) for r in ranges], result=str(self.types[tensor]), perm=layout.order,
         )  # fmt: skip
         kind = attrs["class_name"]
         attrs = {k: v for k, v in attrs.items() if k not in ("name", "class_name", "inputs")}
-        return self.add(node.name, kind, inputs, layout.hls_shape, attrs, {"result": result}, node=node)
+        return self.add(node.name, kind, inputs, layout.hls_shape, attrs, tensor, node=node)
 
 
 METHODS = {

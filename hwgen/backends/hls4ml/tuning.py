@@ -65,16 +65,22 @@ def budget_of(board: Board, multipliers: int | None) -> tuple[int, ...]:
 
 
 def check_arrays(mapped: Mapped) -> None:
-    """Raise UnsupportedError for a tensor that is too large for registers."""
-    if mapped.io != "io_parallel":
-        return
-    for name, tensor in mapped.graph.tensors.items():
-        if tensor.size > PARTITION:
-            node = mapped.graph.producer(name)
-            where = f"node {node.name!r} ({node.op})" if node else f"input {name!r}"
+    """Raise UnsupportedError for what is too large for registers: a tensor of io_parallel, a packet of io_stream, the
+    inputs of a Linear."""
+    for layer in mapped.layers:
+        where = f"node {layer.node.name!r} ({layer.node.op})" if layer.node else f"tensor {layer.tensor!r}"
+        limit = f"in registers, at most {PARTITION}"
+        if mapped.io == "io_parallel" and (size := int(np.prod(layer.shape))) > PARTITION:
             raise UnsupportedError(
-                f"{where}: {tensor.shape} are {tensor.size} elements, and io_parallel keeps a tensor in registers, at "
-                f"most {PARTITION}; use --io stream, or the backend engine"
+                f"{where}: {layer.shape} are {size} elements, and io_parallel keeps a tensor {limit}; use --io stream, "
+                "or the backend engine"
+            )
+        if layer.positions and (size := layer.attrs["weight_data"].size // layer.shape[-1]) > PARTITION:
+            raise UnsupportedError(f"{where}: hls4ml keeps its {size} inputs {limit}; use the backend engine")
+        if layer.kind != "Reshape" and layer.shape[-1] > PARTITION:
+            raise UnsupportedError(
+                f"{where}: its last axis has {layer.shape[-1]} elements, and io_stream keeps a packet {limit}; use the "
+                "backend engine"
             )
 
 

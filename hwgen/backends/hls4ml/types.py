@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwgen.backends.hls4ml.extension.spec import bits_of
 from hwgen.graph import Graph, ops
 from hwgen.graph.ranges import Range
 from hwgen.graph.types import Tensor
@@ -29,15 +30,9 @@ class HlsType:
         return f"ap_{'' if self.signed else 'u'}fixed<{self.bits},{self.bits - self.fraction}>"
 
 
-ONE_BIT = HlsType(1, signed=False)
-"""Of a bias that is not there."""
-
-
 def holding(lo: int, hi: int, fraction: int = 0) -> HlsType:
     """The smallest type whose raw integers hold lo to hi."""
-    if lo >= 0:
-        return HlsType(max(1, int(hi).bit_length()), False, fraction)
-    return HlsType(1 + max(int(hi).bit_length(), int(-lo - 1).bit_length()), True, fraction)
+    return HlsType(*bits_of(lo, max(hi, 0)), fraction)
 
 
 def fraction_of(tensor: Tensor) -> int:

@@ -3,51 +3,28 @@
 Walks a functional model in topological order. A Keras tensor is either Quantized (it is a tensor of the graph) or
 Pending (an accumulator with what is to happen before it is rounded); a QActivation turns Pending into Quantized.
 
-Understood: QDense, QConv2D, QActivation (quantized_bits, quantized_relu), ReLU, Add, Multiply, QLayerNorm, Reshape,
-Permute, Flatten, Concatenate, Dropout, and models inside models. Quantizer scales are powers of two, so the graph's
-integers are the model's integers exactly.
+Understood: QDense, QConv1D, QConv2D, QDepthwiseConv2D, QActivation (quantized_bits, quantized_relu), ReLU,
+BatchNormalization, Activation (softmax and the functions of graph/activations.py), Add, Multiply, QLayerNorm, pooling,
+Reshape, Permute, Flatten, Concatenate, Dropout, Sequential, and models inside models. Quantizer scales are powers of
+two, so the graph's integers are the model's exactly, but for BatchNormalization, averages and functions, which Keras
+rounds in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from hwgen.errors import InputError, UnsupportedError
-from hwgen.frontends.qkeras_numbers import fixed_point, integer_weights, keras_pads
+from hwgen.frontends.keras_products import Products
+from hwgen.frontends.keras_shapes import Shapes
+from hwgen.frontends.keras_values import Function, Pending, Quantized, Raw, Value
+from hwgen.frontends.qkeras_numbers import fixed_point
 from hwgen.graph import Graph, GraphBuilder
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """A graph tensor. channels_last: Keras sees [H, W, C] where the graph has [C, H, W]."""
-
-    tensor: str
-    channels_last: bool = False
-
-
-@dataclass(frozen=True)
-class Pending:
-    """accumulator [relu] [+ residual], not rounded yet."""
-
-    tensor: str
-    channels_last: bool = False
-    relu: bool = False
-    residual: str | None = None
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A model input that no quantizer has read yet."""
-
-    name: str
-    shape: tuple[int, ...]
-
-
-Value = Quantized | Pending | Raw
+from hwgen.graph.activations import FUNCTIONS
 
 
 def load_keras(path: Path | str) -> Graph:
@@ -70,7 +47,7 @@ def to_graph(model, name: str | None = None) -> Graph:
     return _Converter(name or model.name).convert(model)
 
 
-class _Converter:
+class _Converter(Products, Shapes):
     def __init__(self, name: str) -> None:
         self.builder = GraphBuilder(name)
         self.inputs: dict[str, tuple] = {}
@@ -83,7 +60,10 @@ class _Converter:
         for number, tensor in enumerate(model.outputs):
             value = values[id(tensor)]
             if isinstance(value, Pending):  # no last quantizer: 32-bit output
-                value = Quantized(self.builder.wide(value.tensor, relu=value.relu, residual=value.residual))
+                value = Quantized(self.builder.wide(value.tensor, **self._lane(value)))
+            if isinstance(value, Function):
+                raise UnsupportedError(f"output {number} of {model.name!r} is a {value.fn} that is not quantized; put "
+                                       "a QActivation behind it, or leave it to the host")  # fmt: skip
             if isinstance(value, Raw):
                 raise UnsupportedError(f"output {number} of {model.name!r} is an input; it needs no accelerator")
             self.builder.output(value.tensor)
@@ -108,7 +88,7 @@ class _Converter:
         if convert is None:
             raise UnsupportedError(
                 f"layer {layer.name!r}: {kind} cannot be mapped; use QKeras layers (QDense, QConv2D, QActivation), "
-                "ReLU, Add, Multiply, QLayerNorm, Reshape, Permute, Flatten or Concatenate"
+                "BatchNormalization, ReLU, Add, Multiply, pooling, Reshape, Permute, Flatten or Concatenate"
             )
         return [convert(layer, *args)]
 
@@ -117,19 +97,56 @@ class _Converter:
             raise UnsupportedError(f"layer {layer.name!r}: its input is not quantized; put a QActivation before it")
         return value
 
-    # -- layers, one method each, by lower-case class name ---------------------------------------------------------
+    # -- quantizers and functions ----------------------------------------------------------------------------------
 
     def _qactivation(self, layer, value: Value) -> Value:
-        bits, signed, narrow, scale = fixed_point(layer.activation, layer.name)
-        if isinstance(value, Raw):
-            return self._input(layer, value, bits, signed, narrow, scale)
-        options = {} if not isinstance(value, Pending) else {"relu": value.relu, "residual": value.residual}
+        form = fixed_point(layer.activation, layer.name)
+        return self._input(layer, value, *form) if isinstance(value, Raw) else self._rounded(value, form, layer.name)
+
+    def _rounded(self, value: Value, form: tuple[int, bool, bool, float], name: str) -> Quantized:
+        """A value under a quantizer (bits, signed, narrow, scale)."""
+        bits, signed, narrow, scale = form
+        spec = {"bits": bits, "signed": signed, "scale": scale, "narrow": narrow, "name": name}
         if isinstance(value, Quantized) and self._same_type(value.tensor, bits, signed, narrow, scale):
             return value
-        made = self.builder.requantize(
-            value.tensor, bits=bits, signed=signed, scale=scale, narrow=narrow, name=layer.name, **options
-        )
-        return Quantized(made, value.channels_last)
+        if isinstance(value, Function) and value.fn == "softmax":
+            return Quantized(self.builder.softmax(value.tensor, **spec))
+        if isinstance(value, Function):
+            return Quantized(self.builder.activation(value.tensor, value.fn, **spec), value.channels_last)
+        return Quantized(self.builder.requantize(value.tensor, **spec, **self._lane(value)), value.channels_last)
+
+    def _lane(self, value: Value) -> dict:
+        """What a requantize lane does with a value before it rounds."""
+        if not isinstance(value, Pending):
+            return {}
+        lane = {"relu": value.relu, "residual": value.residual, "gain": value.gain}
+        if np.any(value.bias):
+            lane["bias_real"] = value.bias
+        if value.gain.ndim or value.bias.ndim:
+            lane["channel_axis"] = -len(self.builder.tensor(value.tensor).shape) if value.channels_last else -1
+        return lane
+
+    def _activation(self, layer, value: Value) -> Value:
+        name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+        if name == "relu" and isinstance(value, Pending) and not value.residual:
+            return replace(value, relu=True)
+        if name == "linear":
+            return value
+        x = self._need(value, layer)
+        if name == "softmax" and x.channels_last:
+            raise UnsupportedError(f"layer {layer.name!r}: softmax over the channels of an image; flatten it first")
+        if name not in ("softmax", *FUNCTIONS):
+            raise UnsupportedError(
+                f"layer {layer.name!r}: activation {name}; known are softmax, {', '.join(FUNCTIONS)}"
+            )
+        return Function(x.tensor, name, x.channels_last)
+
+    def _softmax(self, layer, value: Value) -> Value:
+        x = self._need(value, layer)
+        rank = len(layer.input.shape)
+        if x.channels_last or layer.axis not in (-1, rank - 1):
+            raise UnsupportedError(f"layer {layer.name!r}: only the last axis of a vector or of tokens is possible")
+        return Function(x.tensor, "softmax")
 
     def _input(self, layer, raw: Raw, bits: int, signed: bool, narrow: bool, scale: float) -> Value:
         spatial = len(raw.shape) == 3
@@ -145,117 +162,8 @@ class _Converter:
         tensor = self.builder.tensor(name)
         return not narrow and (tensor.dtype.bits, tensor.dtype.signed, tensor.scale) == (bits, signed, scale)
 
-    def _bias(self, layer):
-        if not layer.use_bias:
-            return None
-        quantizer = layer.bias_quantizer_internal
-        return np.asarray(layer.bias if quantizer is None else quantizer(layer.bias), np.float64)
-
-    def _fused(self, layer, value: Pending) -> Value:
-        """A layer's own activation= argument."""
-        activation = getattr(layer, "activation", None)
-        if activation is None or getattr(activation, "__name__", "") == "linear":
-            return value
-        if getattr(activation, "__name__", "") == "relu":
-            return replace(value, relu=True)
-        raise UnsupportedError(f"layer {layer.name!r}: activation inside the layer; put it behind as QActivation")
-
-    def _qdense(self, layer, value: Value) -> Value:
-        x = self._need(value, layer)
-        weight, scale, bits = integer_weights(layer.kernel_quantizer_internal, layer.kernel, layer.name)
-        return self._fused(
-            layer,
-            Pending(self.builder.linear(x.tensor, weight, scale, self._bias(layer), weight_bits=bits, name=layer.name)),
-        )
-
-    def _qconv2d(self, layer, value: Value) -> Value:
-        x = self._need(value, layer)
-        if not x.channels_last or layer.data_format != "channels_last":
-            raise UnsupportedError(f"layer {layer.name!r}: only channels_last images can be convolved")
-        weight, scale, bits = integer_weights(layer.kernel_quantizer_internal, layer.kernel, layer.name)
-        size = self.builder.tensor(x.tensor).shape[1:]
-        made = self.builder.conv(
-            x.tensor, weight.transpose(3, 2, 0, 1), scale, self._bias(layer), weight_bits=bits,
-            stride=tuple(layer.strides), dilation=tuple(layer.dilation_rate), groups=layer.groups,
-            pads=keras_pads(layer, size), name=layer.name,
-        )  # fmt: skip
-        return self._fused(layer, Pending(made, channels_last=True))
-
-    def _relu(self, layer, value: Value) -> Value:
-        if layer.negative_slope or layer.threshold or layer.max_value is not None:
-            raise UnsupportedError(f"layer {layer.name!r}: ReLU with slope, threshold or maximum; use a plain ReLU")
-        if not isinstance(value, Pending) or value.residual:
-            raise UnsupportedError(f"layer {layer.name!r}: a plain ReLU must follow QDense or QConv2D; "
-                                   "elsewhere use QActivation(quantized_relu)")  # fmt: skip
-        return replace(value, relu=True)
-
-    def _add(self, layer, *values: Value) -> Value:
-        pending = [v for v in values if isinstance(v, Pending)]
-        if len(values) != 2 or len(pending) > 1 or any(isinstance(v, Raw) for v in values):
-            raise UnsupportedError(f"layer {layer.name!r}: Add takes two values, at least one of them quantized")
-        first = pending[0] if pending else values[0]
-        second = values[1] if first is values[0] else values[0]
-        if isinstance(first, Pending) and first.residual:
-            raise UnsupportedError(f"layer {layer.name!r}: a second Add before rounding; put a QActivation between")
-        if not pending and self.builder.tensor(second.tensor).size > self.builder.tensor(first.tensor).size:
-            first, second = second, first
-        relu = isinstance(first, Pending) and first.relu
-        return Pending(first.tensor, first.channels_last, relu, second.tensor)
-
-    def _multiply(self, layer, *values: Value) -> Value:
-        if len(values) != 2:
-            raise UnsupportedError(f"layer {layer.name!r}: Multiply takes two values")
-        a, b = (self._need(v, layer) for v in values)
-        return Pending(self.builder.product(a.tensor, b.tensor, name=layer.name), a.channels_last)
-
-    def _qlayernorm(self, layer, value: Value) -> Value:
-        x = self._need(value, layer)
-        have = self.builder.tensor(x.tensor).scale
-        if have != layer.in_scale:
-            raise UnsupportedError(f"layer {layer.name!r}: in_scale {layer.in_scale} but its input has {have}; "
-                                   "give it the scale of the quantizer before it")  # fmt: skip
-        gamma, beta = layer.grid_weights()
-        made = self.builder.layernorm(
-            x.tensor, gamma, beta, eps=layer.epsilon, bits=layer.bits, scale=layer.out_scale, name=layer.name
-        )
-        return Quantized(made)
-
-    def _reshape(self, layer, value: Value) -> Value:
-        x = self._need(value, layer)
-        target = tuple(layer.output.shape[1:])
-        if len(target) == 3 and target[:2] == (1, 1):  # channels for a broadcast over an image
-            return Quantized(self.builder.reshape(x.tensor, (target[2], 1, 1), name=layer.name), True)
-        if x.channels_last:
-            raise UnsupportedError(f"layer {layer.name!r}: Reshape of an image; use Flatten, or Permute to (3, 1, 2)")
-        return Quantized(self.builder.reshape(x.tensor, target, name=layer.name))
-
-    def _permute(self, layer, value: Value) -> Value:
-        x = self._need(value, layer)
-        if x.channels_last and tuple(layer.dims) == (3, 1, 2):
-            return Quantized(x.tensor)  # the graph is channels-first already
-        if x.channels_last:
-            raise UnsupportedError(f"layer {layer.name!r}: Permute {layer.dims} of an image; only (3, 1, 2)")
-        return Quantized(self.builder.transpose(x.tensor, tuple(d - 1 for d in layer.dims), name=layer.name))
-
-    def _flatten(self, layer, value: Value) -> Value:
-        x = self._need(value, layer)
-        if x.channels_last:
-            x = Quantized(self.builder.transpose(x.tensor, (1, 2, 0), name=f"{layer.name}_channels_last"))
-        return Quantized(self.builder.flatten(x.tensor, name=layer.name))
-
-    def _concatenate(self, layer, *values: Value) -> Value:
-        xs = [self._need(v, layer) for v in values]
-        image = xs[0].channels_last
-        rank = len(self.builder.tensor(xs[0].tensor).shape)
-        axis = layer.axis - 1 if layer.axis > 0 else layer.axis + rank
-        if image:  # Keras (H, W, C) -> graph (C, H, W)
-            axis = (axis + 1) % 3
-        return Quantized(self.builder.concat([x.tensor for x in xs], axis=axis, name=layer.name), image)
-
-    def _dropout(self, layer, value: Value) -> Value:
-        return value
-
 
 def _topological(model) -> list:
     """The model's nodes, each after the nodes whose tensors it reads."""
+    model = getattr(model, "_functional", None) or model  # a Sequential holds a functional model
     return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]

@@ -44,14 +44,15 @@ def integer_weights(quantizer, kernel, layer: str) -> tuple[np.ndarray, np.ndarr
     return whole.astype(np.int64), scale, int(quantizer.bits)
 
 
-def keras_pads(layer, size: tuple[int, ...]) -> tuple[int, ...]:
-    """(top, left, bottom, right) of Keras' padding rule for an input of this size."""
+def keras_pads(layer, size: tuple[int, ...], window: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """Padding by Keras' rule for an input of this size: begin of each axis, then end. window: default kernel_size."""
     if layer.padding == "valid":
-        return (0, 0, 0, 0)
+        return (0,) * (2 * len(size))
     if layer.padding != "same":
         raise UnsupportedError(f"layer {layer.name!r}: padding {layer.padding!r}; use 'same' or 'valid'")
     before, after = [], []
-    for n, kernel, stride, dilation in zip(size, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True):
+    window, dilations = window or layer.kernel_size, getattr(layer, "dilation_rate", (1,) * len(size))
+    for n, kernel, stride, dilation in zip(size, window, layer.strides, dilations, strict=True):
         need = max((-(-n // stride) - 1) * stride + (kernel - 1) * dilation + 1 - n, 0)
         before.append(need // 2)
         after.append(need - need // 2)

@@ -16,6 +16,7 @@ ROWS = {
     "uram": ("URAM",),
 }
 """Labels of utilization.rpt, which differ by family."""
+NUMBER = r"(\d{1,12}(?:\.\d{1,12})?)\s*\|"
 
 
 def read(result: Path) -> dict:
@@ -47,7 +48,7 @@ def _table_value(
 ) -> int | float:
     """The first number in the row of a table `| label | number | ...` (a label may carry a footnote's star)."""
     for label in labels:
-        found = re.search(rf"^\|\s*{re.escape(label)}\*?\s*\|\s*(\d{1, 12}(?:\.\d{1, 12})?)\s*\|", text, re.M)
+        found = re.search(rf"^\|\s*{re.escape(label)}\*?\s*\|\s*" + NUMBER, text, re.M)
         if found:
             value = float(found[1])
             return int(value) if value.is_integer() and "Power" not in label else value

@@ -16,7 +16,7 @@ from math import prod
 
 from hwgen.backends.finn import cycles
 from hwgen.backends.finn.layers import FinnLayer
-from hwgen.backends.finn.resources import Resources, bits, needed
+from hwgen.backends.finn.resources import Resources, bits, needed, parallel_window, window_depth
 from hwgen.backends.options import Options
 from hwgen.boards import Board
 from hwgen.errors import FitError
@@ -163,7 +163,33 @@ def _window_settings(layer: FinnLayer) -> Iterator[dict[str, object]]:
     for simd in _divisors(a["IFMChannels"]):
         whole = (0, 1) if a.get("depthwise", 0) or simd == a["IFMChannels"] else (0,)
         for parallel, style in product(whole, ("distributed", "block")):
-            yield {"SIMD": simd, "parallel_window": parallel, "ram_style": style}
+            setting = {"SIMD": simd, "parallel_window": parallel, "ram_style": style}
+            if _generates(a | setting):
+                yield setting
+
+
+def _generates(a: dict) -> bool:
+    """Whether FINN's generator makes RTL of this window: its counters need a loop of two or more beside the innermost
+    one's first pass, and without a whole window its jumps must stay within the buffer."""
+    fold, (rows, columns), (height, width) = a["IFMChannels"] // a["SIMD"], a["ConvKernelDim"], a["OFMDim"]
+    if parallel_window(a):
+        return _counted([fold, width, height], [])
+    if a.get("depthwise", 0) and fold > 1:
+        loops = [columns, rows, fold]
+    else:
+        loops = [fold, columns, rows]
+    (down, right), (reach, across), image = a["Stride"], a.get("Dilation", (1, 1)), a["IFMDim"][1]
+    wide = (columns - 1) * across + 1
+    span = ((rows - 1) * reach * image + wide) * fold
+    skipped = image % (wide + (width - 1) * right)
+    jumps = (right * fold + 1 - span, (skipped + wide + (down - 1) * image) * fold + 1 - span)
+    return _counted(loops, [width, height]) and max(map(abs, jumps)) <= window_depth(a)
+
+
+def _counted(inner: list[int], outer: list[int]) -> bool:
+    """inner: iterations from the innermost loop outwards; the first that repeats counts one less."""
+    first = next((i for i, n in enumerate(inner) if n > 1), len(inner) - 1)
+    return max(*(n - (i == first) for i, n in enumerate(inner)), *outer) >= 2
 
 
 def _multiplier(a: dict) -> str:

@@ -196,12 +196,12 @@ def _comparators(a: Attrs) -> int:
 
 def _window(a: Attrs) -> Resources:
     """The RTL sliding window generator: LUTRAM unless told otherwise."""
-    style, width, depth = a.get("ram_style", "distributed"), a["SIMD"] * bits(a["inputDataType"]), _window_depth(a)
+    style, width, depth = a.get("ram_style", "distributed"), a["SIMD"] * bits(a["inputDataType"]), window_depth(a)
     lut = 300 + (width * ceil(depth / 38) if style == "distributed" else 0)
     if style not in ("block", "auto"):
         return Resources(lut=lut)
     lines = 1
-    if _parallel(a):
+    if parallel_window(a):
         if 1 in a["IFMDim"]:
             return Resources(lut=lut)
         (rows, columns), (reach, across), across_image = a["ConvKernelDim"], a.get("Dilation", (1, 1)), a["IFMDim"][1]
@@ -212,16 +212,18 @@ def _window(a: Attrs) -> Resources:
     return Resources(lut=lut, bram18=(ceil(depth / 16384) * wide - saved) * lines)
 
 
-def _parallel(a: Attrs) -> bool:
+def parallel_window(a: Attrs) -> bool:
+    """Whether a sliding window generator hands over a window at once."""
     return bool(a.get("parallel_window", 0)) or prod(a["ConvKernelDim"]) == 1
 
 
-def _window_depth(a: Attrs) -> int:
+def window_depth(a: Attrs) -> int:
+    """Words of a sliding window generator's buffer, each SIMD channels."""
     (rows, columns), width = a["ConvKernelDim"], a["IFMDim"][1]
     (reach, across), (down, right) = a.get("Dilation", (1, 1)), a["Stride"]
     fold = a["IFMChannels"] // a["SIMD"]
     span = (rows - 1) * reach * width + (columns - 1) * across
-    if _parallel(a):
+    if parallel_window(a):
         return span * fold + 2
     ahead = max(0, right - 1 - rows * columns) + max(0, (down - 1) * width - rows * columns)
     return (span + 1 + ahead) * fold

@@ -148,3 +148,15 @@ def test_estimate_adds_up():
     assert e["critical_path_cycles"] == sum(e["layers"].values())
     assert e["max_cycles"] == e["layers"][e["max_cycles_node_name"]] == max(e["layers"].values())
     assert e["resources"].dsp == sum(needed(x.op, x.attrs).dsp for x in layers)
+
+
+def test_a_window_that_finn_cannot_generate_is_not_chosen():
+    """FINN's generator fails (log2 of 0) where a whole window that covers the image has nothing left to count."""
+    window = {
+        "IFMChannels": 12, "IFMDim": [6, 6], "OFMDim": [1, 1], "ConvKernelDim": [6, 6], "Stride": [1, 1],
+        "Dilation": [1, 1], "depthwise": 0, "SIMD": 1, "inputDataType": "INT8",
+    }  # fmt: skip
+    layer = FinnLayer("window", "ConvolutionInputGenerator_rtl", window, ("in",))
+    assert fold([layer], ZCU104, Options())["window"]["parallel_window"] == 0
+    larger = FinnLayer("window", layer.op, window | {"IFMDim": [8, 8], "OFMDim": [3, 3]}, ("in",))
+    assert fold([larger], ZCU104, Options())["window"]["parallel_window"] == 1

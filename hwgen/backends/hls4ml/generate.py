@@ -10,7 +10,8 @@ from hwgen.backends import shell
 from hwgen.backends.design import write_common
 from hwgen.backends.hls4ml import csim, project, testbench, tuning
 from hwgen.backends.hls4ml.cost import KINDS
-from hwgen.backends.hls4ml.layers import Mapped, Place, map_graph
+from hwgen.backends.hls4ml.layers import map_graph
+from hwgen.backends.hls4ml.mapped import Mapped, Place
 from hwgen.backends.hls4ml.project import Port, Setting
 from hwgen.backends.hls4ml.tuning import Folding
 from hwgen.backends.options import Options

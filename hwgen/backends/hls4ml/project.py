@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwgen.backends.hls4ml.layers import HlsLayer, Mapped
+from hwgen.backends.hls4ml.mapped import HlsLayer, Mapped
 from hwgen.errors import HwgenError, ToolError
 
 VERSION = "1.3"
@@ -68,6 +69,7 @@ def write(
     package = hls4ml()
     from hwgen.backends.hls4ml import extension
 
+    remove_old(out)
     with quiet() as log:
         extension.register()
         config = package.utils.config.create_config(
@@ -93,6 +95,13 @@ def write(
         [port(t, v, mapped.io) for t, v in zip(mapped.inputs, model.get_input_variables(), strict=True)],
         [port(t, v, mapped.io) for t, v in zip(mapped.outputs, model.get_output_variables(), strict=True)],
     )
+
+
+def remove_old(out: Path) -> None:
+    """Remove what an earlier project left in `out`: the firmware's hash must be of this one alone."""
+    shutil.rmtree(out / "firmware", ignore_errors=True)
+    for old in (*out.glob("hwgen_*_bridge.cpp"), *out.glob("hwgen_*_test.cpp")):
+        old.unlink()
 
 
 def layer_config(layer: HlsLayer, setting: Setting) -> dict[str, dict]:

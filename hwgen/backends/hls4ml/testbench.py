@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwgen.backends.hls4ml.layers import Mapped, Place
+from hwgen.backends.hls4ml.mapped import Mapped, Place
 
 FRAMES = 8  # the RTL simulation of a large core takes minutes a frame
 

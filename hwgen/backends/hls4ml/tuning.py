@@ -13,7 +13,7 @@ import numpy as np
 
 from hwgen.backends.hls4ml import cost
 from hwgen.backends.hls4ml.cost import KINDS, Cost, Weighted
-from hwgen.backends.hls4ml.layers import HlsLayer, Mapped
+from hwgen.backends.hls4ml.mapped import HlsLayer, Mapped
 from hwgen.backends.hls4ml.project import Setting
 from hwgen.boards import Board
 from hwgen.errors import FitError, UnsupportedError

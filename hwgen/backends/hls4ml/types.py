@@ -14,7 +14,7 @@ import numpy as np
 
 from hwgen.backends.hls4ml.extension.spec import bits_of
 from hwgen.graph import Graph, ops
-from hwgen.graph.ranges import Range
+from hwgen.graph.ranges import Range, node_range
 from hwgen.graph.types import Tensor
 
 
@@ -46,18 +46,20 @@ def tensor_types(graph: Graph) -> dict[str, HlsType]:
     """The type of every tensor by name: its own width where it is quantized; as many bits as its range needs where it
     is an accumulator or a wide output (which is signed, as the driver takes it)."""
     ranges = graph.ranges()
-    return {
-        name: _tensor_type(t, ranges[name], name in graph.outputs)
-        for name, t in graph.tensors.items()
-        if name in ranges
-    }
+    types = {name: _tensor_type(graph, graph.tensors[name], ranges[name]) for name in graph.inputs}
+    for node in graph.nodes:
+        r = ranges[node.output]
+        if isinstance(node, (ops.Requantize, ops.Mul)):  # our templates know one range a tensor, not one a channel
+            r = node_range(node, [ranges[i].flat() for i in node.inputs], [graph.tensors[i] for i in node.inputs])
+        types[node.output] = _tensor_type(graph, graph.tensors[node.output], r)
+    return types
 
 
-def _tensor_type(t: Tensor, r: Range, is_output: bool) -> HlsType:
+def _tensor_type(graph: Graph, t: Tensor, r: Range) -> HlsType:
     if not t.dtype.is_wide:
         return HlsType(t.dtype.bits, t.dtype.signed, fraction_of(t))
-    lo = min(int(np.min(r.lo)), -1) if is_output else int(np.min(r.lo))
-    return holding(lo, int(np.max(r.hi)), fraction_of(t))
+    lo = int(np.min(r.lo))
+    return holding(min(lo, -1) if t.name in graph.outputs else lo, int(np.max(r.hi)), fraction_of(t))
 
 
 def weight_type(node: ops.Linear | ops._Conv, x: HlsType, acc: HlsType) -> HlsType:

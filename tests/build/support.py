@@ -69,12 +69,11 @@ def tool(folder: Path, name: str, script: str, monkeypatch: pytest.MonkeyPatch |
     return file
 
 
-def hide(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str) -> None:
-    """A PATH without the tools named: links to everything else on it."""
+def only(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str) -> None:
+    """A PATH with nothing on it but what shell scripts use and the tools named (where there are such)."""
     bare = folder / "bare"
     bare.mkdir(parents=True)
-    for place in os.environ["PATH"].split(os.pathsep):
-        for file in Path(place).iterdir() if Path(place).is_dir() else ():
-            if file.name not in names and not (bare / file.name).exists():
-                (bare / file.name).symlink_to(file)
+    for name in (*names, "sh", "cat", "cp", "dirname", "grep", "mkdir", "test"):
+        if found := shutil.which(name):
+            (bare / name).symlink_to(found)
     monkeypatch.setenv("PATH", str(bare))

@@ -3,21 +3,21 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from hwgen import backends, boards
 from hwgen.backends.options import Options
 from hwgen.build import bitstream as flow
-from hwgen.build import vitis, vivado
+from hwgen.build import finn_docker, vitis, vivado
+from hwgen.cli.common import graph_file
 from hwgen.errors import InputError, ToolError
 from hwgen.graph import qonnx_out
 from hwgen.graph.random_graphs import Limits, random_graph
 from tests.build import test_finn_docker, test_vitis
-from tests.build.support import engine_design, finn_design, hide, hls4ml_design, needs_tclsh, tool
+from tests.build.support import engine_design, finn_design, hls4ml_design, needs_tclsh, only, tool
 from tests.build.test_finn_docker import machine  # noqa: F401
 from tests.build.test_vivado_run import AS_MODEL
-
-TOOLS = ("vivado", "vitis_hls", "vitis-run", "docker")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def make(tmp_path, backend, board="zcu104"):
     ],
 )
 def test_without_tools_the_message_says_what_is_checked_and_what_to_do(tmp_path, monkeypatch, generated, backend, told):
-    hide(monkeypatch, tmp_path, *TOOLS)
+    only(monkeypatch, tmp_path, "tclsh")
     with pytest.raises(ToolError, match=told) as caught:
         make(tmp_path, backend)
     assert "built" not in str(caught.value)
@@ -51,14 +51,14 @@ def test_without_tools_the_message_says_what_is_checked_and_what_to_do(tmp_path,
 
 
 def test_without_tclsh_nothing_is_called_checked(tmp_path, monkeypatch, generated):
-    hide(monkeypatch, tmp_path, *TOOLS, "tclsh")
+    only(monkeypatch, tmp_path)
     with pytest.raises(ToolError, match="is generated and not checked here, for there is no tclsh"):
         make(tmp_path, "engine")
 
 
 @needs_tclsh
 def test_with_vivado_alone_an_hls4ml_design_names_vitis(tmp_path, monkeypatch, generated):
-    hide(monkeypatch, tmp_path, *TOOLS)
+    only(monkeypatch, tmp_path, "tclsh")
     tool(tmp_path / "bin", "vivado", AS_MODEL, monkeypatch)
     with pytest.raises(ToolError, match="no bitstream was made: Vitis HLS is not on PATH"):
         make(tmp_path, "hls4ml")
@@ -77,6 +77,23 @@ def test_with_the_tools_there_is_a_bitstream(tmp_path, monkeypatch, generated):
 def test_finn_brings_its_own_bitstream(tmp_path, machine, generated):  # noqa: F811
     machine(test_finn_docker.leaves(tmp_path))
     assert make(tmp_path, "finn").read_text() == "bits"
+
+
+def test_what_the_finn_backend_generates_goes_through(tmp_path, machine):  # noqa: F811
+    with graph_file("demo-nonorm:head") as graph:
+        design = backends.generate(graph, "zcu104", "finn", Options(), tmp_path / "design")
+    expected = np.load(design / "expected_output.npy")
+    products = {"stitched_ip/finn.v": "module finn; endmodule"}
+    machine(test_finn_docker.leaves(tmp_path, products, output="output"))
+    results = tmp_path / "products" / "verification_output"
+    results.mkdir()
+    for i, frame in enumerate(expected):
+        np.save(results / f"verify_stitched_ip_rtlsim_{i}_SUCCESS.npy", frame[None])
+    report = finn_docker.run(design)
+    assert report["finn"]["verified"] == {"stitched_ip_rtlsim": {"vectors": len(expected), "exact": len(expected)}}
+    np.save(results / "verify_stitched_ip_rtlsim_0_SUCCESS.npy", expected[:1] + 1)
+    with pytest.raises(ToolError, match="differs from golden by 1 in vector 0"):
+        finn_docker.run(design)
 
 
 def test_boards_that_vivado_does_not_build_for(tmp_path, monkeypatch, generated):

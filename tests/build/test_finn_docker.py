@@ -8,7 +8,7 @@ import pytest
 
 from hwgen.build import finn_docker, finn_reports
 from hwgen.errors import InputError, ToolError
-from tests.build.support import finn_design, hide, tool
+from tests.build.support import finn_design, only, tool
 
 TIMING = """
 ------------------------------------------------------------------------------------------------
@@ -57,16 +57,19 @@ def machine(tmp_path, monkeypatch):
 
 
 def leaves(
-    tmp_path, changes: dict[str, str | None] | None = None, said: str = STEPS + "Completed successfully\n"
+    tmp_path,
+    changes: dict[str, str | None] | None = None,
+    said: str = STEPS + "Completed successfully\n",
+    output: str = "build",
 ) -> str:
-    """A script that leaves FINN's products in $2/build, some changed or (None) absent, and says something."""
+    """A script that leaves FINN's products in $2/`output`, some changed or (None) absent, and says something."""
     source = tmp_path / "products"
     for name, text in (FILES | (changes or {})).items():
         if text is not None:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_text(text)
     (tmp_path / "said").write_text(said)
-    return f'test "$1" = build_dataflow -a -t 0 || exit 9\ncat {tmp_path}/said\ncp -r {source} "$2/build"'
+    return f'test "$1" = build_dataflow -a -t 0 || exit 9\ncat {tmp_path}/said\ncp -r {source} "$2/{output}"'
 
 
 def npy(values: list[float]) -> bytes:
@@ -218,7 +221,7 @@ def refusal(design) -> str:
 
 
 def test_all_that_is_missing_is_named_at_once(tmp_path, machine, monkeypatch):
-    hide(monkeypatch, tmp_path, "docker")
+    only(monkeypatch, tmp_path)
     for name in ("FINN_ROOT", "FINN_XILINX_PATH", "FINN_XILINX_VERSION"):
         monkeypatch.delenv(name)
     told = refusal(finn_design(tmp_path / "design"))

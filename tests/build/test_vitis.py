@@ -7,7 +7,7 @@ import pytest
 
 from hwgen.build import vitis
 from hwgen.errors import ToolError
-from tests.build.support import hide, hls4ml_design, tool
+from tests.build.support import hls4ml_design, only, tool
 
 CSYNTH = """<?xml version="1.0" encoding="UTF-8"?>
 <profile>
@@ -99,7 +99,7 @@ def test_reports_end_in_report_json(design, tmp_path, monkeypatch):
 
 
 def test_the_tool_of_2024_2_is_called_in_its_own_way(design, tmp_path, monkeypatch):
-    hide(monkeypatch, tmp_path, "vitis_hls", "vitis-run")
+    only(monkeypatch, tmp_path)
     wanted = 'test "$*" = "--mode hls --tcl build_prj.tcl" || exit 7\n'
     tool(tmp_path / "bin", "vitis-run", wanted + leaves(tmp_path), monkeypatch)
     assert vitis.run(design)["hls"]["cosim"]["vectors"] == 2

@@ -19,6 +19,12 @@ from hwgen.evaluate.vectors import Arrays, frames, load_graph, write_real
 from hwgen.graph import Graph, golden
 from hwgen.graph.random_graphs import random_inputs
 
+SHOWN = (
+    "name", "board", "io", "predicted_cycles", "latency_us_assumed", "clock_mhz_assumed", "core_cycles", "multipliers",
+    "layers",
+)  # fmt: skip
+"""Keys of report.json that this module reads."""
+
 VECTORS = 1000
 """Compared at least, when no inputs are given: the golden ones, then random ones."""
 
@@ -57,6 +63,8 @@ def read(folder: Path) -> tuple[dict, CoreDescription]:
     report, manifest = (_object(folder / name) for name in ("report.json", "manifest.json"))
     if "core" not in manifest:
         raise InputError(f"{folder}/manifest.json describes no core; generate the design again")
+    if missing := [key for key in SHOWN if key not in report]:
+        raise InputError(f"{folder}/report.json lacks {', '.join(missing)}; generate the design again")
     return report, CoreDescription.from_dict(manifest["core"])
 
 

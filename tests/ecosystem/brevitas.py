@@ -172,8 +172,18 @@ class Module(Writer):
     def flat(self, x: str, n: int) -> str:
         """Flatten, or a view"""
         if self.flavor.traced:
-            return self.op("Flatten", x, axis=1)
-        return self.op("Reshape", x, self.const([1, n], np.int64), allowzero=1)
+            return self.same_scale(x, self.op("Flatten", x, axis=1))
+        shape = {"allowzero": 1} if self.flavor.opset >= 14 else {}
+        return self.same_scale(x, self.op("Reshape", x, self.const([1, n], np.int64), **shape))
+
+    def max_pool(self, x: str) -> str:
+        """MaxPool2d(2)"""
+        window = {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0] * 4, "dilations": [1, 1], "ceil_mode": 0}
+        return self.same_scale(x, self.op("MaxPool", x, **window))
+
+    def same_scale(self, x: str, y: str) -> str:
+        self.scale[y] = self.scale[x]
+        return y
 
 
 Build = Callable[[Flavor, np.random.Generator], onnx.ModelProto]
@@ -222,9 +232,7 @@ def mlp_joined(m: Module):
 @model
 def cnn(m: Module):
     x = m.relu(m.batch_norm(m.conv(m.start((3, 8, 8)), 3, 8, stride=2, bias=True), 8))
-    x = m.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2], pads=[0] * 4, dilations=[1, 1], ceil_mode=0)
-    m.scale[x] = 1.0
-    return m.linear(m.flat(x, 32), 32, 6, bias=m.flavor.bias != "acc"), (6,)
+    return m.linear(m.flat(m.max_pool(x), 32), 32, 6), (6,)
 
 
 @model

@@ -9,7 +9,7 @@ import pytest
 from hwgen import backends, boards
 from hwgen.backends.options import Options
 from hwgen.build import bitstream as flow
-from hwgen.build import finn_docker, vitis, vivado
+from hwgen.build import finn_docker, toolchain, vitis, vivado
 from hwgen.cli.common import graph_file
 from hwgen.errors import InputError, ToolError
 from hwgen.graph import qonnx_out
@@ -18,6 +18,8 @@ from tests.build import test_finn_docker, test_vitis
 from tests.build.support import engine_design, finn_design, hls4ml_design, needs_tclsh, only, tool
 from tests.build.test_finn_docker import machine  # noqa: F401
 from tests.build.test_vivado_run import AS_MODEL
+
+TOP = vivado.TOP
 
 
 @pytest.fixture
@@ -116,6 +118,23 @@ def test_what_hls4ml_generates_passes_the_check(hls4ml, tmp_path):
     design = shutil.copytree(hls4ml, tmp_path / "design")
     vivado.write_vivado(design, boards.load("zcu104"), "hls4ml")
     assert vivado.check(design)
+
+
+def test_its_top_is_plain_verilog_for_the_packager(hls4ml):
+    target = vivado.write_vivado(hls4ml, boards.load("zcu104"), "hls4ml") / "src"
+    words = [
+        "verilator",
+        "--lint-only",
+        "-Wno-lint",
+        "-Wno-style",
+        "--no-timing",
+        "+1364-2005ext+v",
+        "--top-module",
+        TOP,
+    ]
+    stand_in = hls4ml / "sim" / "rtl" / f"{vivado.project_name(hls4ml)}.sv"
+    words += ["-y", target, "+libext+.sv", target / "hwgen_pkg.sv", target / f"{TOP}.v", stand_in]
+    toolchain.run(words)
 
 
 def exported(hls4ml, tmp_path, change=lambda text: text):

@@ -174,7 +174,7 @@ class _Mapper:
         """A layer of hls4ml with weights [..., in, out] at each point of a space, and the types that make it exact."""
         x, acc = self.types[node.inputs[0]], self.types[node.output]
         w = weight_type(node, x, acc)
-        attrs = attrs | {"weight_data": weight.astype(np.float64) * 2.0**-w.fraction, "bias_data": None}
+        attrs = attrs | {"weight_data": np.multiply(weight, 2.0**-w.fraction, dtype=np.float64), "bias_data": None}
         more = {"types": {"accum": acc, "weight": w}, "positions": int(np.prod(space)), "node": node}
         return self.add(node.name, kind, [x_layer], (*space, weight.shape[-1]), attrs, node.output, **more)
 

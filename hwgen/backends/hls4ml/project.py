@@ -76,7 +76,7 @@ def write(
             output_dir=str(out), project_name=name, backend="Vitis", part=part,
             clock_period=round(1000 / clock_mhz, 3), clock_uncertainty=UNCERTAINTY, io_type=mapped.io,
         )  # fmt: skip
-        config["HLSConfig"] = {"Model": {"ReuseFactor": 1, "Strategy": "Latency"}, "LayerName": {}}
+        config["HLSConfig"] = {"Model": model_config(settings), "LayerName": {}}
         for layer in mapped.layers:
             config["HLSConfig"]["LayerName"] |= layer_config(layer, settings.get(layer.name, Setting()))
         try:
@@ -95,6 +95,16 @@ def write(
         [port(t, v, mapped.io) for t, v in zip(mapped.inputs, model.get_input_variables(), strict=True)],
         [port(t, v, mapped.io) for t, v in zip(mapped.outputs, model.get_output_variables(), strict=True)],
     )
+
+
+def model_config(settings: dict[str, Setting]) -> dict:
+    """hls4ml's defaults for layers that it adds; no precision, so that a type left open is an error of hls4ml.
+
+    One pipeline over everything (what "auto" gives small unrolled networks) would unroll a layer that shares
+    multipliers, so with one of these the layers become processes of a dataflow.
+    """
+    shared = any(s.reuse > 1 for s in settings.values())
+    return {"ReuseFactor": 1, "Strategy": "Latency", "PipelineStyle": "dataflow" if shared else "auto"}
 
 
 def remove_old(out: Path) -> None:

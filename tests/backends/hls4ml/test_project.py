@@ -35,6 +35,15 @@ def test_strategy_and_reuse_factor_reach_the_firmware(tmp_path):
     assert "strategy = nnet::resource" in text and "reuse_factor = 3" in text
 
 
+@pytest.mark.parametrize(("reuse", "pragma"), [(1, "HLS PIPELINE"), (4, "HLS DATAFLOW")])
+def test_layers_that_share_multipliers_are_processes(tmp_path, reuse, pragma):
+    graph = mlp((6, 4))
+    name = map_graph(graph, "io_parallel").layers[2].name
+    write(graph, tmp_path, settings={name: Setting(reuse=reuse)})
+    top = (tmp_path / "firmware" / "hwgen_net.cpp").read_text()
+    assert pragma in top.split("load weights")[0]
+
+
 def test_two_bit_weights_are_multiplied_not_taken_for_ternary(tmp_path):
     graph = mlp((6, 4))
     graph.nodes[0].weight_bits, graph.nodes[0].weight = 2, graph.nodes[0].weight.clip(-2, 1)

@@ -205,7 +205,9 @@ class _Maker:
         return self.done(self.b.layernorm(x, gamma, beta, eps, rms=rms, **spec))
 
     def softmax(self, x: str) -> str:
-        """At the usual scale of 1/256, or at any scale and with a temperature."""
+        """At the usual scale of 1/256, or at any scale and with a temperature. A row of one would be a constant."""
+        if self.b.tensor(x).shape[-1] == 1:
+            return self.requantize(x)
         if self.chance(0.5):
             return self.done(self.b.softmax(x))
         gain = 2.0 ** self.rng.integers(-3, 1) * (1 if self.limits.power_of_two else self.rng.uniform(0.7, 1.4))

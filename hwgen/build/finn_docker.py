@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hwgen import backends
 from hwgen.backends.options import Options
-from hwgen.build import finn_reports, process, reports
+from hwgen.build import finn_reports, process, reports, toolchain
 from hwgen.errors import InputError, ToolError
 
 HOURS = 24.0
@@ -62,7 +62,7 @@ def run(folder: Path, progress: process.Progress = None) -> dict:
     try:
         code = process.stream(
             words, cwd=root, log=log, limit_hours=limit, progress=progress, terminal=True,
-            env=os.environ | {"FINN_DOCKER_EXTRA": extra},
+            env=toolchain.without_make() | {"FINN_DOCKER_EXTRA": extra},
         )  # fmt: skip
     finally:
         _stop(container)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hwgen.build import toolchain
 from hwgen.errors import InputError, ToolError
 
 Progress = Callable[[str], object] | None
@@ -42,8 +43,9 @@ def stream(
 ) -> int:
     """Run a command, write what it prints to `log` and line by line to `progress`; returns its exit code.
 
-    terminal: give it a pseudo-terminal (docker -it refuses to start without one). Raises ToolError when it cannot be
-    started, or has not ended after `limit_hours`; then its whole process group has been killed.
+    env: default this process's, less what an outer make left in it. terminal: give it a pseudo-terminal (docker -it
+    refuses to start without one). Raises ToolError when it cannot be started, or has not ended after `limit_hours`;
+    then its whole process group has been killed.
     """
     name = Path(words[0]).name
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,7 @@ def stream(
         process = subprocess.Popen(
             [str(word) for word in words],
             cwd=cwd,
-            env=None if env is None else dict(env),
+            env=toolchain.without_make() if env is None else dict(env),
             stdin=child if terminal else subprocess.DEVNULL,
             stdout=child,
             stderr=subprocess.STDOUT,

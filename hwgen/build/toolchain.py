@@ -52,15 +52,19 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     root = verilator_root()
     find("g++"), find("make")
     perl = find("perl")
-    env = dict(os.environ)
-    # Left by an outer make (`make sim`): its job server is not ours, and its BOARD=... must not reach Verilator's make.
-    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"):
-        env.pop(name, None)
+    env = without_make()
     env["VERILATOR_ROOT"] = str(root)
     env["PATH"] = os.pathsep.join([str(root / "bin"), str(Path(sys.executable).parent), env.get("PATH", "")])
     env["MAKEFLAGS"] = " ".join((f"PYTHON3={sys.executable}", f"PERL={perl}", *_VERILATED_MK))
     env.update(extra or {})
     return env
+
+
+def without_make() -> dict[str, str]:
+    """The process environment without what an outer make left in it (`make sim`): its job server is not ours, and its
+    BOARD=... must not reach a make that a tool starts."""
+    left = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+    return {name: value for name, value in os.environ.items() if name not in left}
 
 
 def jobs() -> int:

@@ -80,7 +80,7 @@ namespace eval model {
 
 namespace eval ipx {}
 set model_folder [file dirname [file normalize [info script]]]
-foreach part {catalog project packager diagram runs} {source [file join $model_folder $part.tcl]}
+foreach part {catalog project packager diagram diagram_commands runs} {source [file join $model_folder $part.tcl]}
 
 proc unknown {name args} {
   model::fail "unknown command '$name'"

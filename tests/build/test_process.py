@@ -34,6 +34,13 @@ def test_output_goes_to_the_log_and_line_by_line_to_progress(tmp_path, terminal)
     assert log.read_text().split() == ["one", "two", "three"]
 
 
+def test_an_outer_make_does_not_reach_the_tools_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAKEFLAGS", "-j --jobserver-auth=3,4 -- BOARD=zcu104")
+    monkeypatch.setenv("LICENSE", "kept")
+    file = tool(tmp_path, "ask", 'test -z "$MAKEFLAGS" && test "$LICENSE" = kept')
+    assert process.stream([file], cwd=tmp_path, log=tmp_path / "log", limit_hours=1) == 0
+
+
 def test_a_terminal_is_one(tmp_path):
     file = tool(tmp_path, "ask", "test -t 0 && test -t 1")
     assert process.stream([file], cwd=tmp_path, log=tmp_path / "log", limit_hours=1, terminal=True) == 0

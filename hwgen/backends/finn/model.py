@@ -30,8 +30,18 @@ class Model:
     @classmethod
     def of(cls, net: Net) -> Model:
         """Name the layers of a finished network."""
-        done = net.finish()
+        done = _sorted(net.finish())
         return cls(net, done, _named(net, done))
+
+
+def _sorted(ops: list[Op]) -> list[Op]:
+    """By distance from the inputs, as FINN sorts a graph after each of its steps (SortGraph): names depend on it."""
+    depth: dict[str, int] = {}
+    level = {}
+    for op in ops:
+        level[id(op)] = max((depth[i] + 1 for i in op.inputs if i in depth), default=0)
+        depth |= dict.fromkeys(op.outputs, level[id(op)])
+    return sorted(ops, key=lambda op: level[id(op)])
 
 
 def _named(net: Net, done: list[Op]) -> list[FinnLayer]:
@@ -74,17 +84,12 @@ class _Writer:
 
     def node(self, op: Op) -> None:
         """One FINN layer as the node from which FINN makes it."""
-        params = [self.param(f"{op.outputs[0]}_param{i}", *p) for i, p in enumerate(self.stored(op))]
+        params = [self.param(f"{op.outputs[0]}_param{i}", *p) for i, p in enumerate(op.params)]
         for name in op.outputs:
             self.types[name] = op.shrunk.get("kind", self.net.streams[name].kind)
         kind, domain, attrs = FORMS.get(op.op, _own)(op, self.net)
         self.nodes.append(helper.make_node(kind, [*op.inputs, *params], op.outputs, name=op.outputs[0], domain=domain,
                                            **attrs))  # fmt: skip
-
-    @staticmethod
-    def stored(op: Op) -> list[tuple[np.ndarray, Kind]]:
-        """Parameters as FINN stores them."""
-        return op.params
 
     def param(self, name: str, values: np.ndarray, kind: Kind) -> str:
         """An integer parameter in float32, its type beside it."""

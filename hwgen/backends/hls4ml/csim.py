@@ -37,7 +37,8 @@ from hwgen.errors import InputError, ToolError
 LIBRARY = "libcore.so"
 BRIDGE = "core.cpp"
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-w")
-LINK = ("-shared", "-Wl,-Bsymbolic", "-static-libstdc++", "-static-libgcc")
+# Nothing of the static libstdc++ may meet the one that TensorFlow loads: its number parser would read weights as 0.
+LINK = ("-shared", "-Wl,-Bsymbolic", "-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL")
 TIMEOUT = 3600.0  # seconds for one compilation
 SILENCE = 600.0  # seconds without a finished frame
 CACHED = 64  # libraries kept; the oldest go

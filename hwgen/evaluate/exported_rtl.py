@@ -42,16 +42,18 @@ def find(path: Path, top: str) -> Export:
     if path.is_file():
         if path.suffix not in SUFFIXES:
             raise InputError(f"{path} is no Verilog file ({' or '.join(SUFFIXES)})")
-        folder, files = path.parent, [path]
+        folder = path.parent  # what Vitis makes beside the core begins with its name
+        files = [path, *(file for file in verilog(folder) if file.stem.startswith(f"{top}_") and file != path)]
     else:
         folder = _folder(path, top)
         files = verilog(folder)
-    core = next((file for file in files if top in _MODULE.findall(_text(file))), None)
+    modules = {file: _MODULE.findall(_code(file)) for file in files}
+    core = next((file for file in files if top in modules[file]), None)
     if core is None:
-        modules = sorted({name for file in files for name in _MODULE.findall(_text(file))})
+        names = sorted({name for found in modules.values() for name in found})
         raise InputError(
-            f"{path}: no module {top} in {len(files)} Verilog files (modules: {', '.join(modules[:8]) or 'none'}"
-            f"{', ...' if len(modules) > 8 else ''}); is it the export of this very project?"
+            f"{path}: no module {top} in {len(files)} Verilog files (modules: {', '.join(names[:8]) or 'none'}"
+            f"{', ...' if len(names) > 8 else ''}); is it the export of this very project?"
         )
     data = sorted(file for file in folder.iterdir() if file.suffix in (".dat", ".mem", ".hex"))
     return Export(top, core, tuple(files), tuple(data))
@@ -59,7 +61,7 @@ def find(path: Path, top: str) -> Export:
 
 def ports(export: Export) -> dict[str, Port]:
     """The core's ports by name, in their order. Raises InputError when they cannot be read."""
-    text = _COMMENT.sub(" ", _text(export.core))
+    text = _code(export.core)
     start = re.search(rf"^\s*module\s+{export.top}\b", text, re.M)
     end = text.find("endmodule", start.end()) if start else -1
     header = text.find(";", start.end()) if start else -1
@@ -122,6 +124,11 @@ def _folder(path: Path, top: str) -> Path:
 def verilog(folder: Path) -> list[Path]:
     """The Verilog files of one folder, sorted."""
     return sorted(file for file in folder.iterdir() if file.is_file() and file.suffix in SUFFIXES)
+
+
+def _code(file: Path) -> str:
+    """A file without comments and attributes."""
+    return _COMMENT.sub(" ", _text(file))
 
 
 def _text(file: Path) -> str:

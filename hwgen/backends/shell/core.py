@@ -86,8 +86,8 @@ class CoreDescription:
         most = 8 if is_input else 32
         if not 1 <= port.bits <= most:
             raise InputError(f"{where}: {port.bits} bits; an {'input' if is_input else 'output'} has 1 to {most}")
-        if port.bytes == 4 and not port.signed:
-            raise InputError(f"{where}: wide outputs are signed")
+        if port.bits == 32 and not port.signed:
+            raise InputError(f"{where}: 32 unsigned bits do not fit the driver's int32")
         if sorted(port.axes) != list(range(len(port.shape))):
             raise InputError(f"{where}: axes {port.axes} are no order of the {len(port.shape)} axes of {port.shape}")
         if port.count < 1 or port.elements < 1 or port.count % port.elements:

@@ -12,18 +12,30 @@ from tests.rtl.top.bench_top import (  # noqa: F401 (cocotb finds them here)
     load_errors,
     load_with_stalls,
     memory_that_does_not_answer,
-    read_errors,
     reset_pin,
     soft_resets,
     start_without_a_program,
     watchdog,
 )
-from tests.rtl.top.rig import BASE, OUT, START
+from tests.rtl.top.rig import BASE, IN, OUT, START
 
 
 def plan(rig) -> shell.ShellPlan:
     """How the tensors lie in DDR, and in which order they are read and written."""
     return shell.plan(shell.CoreDescription.from_dict(rig.small.package.manifest["core"]))
+
+
+@bench
+async def read_errors(rig):
+    for stall in (0, 0.6):
+        rig.stall(stall)
+        port = rig.rng.choice(plan(rig).reads)
+        at = IN + port.offset + 16 * rig.rng.randrange(port.ddr_beats)
+        rig.memory.bad = range(at, at + 16)
+        await rig.start()
+        assert await rig.failed("AXI_READ") == at & 0xFFFFFFFF
+        rig.memory.bad = range(0)
+        await rig.recover()
 
 
 @bench

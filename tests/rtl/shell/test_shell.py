@@ -22,7 +22,7 @@ def run(tmp_path, rng: np.random.Generator, seed: int, core: CoreDescription) ->
     assert "STALL   = 0" in text
     stand_in.write_text(text.replace("STALL   = 0", f"STALL   = {STALL}"))
     args = ("--assert", "-Wno-fatal", str(folder / "model.cpp"))
-    env = {"HWGEN_DIR": folder, "VECTORS": cases(4, 16)}
+    env = {"HWGEN_DIR": folder, "VECTORS": cases(4, cores.VECTORS)}
     sources = verilate.sources(folder)
     bench = "tests.rtl.shell.bench_shell"
     ran = run_bench(tmp_path, sources, verilate.TOP, bench, env, build_args=args, seed=seed)

@@ -172,14 +172,20 @@ def slice_(seed: int) -> Case:
 
 
 def rows(rng: np.random.Generator, longest: int) -> tuple[int, ...]:
-    """A shape whose last axis is a row of up to `longest`, short ones as often as long ones."""
-    length = int(2 ** rng.uniform(0, np.log2(longest)))
+    """A shape whose last axis is a row of up to `longest`, short ones as often as long ones; many powers of two."""
+    length = int(2 ** rng.choice([np.floor, np.asarray])(rng.uniform(0, np.log2(longest))))
     return (*(int(n) for n in rng.integers(1, 4, int(rng.integers(0, 3)))), length)
 
 
 def row_layout(rng: np.random.Generator, rank: int) -> tuple[int, ...] | None:
     """A permutation that leaves the last axis where it is, or None."""
     return (*(int(p) for p in rng.permutation(rank - 1)), rank - 1) if rng.integers(2) else None
+
+
+def constant_frame(case: Case) -> Case:
+    """The case with one frame in which all values are equal: no variance, and ties in a softmax."""
+    case.inputs[0][1] = case.inputs[0].flat[0]
+    return case
 
 
 def layernorm(seed: int) -> Case:
@@ -194,9 +200,7 @@ def layernorm(seed: int) -> Case:
         bias=magnitude(rng, 47, n) >> rng.integers(0, 48), rms=bool(rng.integers(2)),
         eps_int=int(2 ** rng.uniform(0, 40)) if rng.integers(2) else 1, **clamp,
     )  # fmt: skip
-    made = case(rng, node, [t], [dims], out_type, row_layout(rng, len(dims)))
-    made.inputs[0][rng.integers(6)] = made.inputs[0].flat[0]  # a constant frame
-    return made
+    return constant_frame(case(rng, node, [t], [dims], out_type, row_layout(rng, len(dims))))
 
 
 def softmax(seed: int) -> Case:
@@ -209,9 +213,11 @@ def softmax(seed: int) -> Case:
         mult=2**16 if rng.integers(2) else int(rng.integers(2**16, 2**17)), step=step,
         shift=int(rng.integers(24, 36)) if rng.integers(3) else int(rng.integers(1, 48)), lo=0, hi=255,
     )  # fmt: skip
+    if dims[-1] & (dims[-1] - 1) == 0 and rng.integers(2):  # a row of equal values comes to half a step: a tie
+        node.mult, node.shift = 2**16, 41 - dims[-1].bit_length()
     clamp, out_type = output(rng, wide=False)
     node.lo, node.hi = clamp["lo"], clamp["hi"]
-    return case(rng, node, [t], [dims], out_type, row_layout(rng, len(dims)))
+    return constant_frame(case(rng, node, [t], [dims], out_type, row_layout(rng, len(dims))))
 
 
 def pool(seed: int) -> Case:

@@ -4,9 +4,11 @@ A layer of a dataflow design (hls4ml, FINN) can be folded in many ways: each `Ch
 multipliers, DSP, LUT, block RAM. `fastest` spends a budget so that the whole takes the fewest cycles; `cheapest` meets
 a limit of cycles at the least cost.
 
-Both are a multiple-choice knapsack. It is solved exactly by dynamic programming over the layers: a state is what the
-first layers cost and take. A state goes when another is no worse in every respect (dominance), or when even its
-Lagrangian bound, an underestimate of what the remaining layers add, exceeds a solution already known.
+Both are a multiple-choice knapsack, solved by dynamic programming over the layers: a state is what the first layers
+cost and take. A state goes when another is no worse in every respect (dominance), or when even its Lagrangian bound, an
+underestimate of what the remaining layers add, exceeds a solution already known. Up to some tens of layers nothing else
+goes, and the solution is exact; beyond, the most promising `MOST` states a layer are kept, and the result says by how
+much a better one might beat it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import numpy as np
 from hwgen.errors import FitError
 
 BEAM = 128  # states kept by the first pass; whatever it finds prunes the next,
-WIDER = 8  # which keeps so many times more, until a pass has to leave nothing out
+WIDER = 8  # which keeps so many times more, until a pass has to leave nothing out,
+MOST = 1024  # or keeps so many
 STEPS = 200  # of the search for the Lagrange multipliers; any multipliers are correct, good ones prune more
 SLACK = 1e-9  # relative: what rounding may take from a bound
 
@@ -34,12 +37,18 @@ class Choice:
     setting: object = None
 
 
+class Picked(list):
+    """One choice a layer. gap: a better solution is better by no more than this (0: there is none)."""
+
+    gap: float = 0
+
+
 def fastest(
     layers: Sequence[Sequence[Choice]],
     budget: Sequence[int],
     names: Sequence[str] = (),
     kinds: Sequence[str] = (),
-) -> list[Choice]:
+) -> Picked:
     """One choice a layer with the least sum of cycles whose costs add up to no more than `budget`, kind by kind.
 
     Among equally fast ones, the first in the order of the kinds' costs. names, kinds: for messages. Raises FitError,
@@ -57,7 +66,7 @@ def cheapest(
     budget: Sequence[int] | None = None,
     names: Sequence[str] = (),
     kinds: Sequence[str] = (),
-) -> list[Choice]:
+) -> Picked:
     """One choice a layer with the least weighted cost whose cycles, added up (`sum`: latency) or each (`max`: the rate
     of a pipeline), stay within `limit`.
 
@@ -105,15 +114,17 @@ def _check(layers: Sequence[Sequence[Choice]], width: int, names: Sequence[str])
             raise ValueError(f"{_name(names, i)}: every choice needs {width} costs")
 
 
-def _choose(layers, value, cost, budget, names, kinds) -> list[Choice]:
+def _choose(layers, value, cost, budget, names, kinds) -> Picked:
     """Turn choices into arrays, solve, turn back; FitError when nothing fits."""
     budget = np.array(budget, np.int64)
     values = [np.array([value(c) for c in layer]) for layer in layers]
     costs = [np.array([cost(c) for c in layer], np.int64).reshape(len(layer), len(budget)) for layer in layers]
-    picked = _solve(values, costs, budget)
-    if picked is None:
+    solved = _solve(values, costs, budget)
+    if solved is None:
         raise FitError(_why(costs, budget, names, kinds or _unnamed(len(budget))))
-    return [layer[i] for layer, i in zip(layers, picked, strict=True)]
+    picked = Picked(layer[i] for layer, i in zip(layers, solved[0], strict=True))
+    picked.gap = solved[1]
+    return picked
 
 
 def _why(costs: list[np.ndarray], budget: np.ndarray, names: Sequence[str], kinds: Sequence[str]) -> str:
@@ -141,10 +152,11 @@ def _unnamed(count: int) -> list[str]:
     return [f"resource {k}" for k in range(count)]
 
 
-def _solve(values: list[np.ndarray], costs: list[np.ndarray], budget: np.ndarray) -> list[int] | None:
-    """Index of the choice per layer with the least sum of `values` and sum of `costs` <= budget; None when none."""
+def _solve(values: list[np.ndarray], costs: list[np.ndarray], budget: np.ndarray) -> tuple[list[int], float] | None:
+    """Index of the choice per layer with the least sum of `values` and sum of `costs` <= budget, and the gap; None when
+    there is none."""
     if not values:
-        return []
+        return [], 0
     least = np.array([c.min(axis=0) for c in costs]).reshape(len(costs), len(budget))
     if (least.sum(axis=0) > budget).any():
         return None
@@ -164,34 +176,46 @@ def _solve(values: list[np.ndarray], costs: list[np.ndarray], budget: np.ndarray
         [c[i] for c, i in zip(costs, index, strict=True)],
     )
     if not len(binding):
-        picked = [int(v.argmin()) for v in values]  # sorted, so the cheapest among equals
+        solved = [int(v.argmin()) for v in values], 0  # sorted, so the cheapest among equals
     else:
-        picked = _knapsack(values, costs, budget, binding)
-    return None if picked is None else [int(i[p]) for i, p in zip(index, picked, strict=True)]
+        solved = _knapsack(values, costs, budget, binding)
+    return None if solved is None else ([int(i[p]) for i, p in zip(index, solved[0], strict=True)], solved[1])
 
 
-def _knapsack(values, costs, budget, binding) -> list[int] | None:
+def _knapsack(values, costs, budget, binding) -> tuple[list[int], float] | None:
     """`_solve` when some kinds are scarce."""
     scarce, room = [c[:, binding] for c in costs], budget[binding]
-    prices, best = _prices(values, scarce, room)
+    prices, bound, first = _prices(values, scarce, room)
+    picked, best = first, _total(values, first)
     search = _Search(values, costs, budget, binding, prices)
     beam, exact, checked = BEAM, False, False
     while not exact:
         found, exact = search.run(best, beam)
-        if found is None and best == np.inf and not checked:  # does anything fit? The least of one kind tells
-            checked, found = True, _solve([c[:, 0] for c in scarce], [c[:, 1:] for c in scarce], room[1:])
-            if found is None or sum(c[p, 0] for c, p in zip(scarce, found, strict=True)) > room[0]:
+        if found is None and picked is None and not checked:  # does anything fit? The least of one kind tells
+            checked, least = True, _solve([c[:, 0] for c in scarce], [c[:, 1:] for c in scarce], room[1:])
+            if least is not None and _total([c[:, 0] for c in scarce], least[0]) <= room[0]:
+                found, exact = least[0], False
+            elif least is None or least[1] == 0:
                 return None
-            exact = False
         if found is not None:
-            best = min(best, sum(v[p] for v, p in zip(values, found, strict=True)))
+            picked, best = found, min(best, _total(values, found))
+        if beam >= MOST:
+            break
         beam *= WIDER
-    return found
+    if picked is None:
+        return None
+    return picked, 0 if exact else max(0, best - bound)
 
 
-def _prices(values, costs, budget) -> tuple[np.ndarray, float]:
-    """Lagrange multipliers by subgradient steps, and the best value of the solutions met on the way (or infinity)."""
-    best, highest = np.inf, float(sum(v.max() for v in values))
+def _total(values: list[np.ndarray], picked: list[int] | None) -> float:
+    """The sum of what was picked; infinite for nothing."""
+    return np.inf if picked is None else sum(v[p] for v, p in zip(values, picked, strict=True))
+
+
+def _prices(values, costs, budget) -> tuple[np.ndarray, float, list[int] | None]:
+    """Lagrange multipliers by subgradient steps, the bound that they prove, and the best of the solutions met on the
+    way (or None)."""
+    best, first, highest = np.inf, None, float(sum(v.max() for v in values))
     unit = np.maximum(budget, 1).astype(float)
     shares = [c / unit for c in costs]
     room = budget / unit
@@ -200,20 +224,20 @@ def _prices(values, costs, budget) -> tuple[np.ndarray, float]:
     scale = 1.0
     for _ in range(STEPS):
         picked = [int((v + s @ prices).argmin()) for v, s in zip(values, shares, strict=True)]
-        value = sum(v[p] for v, p in zip(values, picked, strict=True))
+        value = _total(values, picked)
         over = sum(s[p] for s, p in zip(shares, picked, strict=True)) - room
         now = value + prices @ over
         if now > bound:
             good, bound = prices, now
         else:
             scale *= 0.95
-        if (over <= 0).all():
-            best = min(best, value)
+        if (over <= 0).all() and value < best:
+            best, first = value, picked
         length = over @ over
         if length == 0 or best <= bound:
             break
         prices = np.maximum(0.0, prices + scale * (min(best, highest) - now) / length * over)
-    return good / unit, best
+    return good / unit, bound, first
 
 
 class _Search:

@@ -187,7 +187,14 @@ class _Maker:
         v = self.real(acc) + (0 if bias is None else bias.reshape((-1,) + (1,) * (-1 - axis)))
         v = np.maximum(v, 0) if relu else v
         v = v + self.real(residual) if residual else v
-        return self.done(self.b.requantize(acc, **self.out_type(v), relu=relu, residual=residual, bias_real=bias))
+        spec = self.out_type(v)
+        self.check_residual(residual, spec)
+        return self.done(self.b.requantize(acc, **spec, relu=relu, residual=residual, bias_real=bias))
+
+    def check_residual(self, residual: str | None, spec: dict) -> None:
+        """A residual with steps of thousands of output steps leaves a lane no bits for the rest: draw again."""
+        if residual and self.b.tensor(residual).scale > 512 * spec["scale"]:
+            raise UnsupportedError(f"residual {residual!r} is too steep")
 
     def lookup(self, x: str) -> str:
         fn = str(self.rng.choice(ACTIVATIONS))
@@ -222,7 +229,9 @@ class _Maker:
         if not same:
             return self.requantize(x)
         other = str(self.rng.choice(same))
-        return self.done(self.b.requantize(x, **self.out_type(self.real(x) + self.real(other)), residual=other))
+        spec = self.out_type(self.real(x) + self.real(other))
+        self.check_residual(other, spec)
+        return self.done(self.b.requantize(x, **spec, residual=other))
 
     def end(self, x: str) -> None:
         if self.limits.wide and self.chance(0.3):

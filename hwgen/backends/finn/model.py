@@ -142,7 +142,8 @@ def _matmul(op: Op, net: Net) -> tuple[str, str, dict]:
 
 def _multithreshold(op: Op, net: Net) -> tuple[str, str, dict]:
     a = op.attrs
-    attrs = {"out_dtype": a["outputDataType"], "out_bias": float(a["ActVal"]), "out_scale": 1.0, "data_layout": "NHWC"}
+    layout = "NHWC" if len(net.streams[op.outputs[0]].shape) == 4 else "NCHW"  # qonnx: the latter for [N, C] too
+    attrs = {"out_dtype": a["outputDataType"], "out_bias": float(a["ActVal"]), "out_scale": 1.0, "data_layout": layout}
     return "MultiThreshold", QONNX, attrs
 
 

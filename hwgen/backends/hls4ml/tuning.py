@@ -2,11 +2,13 @@
 
 Which foldings hls4ml takes is in `choices`, what each costs in cost.py; hwgen.schedule.folding chooses among them,
 exactly, so that the clocks of all layers together are fewest. The latency that is predicted (`latency`) counts layers
-that run at the same time once: branches, and in io_stream layers that work on pixels of one frame.
+that run at the same time once: branches, and in io_stream layers that work on pixels of one frame. There the slowest
+layer sets the pace and the others only add what they take for their last pixel, so that is tried as well (`paced`).
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,12 @@ PARTITION = 4096
 
 SHARE = {"DSP": 0.9, "LUT": 0.7, "BRAM36": 0.9}
 """Of the part that the core may take; the rest is for the shell around it, and for routing."""
+
+PACES = (1.0, 1.2, 1.5, 2.0, 3.0)
+"""Tried in io_stream: how much longer than the slowest layer at its best any layer may take."""
+
+FINE = 500
+"""A saving below this part of a budget is not worth a clock."""
 
 UNLIMITED = 1 << 40
 
@@ -45,14 +53,29 @@ def tune(mapped: Mapped, board: Board, multipliers: int | None = None, limit: in
     """
     check_arrays(mapped)
     budget = budget_of(board, multipliers)
-    options = [choices(mapped, layer) for layer in mapped.layers]
+    options = [worthwhile(choices(mapped, layer), budget) for layer in mapped.layers]
     names = [f"layer {layer.name!r}" for layer in mapped.layers]
-    if limit is None:
-        picked = fastest(options, budget, names=names, kinds=KINDS)
-    else:
+    if limit is not None:
         weights = [1 / b for b in budget]
-        picked = cheapest(options, limit, weights=weights, budget=budget, names=names, kinds=KINDS)
+        return _foldings(mapped, cheapest(options, limit, weights=weights, budget=budget, names=names, kinds=KINDS))
+    plans = [_foldings(mapped, within(options, budget, names))]
+    for pace in PACES if mapped.io == "io_stream" else ():
+        with contextlib.suppress(FitError):  # the first plan fits; at another pace none may
+            plans.append(_foldings(mapped, within(paced(options, pace), budget, names)))
+    return min(plans, key=lambda plan: latency(mapped, plan))
+
+
+def _foldings(mapped: Mapped, picked: list[Choice]) -> list[Folding]:
     return [Folding(layer, *c.setting) for layer, c in zip(mapped.layers, picked, strict=True)]
+
+
+def paced(options: list[list[Choice]], pace: float) -> list[list[Choice]]:
+    """The choices that take no more than `pace` times the clocks of the layer that is slowest at its best, valued by
+    the clocks from their last input to their last output."""
+    most = pace * max(min(c.cycles for c in layer) for layer in options)
+    return [
+        pareto([Choice(c.setting[1].last, c.cost, c.setting) for c in layer if c.cycles <= most]) for layer in options
+    ]
 
 
 def budget_of(board: Board, multipliers: int | None) -> tuple[int, ...]:
@@ -94,6 +117,32 @@ def choices(mapped: Mapped, layer: HlsLayer) -> list[Choice]:
     else:
         found = [(Setting(), moving(mapped, layer))]
     return pareto([Choice(c.cycles, c.kinds, (s, c)) for s, c in found])
+
+
+def within(options: list[list[Choice]], budget: tuple[int, ...], names: list[str]) -> list[Choice]:
+    """`fastest`, with the budgets that matter: each is left out until a solution exceeds it, for what is scarce makes
+    the search long, and a solution that keeps to the budgets left out is the best with them as well."""
+    scarce = [UNLIMITED] * len(budget)
+    while True:
+        picked = fastest(options, scarce, names=names, kinds=KINDS)
+        over = [k for k, b in enumerate(budget) if sum(c.cost[k] for c in picked) > b]
+        if not over:
+            return picked
+        for k in over:
+            scarce[k] = budget[k]
+
+
+def worthwhile(options: list[Choice], budget: tuple[int, ...]) -> list[Choice]:
+    """Without slower choices that save less than 1 / FINE of every budget: dozens of small layers would otherwise make
+    more combinations than can be searched. The cheapest in each kind stay."""
+    kept = options[:1]  # in order of their clocks
+    least = [min(c.cost[k] for c in options) for k in range(len(budget))]
+    for choice in options[1:]:
+        saved = (FINE * (kept[-1].cost[k] - choice.cost[k]) >= b for k, b in enumerate(budget))
+        new_least = any(choice.cost[k] == low < min(o.cost[k] for o in kept) for k, low in enumerate(least))
+        if any(saved) or new_least:
+            kept.append(choice)
+    return kept
 
 
 def weighted_choices(layer: Weighted, kind: str, io: str) -> list[tuple[Setting, Cost]]:

@@ -8,6 +8,8 @@ from hwgen.backends.hls4ml.layers import map_graph
 from hwgen.backends.hls4ml.project import Setting
 from hwgen.errors import FitError, UnsupportedError
 from hwgen.graph import GraphBuilder
+from hwgen.policies.demo import load_demo
+from hwgen.schedule.folding import Choice, fastest
 from tests.backends.hls4ml.graphs import cnn, mlp
 
 BOARD = boards.load("zcu104")
@@ -111,3 +113,34 @@ def test_layers_of_a_stream_overlap():
     one = Cost(cycles=30, first=6, last=6)
     foldings = [tuning.Folding(layer, Setting(), one if layer.is_ours else Cost(0, 0, 0)) for layer in mapped.layers]
     assert tuning.latency(mapped, foldings) == 30 + 6
+
+
+def test_leaving_budgets_out_finds_the_same_optimum(rng):
+    for _ in range(30):
+        options = [
+            sorted([Choice(int(c), tuple(k)) for c, *k in rng.integers(0, 50, (6, 5)).tolist()], key=lambda c: c.cycles)
+            for _ in range(5)
+        ]
+        budget = tuple(rng.integers(60, 160, 4).tolist())
+        try:
+            want = sum(c.cycles for c in fastest(options, budget))
+        except FitError:
+            with pytest.raises(FitError):
+                tuning.within(options, budget, [])
+            continue
+        assert sum(c.cycles for c in tuning.within(options, budget, [])) == want
+
+
+def test_savings_too_small_to_matter_go_but_the_cheapest_stay():
+    costs = [1000, 999, 998, 900, 899, 50, 49]
+    options = [Choice(i, (c, 5)) for i, c in enumerate(costs)]
+    kept = tuning.worthwhile(options, (10_000, 10_000))
+    assert [c.cost[0] for c in kept] == [1000, 900, 50, 49]
+
+
+def test_a_stream_is_paced_by_its_slowest_layer(monkeypatch):
+    graph = load_demo().encoder
+    mapped = map_graph(graph, "io_stream")
+    best = tuning.latency(mapped, tuning.tune(mapped, BOARD, multipliers=1024))
+    monkeypatch.setattr(tuning, "PACES", ())
+    assert best < tuning.latency(mapped, tuning.tune(mapped, BOARD, multipliers=1024))

@@ -67,6 +67,12 @@ def without_make() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in left}
 
 
+def unoptimized(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a make on what Verilator writes that compiles without optimization: sooner done when
+    little is simulated."""
+    return {**env, "MAKEFLAGS": f"{env['MAKEFLAGS']} OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"}
+
+
 def jobs() -> int:
     """Return how many compiler processes to run at once: HWGEN_JOBS, else the cores this process may use."""
     try:

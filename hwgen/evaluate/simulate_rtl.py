@@ -32,6 +32,7 @@ SOURCE = "exported RTL simulated"
 BENCH = "hwgen.evaluate.rtl_bench"
 BENCH_FRAMES = 64  # the bench takes so many at most; the whole system takes all
 HOURS = 2.0  # for building and for running the bench, unless HWGEN_TOOL_HOURS says otherwise
+SMALL = 1 << 20  # bytes of Verilog: less is simulated sooner than it is optimized
 QUIET = 20_000  # clocks in which nothing moves, beyond ten times the estimated latency: the core does not finish
 _FAIL = "the exported RTL differs from golden"
 
@@ -86,6 +87,8 @@ def run_bench(work: Path, plan: ShellPlan, ints: Arrays) -> CoreResult:
     stored = {f"in{p.index}": _stored(ints[p.tensor], p) for p in plan.inputs}
     np.savez(job / "frames.npz", **stored)
     env = toolchain.environment({"HWGEN_RTL_JOB": str(job), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    if sum(file.stat().st_size for file in _files(work)) < SMALL:
+        env = toolchain.unoptimized(env)
     words, log = [sys.executable, "-m", "hwgen.evaluate.rtl_runner", job], job / "bench.log"
     code = process.stream(words, cwd=job, log=log, limit_hours=process.hours(HOURS), env=env)
     if not (job / "results.npz").is_file():

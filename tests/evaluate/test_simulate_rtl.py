@@ -13,35 +13,39 @@ from tests.evaluate import vitis_export
 pytestmark = pytest.mark.rtl
 
 
-@pytest.fixture(params=["parallel", "stream"])
-def io(request) -> str:
-    return request.param
-
-
 @pytest.fixture
 def net(rng):
     return vitis_export.graph(rng)
 
 
-def test_a_right_export(tmp_path, net, io, rng):
-    vitis_export.design(tmp_path, net, io)
-    verilog = vitis_export.export(tmp_path, net, io)
+def test_a_right_export(tmp_path, net, rng):
+    vitis_export.design(tmp_path, net, "parallel")
+    vitis_export.export(tmp_path, net, "parallel")
     report = simulate_rtl.simulate(tmp_path, tmp_path / "myproject_prj")
-    assert report["bit_exact"] is True and report["vectors"] == 32 and report["wrong_frames"] == {"y": 0}
-    # 5 states behind the start; the shell adds reading (42 + 1 beat), writing (1 beat + 4) and DONE (2).
-    assert (report["core_latency_cycles"], report["core_interval_cycles"]) == (5, 6)
-    assert report["latency_cycles"] == report["latency_cycles_min"] == 5 + 50
-    assert report["latency_source"] == "exported RTL simulated"
+    check(report, 32)
     assert json.loads((tmp_path / "report.json").read_text()) == report
 
-    real = rng.normal(0, 4, (3, vitis_export.INPUTS)).astype(np.float32)
+
+def check(report: dict, vectors: int) -> None:
+    """5 states behind the start; the shell adds reading (42 + 1 beat), writing (1 beat + 4) and DONE (2)."""
+    assert report["bit_exact"] is True and report["vectors"] == vectors and report["wrong_frames"] == {"y": 0}
+    assert report["latency_cycles"] == report["latency_cycles_min"] == 5 + 50
+    assert (report["core_latency_cycles"], report["core_interval_cycles"]) == (5, 6)
+    assert report["latency_source"] == "exported RTL simulated"
+
+
+def test_frames_of_the_user(tmp_path, net, rng):
+    vitis_export.design(tmp_path, net, "stream")
+    verilog = vitis_export.export(tmp_path, net, "stream")
+    real = rng.normal(0, 4, (5, vitis_export.INPUTS)).astype(np.float32)
     np.savez(tmp_path / "in.npz", x=real)
-    simulate_rtl.simulate(tmp_path, verilog, tmp_path / "in.npz", tmp_path / "out.npz")
+    check(simulate_rtl.simulate(tmp_path, verilog, tmp_path / "in.npz", tmp_path / "out.npz"), 5)
     integers = np.clip(np.rint(real * 16), -128, 127).astype(np.int64)
     expected = golden.run(net, {"x": integers})["y"] * net.tensors["y"].scale
     assert (np.load(tmp_path / "out.npz")["y"] == expected.astype(np.float32)).all()
 
 
+@pytest.mark.parametrize("io", ["stream", pytest.param("parallel", marks=pytest.mark.full)])
 def test_a_wrong_weight_is_caught(tmp_path, net, io):
     vitis_export.design(tmp_path, net, io)
     vitis_export.export(tmp_path, net, io, wrong=True)
@@ -52,7 +56,7 @@ def test_a_wrong_weight_is_caught(tmp_path, net, io):
 
 @pytest.mark.parametrize("io, text, instead", [
     ("parallel", "assign ap_done = ", "assign ap_done = 1'b0 & "),
-    ("stream", "assign layer4_out_TVALID = ", "assign layer4_out_TVALID = 1'b0 & "),
+    pytest.param("stream", "assign layer4_out_TVALID = ", "assign layer4_out_TVALID = 1'b0 & ", marks=pytest.mark.full),
 ])  # fmt: skip
 def test_a_core_that_never_finishes(tmp_path, net, io, text, instead):
     vitis_export.design(tmp_path, net, io)
@@ -64,6 +68,7 @@ def test_a_core_that_never_finishes(tmp_path, net, io, text, instead):
         simulate_rtl.simulate(tmp_path, file.parent)
 
 
+@pytest.mark.full
 def test_too_many_beats(tmp_path, net):
     """A stream that gives its beat twice."""
     vitis_export.design(tmp_path, net, "stream")

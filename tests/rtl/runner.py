@@ -29,18 +29,21 @@ def run_bench(
     *,
     build_args: Sequence[str] = LINT,
     seed: int | None = None,
+    optimize: bool = True,
     **parameters: object,
 ) -> int:
     """Run the cocotb tests of module `bench` on `top`; returns how many ran, fails with what they printed.
 
     `env` reaches the bench as environment variables, with SCALE, by which it multiplies its random cases. `seed` also
-    draws the state that has no reset. HWGEN_WAVES=1 writes a waveform into `work`.
+    draws the state that has no reset. `optimize` False is sooner done where little is
+    simulated. HWGEN_WAVES=1 writes a waveform into `work`.
     """
     from cocotb_tools.runner import get_runner
 
     waves = os.environ.get("HWGEN_WAVES", "") not in ("", "0")
     log, saved = work / "bench.log", dict(os.environ)
-    os.environ.update(toolchain.environment())
+    env_of_tools = toolchain.environment()
+    os.environ.update(env_of_tools if optimize else toolchain.unoptimized(env_of_tools))
     try:
         runner = get_runner("verilator")
         runner.build(

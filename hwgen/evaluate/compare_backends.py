@@ -83,7 +83,7 @@ def recommend(rows: list[Row]) -> dict:
     """{"recommended", "reason"}: the lowest latency wins; a simulated figure beats a formula that is within a tenth."""
     able = [row for row in rows if not row.refused]
     if not able:
-        return {"recommended": None, "reason": "no backend takes this graph; each row says why"}
+        return {"recommended": None, "reason": "no backend can; each says why"}
     known = [row for row in able if row.how != "formula"]
     best = min(able, key=lambda row: row.latency)
     sure = min(known, key=lambda row: row.latency, default=best)
@@ -94,7 +94,7 @@ def recommend(rows: list[Row]) -> dict:
     reason = f"one frame in {best.latency} clocks ({best.how})" + "".join(f", {text}" for text in factors)
     if near:
         reason = f"{reason}; a {best.how} figure goes before a formula within a tenth of it"
-    reason += "".join(f"; {row.backend} cannot take the graph" for row in rows if row.refused)
+    reason += "".join(f"; {row.backend} cannot" for row in rows if row.refused)
     pace = min(able, key=lambda row: row.interval)
     if pace.interval < best.interval:
         more = best.interval / pace.interval
@@ -127,11 +127,12 @@ def show(result: dict, console: Console) -> None:
     for row in result["backends"]:
         table.add_column(f"{row['backend']} {row['setting']}".strip(), justify="right")
     for words, key, form in LINES:
-        able = ("cannot" if row["refused"] else form(row[key]) for row in result["backends"])
+        blank = "cannot" if key == "latency_cycles" else "-"
+        able = (blank if row["refused"] else form(row[key]) for row in result["backends"])
         table.add_row(words, *able)
     console.print(table)
     for row in result["backends"]:
-        text = f"cannot take the graph: {row['refused']}" if row["refused"] else row["source"]
+        text = f"cannot: {row['refused']}" if row["refused"] else row["source"]
         console.print(f"[bold]{row['backend']}[/bold]: ", end="")
         console.print(text, markup=False, highlight=False)
     console.print(f"[bold]take {result['recommended'] or 'none'}[/bold]: {result['reason']}", highlight=False)

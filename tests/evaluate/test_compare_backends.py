@@ -68,7 +68,7 @@ def test_who_cannot_is_never_recommended():
     able = Row("hls4ml", 5, 5, 5, "formula")
     answer = recommend([Row("engine", refused="no"), able, Row("finn", refused="no")])
     assert answer["recommended"] == "hls4ml"
-    assert "engine cannot take the graph" in answer["reason"]
+    assert "engine cannot" in answer["reason"]
     assert recommend([Row("engine", refused="no")])["recommended"] is None
 
 
@@ -155,4 +155,4 @@ def test_the_table_of_refusals_is_printed():
     console = Console(record=True, width=100)
     result = {"graph": "g", "board": "b", "clock_mhz_assumed": 250.0, "multipliers": None, "backends": [entry]}
     compare_backends.show(result | {"recommended": None, "reason": "none"}, console)
-    assert "finn: cannot take the graph: no [red] way" in console.export_text()
+    assert "finn: cannot: no [red] way" in console.export_text()

@@ -31,6 +31,17 @@ def pack(value, raw=False, **options):
     return packer.view
 
 
+def test_another_order_of_axes_in_memory(rng):
+    s = TensorSpec("t", (3, 4, 5), np.dtype("i1"), np.ones((1, 1, 1)), 16, 60, -128, 127, (1, 2, 0))
+    buffer, values = np.zeros(96, np.uint8), rng.integers(-128, 128, (3, 4, 5)).astype(np.int8)
+    Packer(s, buffer).real(values.astype(np.float32))
+    assert (buffer[16:76].view(np.int8) == values.transpose(1, 2, 0).reshape(-1)).all()
+    assert not buffer[:16].any() and not buffer[76:].any()
+    assert (Unpacker(s, buffer)(True, None) == values).all()
+    s.view(buffer)[2, 3, 4] = 7  # a view, not a copy
+    assert buffer[16 + (3 * 5 + 4) * 3 + 2] == 7
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_quantization_is_round_half_to_even_of_the_quotient(rng, dtype):
     for _ in range(cases(50, 2000)):

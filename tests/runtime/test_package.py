@@ -199,6 +199,7 @@ BAD_TENSOR = {
     "lo": [-129, 1.0, None],
     "hi": [128, -200, None],
     "layout": ["planar", {"planar": 0}, {"planar": 8, "x": 1}, {}, 5, None],
+    "axes": [[1], [0, 0], [], 0, "0", [0.0], [False], {}],
 }
 
 

@@ -121,6 +121,13 @@ def make(folder: Path, core: CoreDescription, rng: np.random.Generator, library:
     model = folder / "model.cpp"
     model.write_text(_MODEL % (fields | counts))
     if library:
-        words = [toolchain.find("g++"), "-shared", "-fPIC", "-O1", model, "-o", folder / "sim" / "libcore.so"]
-        subprocess.run(words, check=True, timeout=120)
+        compile_model(folder)
     return plan
+
+
+def compile_model(folder: Path) -> None:
+    """The C model as DIR/sim/libcore.so."""
+    made = folder / "sim" / "libcore.so"
+    words = [toolchain.find("g++"), "-shared", "-fPIC", "-O1", folder / "model.cpp", "-o", made.with_suffix(".new")]
+    subprocess.run(words, check=True, timeout=120)
+    made.with_suffix(".new").replace(made)  # one that is loaded stays as it is

@@ -29,6 +29,8 @@ from hwgen.graph.scaling import (
 )
 from hwgen.graph.types import ACC, IntType, Tensor
 
+BYTE = 255
+"""The largest value of a tensor that is not wide."""
 NORM_SCALE = 2.0**-20
 """Scale of LayerNorm's normalized values."""
 WIDE_BIAS_BITS = 8
@@ -203,6 +205,8 @@ class GraphBuilder:
         gains = (gain, residual_gain)
         ratios = [np.asarray(t.scale) * np.asarray(g, np.float64) / scale for t, g in zip(ins, gains, strict=False)]
         offset = self._full_bias(ids["inputs"][0], bias_real, gain) / scale
+        if hi > BYTE and all(np.array_equal(r, np.round(r)) for r in ratios):
+            offset = np.round(offset)  # only whole numbers are added to it, so it may be rounded first
         bounds = lane_bounds([self.ranges[i] for i in ids["inputs"]], axis == ins[0].channel_axis)
         p = lane_params(ratios, offset, bounds, max(abs(lo), abs(hi)), f"node {ids['name']!r} (Requantize)")
         return ops.Requantize(

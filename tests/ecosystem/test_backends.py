@@ -37,6 +37,8 @@ SAMPLE = [
     ("hls4ml", "tokens", "any scale"),
     pytest.param("engine", "mlp_joined", "any scale, traced", marks=pytest.mark.rtl),
     ("engine", "cnn", "traced"),
+    ("finn", "mlp", "traced"),
+    ("finn", "cnn_residual", "any scale"),
     ("finn", "tokens", "2 bits"),
 ]  # fmt: skip
 EVERY = [

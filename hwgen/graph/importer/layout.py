@@ -294,8 +294,9 @@ def pooled_reduce(ctx: Context, node: OnnxNode, x: Value, axes: list[int], keep:
     narrow_source(ctx.builder, x, node, "it sums a value that is not quantized")
     if perm != tuple(range(rank)):
         x = ctx.moved(x, Move("transpose", tuple(shape), tuple(shape[p] for p in perm), perm))
-    flat = (prod(shape[a] for a in rest), count)
-    x = ctx.moved(x, Move("reshape", tuple(x.shape), flat))
-    y = _sums(ctx, node, x, (count,), (count,), (0, 0), 1 / count if node.op == "ReduceMean" else 1.0)
+    if rest != [0] or rank not in (2, 3):  # else it is an image or a sequence as it stands
+        x = ctx.moved(x, Move("reshape", tuple(x.shape), (prod(shape[a] for a in rest), count)))
+    window = tuple(x.shape[1:])
+    y = _sums(ctx, node, x, window, window, (0,) * (2 * len(window)), 1 / count if node.op == "ReduceMean" else 1.0)
     after = tuple((1 if a in axes else shape[a]) for a in range(rank) if keep or a not in axes)
     return ctx.moved(y, Move("reshape", tuple(y.shape), after))

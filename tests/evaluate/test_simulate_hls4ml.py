@@ -13,6 +13,7 @@ from hwgen.backends.options import Options
 from hwgen.errors import HwgenError, InputError
 from hwgen.evaluate import simulate, simulate_hls4ml
 from hwgen.graph import dequantize_outputs, golden, qonnx_out, quantize_inputs
+from hwgen.policies.demo import load_demo
 from tests.backends.hls4ml.graphs import mlp
 
 GRAPH = mlp((6, 5, 4))
@@ -97,3 +98,21 @@ def test_a_report_without_its_figures_is_named(design):
     (design / "report.json").write_text('{"name": "mlp"}')
     with pytest.raises(InputError, match="report.json lacks board.*generate"):
         simulate.simulate(design)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("part", "options"),
+    [
+        ("head", Options()),
+        ("head", Options(multipliers=512)),
+        ("head", Options(io="stream")),
+        ("encoder", Options(io="stream")),
+        ("encoder", Options(io="stream", multipliers=1024)),
+    ],
+    ids=str,
+)
+def test_the_demo_equals_golden(tmp_path, part, options):
+    qonnx_out.save(getattr(load_demo(), part), tmp_path / "part.onnx")
+    report = simulate.simulate(backends.generate(tmp_path / "part.onnx", "zcu104", "hls4ml", options, tmp_path / "out"))
+    assert report["bit_exact"] and report["vectors"] >= 1000

@@ -26,11 +26,18 @@ class Window:
     pads: tuple[int, ...]
 
 
-def window(node: ops._Conv) -> Window:
-    """The kernel, stride and padding with which hls4ml computes a convolution of the graph."""
-    weight = dilated(ungrouped(node.weight, node.groups), node.dilation)
+def window(node: ops._Conv, io: str) -> Window:
+    """The kernel, stride and padding with which hls4ml computes a convolution of the graph in io_parallel or io_stream.
+
+    Its stream of pixels counts no rows for a kernel of height 1 (nnet_conv2d_stream.h, `compute_output_buffer_1d`), so
+    with a vertical stride the kernel gets a row of zeros, and the input a row of padding. (1 x 1 has another template.)
+    """
+    weight, pads = dilated(ungrouped(node.weight, node.groups), node.dilation), tuple(node.pads)
     n = weight.ndim - 2
-    return Window(np.moveaxis(weight, (1, 0), (n, n + 1)), node.stride, node.pads)
+    if io == "io_stream" and n == 2 and weight.shape[2] == 1 < weight.shape[3] and node.stride[0] > 1:
+        weight = np.concatenate([weight, np.zeros_like(weight)], axis=2)
+        pads = (*pads[:2], pads[2] + 1, pads[3])
+    return Window(np.moveaxis(weight, (1, 0), (n, n + 1)), node.stride, pads)
 
 
 def ungrouped(weight: np.ndarray, groups: int) -> np.ndarray:

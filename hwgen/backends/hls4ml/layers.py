@@ -120,6 +120,10 @@ class _Mapper:
     # -- inputs and outputs ------------------------------------------------------------------------------------
 
     def input(self, tensor: str) -> None:
+        if not self.graph.consumers(tensor) and tensor not in self.graph.outputs:
+            raise UnsupportedError(
+                f"input {tensor!r} is read by no node, and Vitis would leave out its port; remove it from the graph"
+            )
         layout = self.preferred(tensor)
         attrs = {"input_shape": list(layout.hls_shape)}
         layer = self.add(f"{tensor}_in", "InputLayer", [], layout.hls_shape, attrs, tensor)
@@ -195,7 +199,7 @@ class _Mapper:
 
     def conv(self, node: ops._Conv) -> None:
         shape, out = (self.graph.tensors[name].shape for name in (node.inputs[0], node.output))
-        window = convolution.window(node)
+        window = convolution.window(node, self.io)
         attrs = convolution.attributes(
             shape[1:], out[1:], window.weight.shape[:-2], window.stride, window.pads, *window.weight.shape[-2:]
         )

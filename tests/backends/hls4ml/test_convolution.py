@@ -18,13 +18,23 @@ def test_a_kernel_filled_with_zeros_computes_the_same(seed):
     stride, pads = rng.integers(1, 3, n).tolist(), rng.integers(0, 3, 2 * n).tolist()
     b.output(b.conv(x, w, 1.0, None, 4, stride, pads, dilation, groups), "y")
     node = b.graph.nodes[0]
-    window = convolution.window(node)
+    window = convolution.window(node, str(rng.choice(["io_parallel", "io_stream"])))
     plain = type(node)(
         name="p", inputs=node.inputs, output=node.output, weight=np.moveaxis(window.weight, (-2, -1), (1, 0)),
         weight_bits=4, stride=window.stride, pads=window.pads, dilation=(1,) * n,
     )  # fmt: skip
     x = rng.integers(-128, 128, (2, ins, *(11,) * n))
     assert (golden.conv(plain, [x], []) == golden.conv(node, [x], [])).all()
+
+
+def test_a_stream_with_a_vertical_stride_has_no_kernel_of_height_one():
+    b = GraphBuilder("conv")
+    x = b.input("x", (2, 6, 7), 8)
+    b.output(b.conv(x, np.ones((3, 2, 1, 3), int), 1.0, None, 2, (2, 1)), "y")
+    node = b.graph.nodes[0]
+    assert convolution.window(node, "io_parallel").weight.shape == (1, 3, 2, 3)
+    high = convolution.window(node, "io_stream")
+    assert high.weight.shape == (2, 3, 2, 3) and high.pads == (0, 0, 1, 0) and not high.weight[1].any()
 
 
 def test_attributes_have_hls4mls_names():

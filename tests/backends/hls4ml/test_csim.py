@@ -11,7 +11,7 @@ from hwgen.backends.hls4ml import csim, generate
 from hwgen.backends.options import Options
 from hwgen.build import toolchain
 from hwgen.errors import FitError, InputError, ToolError
-from hwgen.graph import GraphBuilder, golden
+from hwgen.graph import Graph, GraphBuilder, golden
 from hwgen.graph.random_graphs import Limits, random_graph, random_inputs
 from tests.backends.hls4ml.graphs import mlp
 from tests.support import cases
@@ -46,6 +46,42 @@ def test_random_graphs_equal_golden(tmp_path, seed, case, io, vectors):
             return equals_golden(random_graph(seed, limits), tmp_path, io, cap, seed)
         except FitError:
             continue
+
+
+def corners() -> Graph:
+    """What random graphs seldom or never hold."""
+    b, rng = GraphBuilder("corners"), np.random.default_rng(0)
+
+    def w(*shape):
+        return rng.integers(-8, 8, shape)
+
+    # Linear over the last of several axes; a tensor that one node reads twice.
+    rows, boxes = b.input("rows", (3, 4), 8), b.input("boxes", (2, 3, 4), 8)
+    y = b.requantize(b.linear(rows, w(4, 5), 0.5, None, 4), bits=8, scale=8.0)
+    square = b.mul(y, y, scale=512.0)
+    b.output(b.requantize(square, bits=8, scale=512.0, residual=y), "residual")
+    b.output(b.requantize(b.concat([y, y], axis=0), bits=4, scale=128.0), "below")
+    b.output(b.requantize(b.concat([square, square], axis=1), bits=6, scale=2048.0), "beside")
+    y = b.requantize(b.linear(boxes, w(4, 5), 0.5, None, 4), bits=8, scale=8.0)
+    b.output(b.wide(b.linear(y, w(5, 2), 0.5, None, 4)), "wide")
+    # Two readers of a flattened image; kernels of height 1, which hls4ml's streams do not count rows for.
+    image = b.input("image", (2, 6, 7), 8)
+    flat = b.flatten(b.requantize(b.conv(image, w(3, 2, 4, 1), 0.5, None, 4, (3, 2), (1, 0, 0, 1)), bits=8, scale=8.0))
+    for name, outs in (("first", 3), ("second", 2)):
+        acc = b.linear(flat, w(b.tensor(flat).shape[0], outs), 0.5, None, 4)
+        b.output(b.requantize(acc, bits=8, scale=64.0), name)
+    for name, kernel, stride in (("line", (1, 3), (2, 1)), ("lines", (1, 3), (1, 2)), ("dot", (1, 1), (3, 2))):
+        acc = b.conv(image, w(3, 2, *kernel), 0.5, None, 4, stride, (1, 1, 0, 1))
+        b.output(b.requantize(acc, bits=8, scale=8.0), name)
+    # Outputs that are views: of an input, and of a layer.
+    b.output(b.reshape(rows, (2, 6)), "view")
+    b.output(b.flatten(b.requantize(image, bits=4, scale=16.0)), "flat")
+    return b.build()
+
+
+@pytest.mark.parametrize("io", ["parallel", "stream"])
+def test_corners_equal_golden(tmp_path, io):
+    equals_golden(corners(), tmp_path, io, 100, 1, frames=50)
 
 
 @pytest.fixture(scope="module")

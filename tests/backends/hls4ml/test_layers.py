@@ -90,6 +90,14 @@ def test_what_no_output_needs_is_left_out():
     assert kinds(map_graph(b.build(), "io_stream")) == ["InputLayer", "HwgenRequantize"]
 
 
+def test_an_input_that_no_node_reads_is_an_error():
+    b = GraphBuilder("idle")
+    b.input("idle", (4,), 8)
+    b.output(b.requantize(b.input("x", (4,), 8), bits=4), "y")
+    with pytest.raises(UnsupportedError, match="'idle'.*remove"):
+        map_graph(b.build(), "io_parallel")
+
+
 def test_reshaping_a_vector_to_channels_keeps_its_packet():
     b = GraphBuilder("film")
     x, gamma = b.input("x", (4, 3, 3), 8), b.input("g", (4,), 8)

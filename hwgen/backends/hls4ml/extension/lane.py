@@ -11,7 +11,8 @@ from math import ceil, prod
 
 import numpy as np
 
-from hwgen.backends.hls4ml.extension.spec import Place, ap, bits_of, signed_bits
+from hwgen.backends.hls4ml.extension.place import Place
+from hwgen.backends.hls4ml.extension.spec import ap, bits_of, signed_bits
 
 Bounds = tuple[np.ndarray, np.ndarray]
 """Lowest and highest value, int64, per parameter."""
@@ -58,10 +59,9 @@ def round_shift(v: np.ndarray, shift: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Tail:
-    """The end of a lane: rounding and clamping. lo, hi: bounds of what comes out."""
+    """The end of a lane: rounding and clamping. out: bounds of what comes out; the lane must hold that, too."""
 
-    lo: int
-    hi: int
+    out: Bounds
     constants: dict[str, int | bool]
 
     @staticmethod
@@ -75,7 +75,7 @@ class Tail:
         clamps["lo"] = clamps["lo"] if clamps["clamp_lo"] else lo
         clamps["hi"] = clamps["hi"] if clamps["clamp_hi"] else hi
         check_result(place, lo, hi)
-        return Tail(lo, hi, clamps)
+        return Tail((np.array([lo]), np.array([hi])), clamps)
 
 
 def check_result(place: Place, lo: int, hi: int) -> None:

@@ -7,21 +7,15 @@ from math import isqrt, prod
 import numpy as np
 
 from hwgen.backends.hls4ml.extension import lane
-from hwgen.backends.hls4ml.extension.requantize import parameters
-from hwgen.backends.hls4ml.extension.spec import Place, Spec, ap, ap_of, signed_bits, tree_clocks
+from hwgen.backends.hls4ml.extension.place import Place, parameters
+from hwgen.backends.hls4ml.extension.spec import Spec, ap, ap_of, signed_bits, tree_clocks
 from hwgen.graph.golden import NORM_ROM
 from hwgen.graph.ranges import norm_bound
 
 
-def check_rows(place: Place) -> None:
-    """Raise UnsupportedError unless the graph's last axis is the last one here, too."""
-    if place.perm[-1] != len(place.perm) - 1:
-        raise place.unsupported("works on the last axis, which this layout moves", "put a Transpose before it")
-
-
 def lower(place: Place) -> Spec:
     """LayerNorm -> nnet_hwgen_layernorm.h."""
-    check_rows(place)
+    place.check_rows()
     node, (lo, hi), d = place.node, place.ranges[0], place.out_shape[-1]
     squares = d * max(lo * lo, hi * hi)
     # Popoviciu: the variance of values in lo..hi is at most ((hi - lo) / 2)**2.
@@ -64,7 +58,7 @@ def lower(place: Place) -> Spec:
             "aligned_t": ap(signed_bits(-aligned, aligned)),
             "scaled_t": ap(signed_bits(-aligned, aligned) + 25),
             "z_t": ap(signed_bits(-z, z)),
-            "lane_t": lane.sum_type(*sums()),
+            "lane_t": lane.sum_type(*sums(), tail.out),
         },
         parameters=p,
         roms={"rsqrt": NORM_ROM[256:]},

@@ -7,7 +7,8 @@ from math import prod
 import numpy as np
 
 from hwgen.backends.hls4ml.extension.lane import check_result
-from hwgen.backends.hls4ml.extension.spec import Place, Spec, ap_of
+from hwgen.backends.hls4ml.extension.place import Place
+from hwgen.backends.hls4ml.extension.spec import Spec, ap_of
 
 
 def lower(place: Place) -> Spec:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hwgen.backends.hls4ml.extension import layernorm, lookup, mul, pool, requantize, slicing, softmax
-from hwgen.backends.hls4ml.extension.spec import MAX_RANK, Place, Spec, precision
+from hwgen.backends.hls4ml.extension.place import MAX_RANK, Place
+from hwgen.backends.hls4ml.extension.spec import Spec, precision
 from hwgen.graph import ops
 from hwgen.graph.types import IntType
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from math import prod
 
 from hwgen.backends.hls4ml.extension import lane
-from hwgen.backends.hls4ml.extension.requantize import bounds, operand, parameters
-from hwgen.backends.hls4ml.extension.spec import Place, Spec, numbered, padded
+from hwgen.backends.hls4ml.extension.place import Place, numbered, operand, padded, parameters
+from hwgen.backends.hls4ml.extension.spec import Spec
 
 
 def lower(place: Place) -> Spec:
     """Mul -> nnet_hwgen_mul.h."""
     node = place.node
     p, constants = parameters(place, node.channel_axis, mult=node.mult, shift=node.shift)
-    product = lane.product(bounds(place, 0), bounds(place, 1))
+    product = lane.product(place.bounds(0), place.bounds(1))
     dead = lane.always_zero(lane.product(product, lane.exactly(p["mult"])), p["shift"])
     p = {name: lane.settled(values, dead) for name, values in p.items()}
     scaled = lane.product(product, lane.exactly(p["mult"]))
@@ -30,7 +30,7 @@ def lower(place: Place) -> Spec:
         shape=place.out_shape,
         constants=constants | numbered("d", padded(place.out_shape)) | tail.constants | a | b,
         stream=a_stream | b_stream,
-        typedefs={"product_t": lane.sum_type(product), "sum_t": lane.sum_type(scaled, raised)},
+        typedefs={"product_t": lane.sum_type(product), "sum_t": lane.sum_type(scaled, raised, tail.out)},
         parameters=p,
         stages={"product": 2, "times mult": lane.product_clocks(product, p["mult"]), "round and clamp": 1},
         fill=a_fill + b_fill,

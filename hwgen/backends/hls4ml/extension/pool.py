@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hwgen.backends.hls4ml.extension.lane import check_result
-from hwgen.backends.hls4ml.extension.spec import Place, Spec, ap_of, tree_clocks
+from hwgen.backends.hls4ml.extension.place import Place
+from hwgen.backends.hls4ml.extension.spec import Spec, ap_of, tree_clocks
 from hwgen.graph import ops
 
 

@@ -2,46 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from hwgen.backends.hls4ml.extension import lane
-from hwgen.backends.hls4ml.extension.spec import Place, Spec, numbered, padded, strides
-
-
-def parameters(place: Place, axis: int, **arrays: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Arrays of equal length (1 if all are scalar), and the constants that say which entry an element reads.
-
-    axis: the graph's axis that they run along.
-    """
-    flat = {name: np.asarray(a, np.int64).reshape(-1) for name, a in arrays.items()}
-    n = 1 if all(np.all(a == a[0]) for a in flat.values()) else max(a.size for a in flat.values())
-    flat = {name: a[:1] if n == 1 else a for name, a in flat.items()}
-    at = place.axis(axis)
-    steps = strides([n if i == at else 1 for i in range(len(place.perm))], place.out_shape)
-    return {name: np.broadcast_to(a, n).copy() for name, a in flat.items()}, numbered("p", steps)
-
-
-def bounds(place: Place, i: int) -> lane.Bounds:
-    """Bounds of input i."""
-    lo, hi = place.ranges[i]
-    return np.array([lo], np.int64), np.array([hi], np.int64)
-
-
-def operand(place: Place, i: int, prefix: str) -> tuple[dict[str, int | bool], dict[str, int | bool], int]:
-    """Constants that say which element of input i an output element reads, those that differ in io_stream, and the
-    clocks that reading it first takes there.
-
-    A stream of the output's shape is read packet by packet beside it; a smaller one is read whole first and held.
-    """
-    shape, out = place.shapes[i], place.out_shape
-    lockstep = prod(shape) == prod(out)
-    last = (0, 0, 0, 1) if out[-1] > 1 else (0, 0, 0, 0)
-    held = {f"{prefix}held": not lockstep, f"{prefix}size": prod(shape)}
-    if not lockstep:
-        return numbered(prefix, strides(shape, out)) | held, {}, prod(shape) // shape[-1]
-    return numbered(prefix, strides(shape, out)) | held, numbered(prefix, last) | {f"{prefix}size": out[-1]}, 0
+from hwgen.backends.hls4ml.extension.place import Place, numbered, operand, padded, parameters
+from hwgen.backends.hls4ml.extension.spec import Spec
 
 
 def lower(place: Place) -> Spec:
@@ -53,12 +18,12 @@ def lower(place: Place) -> Spec:
     p, constants = parameters(place, node.channel_axis, **given)
 
     def sums(bias: np.ndarray, floor: np.ndarray) -> list[lane.Bounds]:
-        steps = [lane.product(bounds(place, 0), lane.exactly(p["mult"]))]
+        steps = [lane.product(place.bounds(0), lane.exactly(p["mult"]))]
         steps.append(lane.plus(steps[-1], lane.exactly(bias)))
         if node.relu:
             steps.append((np.maximum(steps[-1][0], floor), np.maximum(steps[-1][1], floor)))
         if "rmult" in p:
-            steps.append(lane.product(bounds(place, 1), lane.exactly(p["rmult"])))
+            steps.append(lane.product(place.bounds(1), lane.exactly(p["rmult"])))
             steps.append(lane.plus(steps[-2], steps[-1]))
         return steps
 
@@ -76,14 +41,14 @@ def lower(place: Place) -> Spec:
         extra, stream, fill = operand(place, 1, "r")
         constants |= extra
     factors = [p[name] for name in ("mult", "rmult") if name in p]
-    clocks = max(lane.product_clocks(bounds(place, i), factor) for i, factor in enumerate(factors))
+    clocks = max(lane.product_clocks(place.bounds(i), factor) for i, factor in enumerate(factors))
     return Spec(
         function=function,
         header="nnet_hwgen_requantize.h",
         shape=place.out_shape,
         constants=constants,
         stream=stream,
-        typedefs={"sum_t": lane.sum_type(*steps)},
+        typedefs={"sum_t": lane.sum_type(*steps, tail.out)},
         parameters=p,
         stages={"product": clocks, "sum": len(factors), "round and clamp": 1},
         fill=fill,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from hwgen.backends.hls4ml.extension.lane import check_result
-from hwgen.backends.hls4ml.extension.spec import PARALLEL, Place, Spec
+from hwgen.backends.hls4ml.extension.place import Place
+from hwgen.backends.hls4ml.extension.spec import PARALLEL, Spec
 
 
 def lower(place: Place) -> Spec:

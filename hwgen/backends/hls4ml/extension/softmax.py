@@ -7,8 +7,8 @@ from math import prod
 import numpy as np
 
 from hwgen.backends.hls4ml.extension import lane
-from hwgen.backends.hls4ml.extension.layernorm import check_rows
-from hwgen.backends.hls4ml.extension.spec import Place, Spec, ap, ap_of, signed_bits, tree_clocks
+from hwgen.backends.hls4ml.extension.place import Place
+from hwgen.backends.hls4ml.extension.spec import Spec, ap, ap_of, signed_bits, tree_clocks
 from hwgen.graph.golden import SOFTMAX_ROM
 
 LARGEST = 1 << 40
@@ -17,7 +17,7 @@ LARGEST = 1 << 40
 
 def lower(place: Place) -> Spec:
     """Softmax -> nnet_hwgen_softmax.h."""
-    check_rows(place)
+    place.check_rows()
     node, (lo, hi), d = place.node, place.ranges[0], place.out_shape[-1]
     lo, hi = max(lo, place.types[0].lo), min(hi, place.types[0].hi)
     table = np.asarray(node.table, np.int64)[: hi - lo + 1]
@@ -42,7 +42,7 @@ def lower(place: Place) -> Spec:
             "index_t": ap_of(0, hi - lo),
             "total_t": ap_of(0, total),
             "lane_t": ap(signed_bits(0, top)),
-            "short_t": ap(signed_bits(0, top >> shift)),
+            "short_t": ap(signed_bits(0, top >> shift, int(tail.out[1].max()))),
         },
         roms={"table": table, "rom_half": SOFTMAX_ROM[:-1] + 8, "rom_drop": SOFTMAX_ROM[:-1] - SOFTMAX_ROM[1:]},
         stages={

@@ -1,6 +1,6 @@
 """One layer of ours as HLS needs it: which template, its constants, types and weight arrays. No hls4ml in here.
 
-An operator's module makes a `Spec` from a node and its `Place`; `config_struct` and `call` print the C++ for it.
+An operator's module makes a `Spec` from a `Place`; `config_struct` and `call` print the C++ for it.
 """
 
 from __future__ import annotations
@@ -13,42 +13,11 @@ from math import ceil
 import numpy as np
 
 from hwgen.errors import UnsupportedError
-from hwgen.graph import ops
-from hwgen.graph.types import IntType
-
-MAX_RANK = 4
-"""Axes of a tensor, without batch, that the templates loop over."""
 
 C_INTEGERS = {"signed char": 8, "short": 16, "int": 32, "long long": 64}
 """Types of constant tables and their bits."""
 
 PARALLEL, STREAM = "io_parallel", "io_stream"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a node stands in the hls4ml model.
-
-    shapes: of the inputs, as laid out there (channels last where hls4ml wants that); out_shape: of the output.
-    types: the graph's types of the inputs. ranges: (lo, hi) of the integers that can occur. result: (bits, signed) of
-    the output. perm: axis i here is axis perm[i] of the graph.
-    """
-
-    node: ops.Node
-    shapes: tuple[tuple[int, ...], ...]
-    out_shape: tuple[int, ...]
-    types: tuple[IntType, ...]
-    ranges: tuple[tuple[int, int], ...]
-    result: tuple[int, bool]
-    perm: tuple[int, ...]
-
-    def axis(self, graph_axis: int) -> int:
-        """The axis here that an axis of the graph (negative counts from the end) became."""
-        return self.perm.index(graph_axis % len(self.perm))
-
-    def unsupported(self, reason: str, way_out: str) -> UnsupportedError:
-        """An error that names the node."""
-        return UnsupportedError(f"{self.node.op} {self.node.name!r} {reason} (hls4ml backend); {way_out}")
 
 
 @dataclass(frozen=True)
@@ -109,25 +78,6 @@ def precision(text: object) -> tuple[int, bool]:
     if match := re.match(r"\s*(?:ap_)?(u?)(?:fixed|int)\s*<\s*(\d+)", str(text)):
         return int(match[2]), not match[1]
     raise UnsupportedError(f"precision {text!r} is no ap_(u)fixed<W,I> or ap_(u)int<W>; give one of these")
-
-
-def padded(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape with ones in front, MAX_RANK axes in all."""
-    return (1,) * (MAX_RANK - len(shape)) + tuple(shape)
-
-
-def strides(shape: Sequence[int], out: Sequence[int]) -> tuple[int, ...]:
-    """Steps through a row-major tensor per axis of an output that it broadcasts to; 0 where it is repeated."""
-    steps, step = [], 1
-    for size, full in zip(reversed(padded(shape)), reversed(padded(out)), strict=True):
-        steps.append(0 if size == 1 and full >= 1 else step)
-        step *= size
-    return tuple(reversed(steps))
-
-
-def numbered(prefix: str, values: Sequence[int]) -> dict[str, int]:
-    """Constants prefix0, prefix1, ..."""
-    return {f"{prefix}{i}": int(v) for i, v in enumerate(values)}
 
 
 def tree_clocks(n: int) -> int:

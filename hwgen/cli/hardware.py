@@ -1,6 +1,7 @@
 """Commands that make and run hardware in simulation: boards, generate, simulate, compare-backends, sim."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -150,4 +151,4 @@ def summary(out: Path) -> str:
     else:
         what = f"{report['backend']} design with {report['multipliers']:,} multipliers"
         how = f"{told} by {report['predicted_source']}"
-    return f"{out}: {what} on {report['board']}, {how}. Next: hwgen simulate {out}"
+    return f"{out}: {what} on {report['board']}, {how}. Next: hwgen simulate {shlex.quote(str(out))}"

@@ -29,7 +29,12 @@ SHARE = {"dsp": 0.9, "lut": 0.6, "bram18": 0.8}
 NEVER = 1 << 20  # words: no threshold memory is deep enough for UltraRAM
 KINDS = ("multipliers", "dsp", "lut", "bram18")
 
-Setting = dict[str, dict[str, object]]  # layer's name -> attributes
+
+class Setting(dict):
+    """Layer's name -> attributes. gap: by how much, in clocks or shares of the board, a better folding might beat this
+    one (0: it is the best)."""
+
+    gap: float = 0
 
 
 def fold(layers: Sequence[FinnLayer], board: Board, options: Options) -> Setting:
@@ -51,7 +56,9 @@ def fold(layers: Sequence[FinnLayer], board: Board, options: Options) -> Setting
         picked = cheapest(choices, limit, sum, weights, budget, names, KINDS)
     else:
         picked = fastest(choices, budget, names, KINDS)
-    return {name: attrs for choice in picked for name, attrs in choice.setting.items() if attrs}
+    setting = Setting((name, attrs) for choice in picked for name, attrs in choice.setting.items() if attrs)
+    setting.gap = picked.gap
+    return setting
 
 
 def apply(layers: Sequence[FinnLayer], setting: Setting) -> list[FinnLayer]:

@@ -31,7 +31,7 @@ class Plan:
     graph: Graph
     board: Board
     model: Model
-    setting: dict[str, dict]
+    setting: folding.Setting
     layers: list[FinnLayer]
     estimate: dict
 
@@ -99,7 +99,8 @@ def _report(p: Plan) -> dict:
     return {
         "name": p.graph.name or "policy", "board": p.board.name, "backend": "finn", "design_hash": _hash(p),
         "latency_cycles": None, "predicted_cycles": cycles, "predicted_source": SOURCE,
-        "interval_cycles": p.estimate["max_cycles"], "latency_us_assumed": cycles / p.board.clock_mhz,
+        "folding_gap": round(float(p.setting.gap), 3), "interval_cycles": p.estimate["max_cycles"],
+        "latency_us_assumed": cycles / p.board.clock_mhz,
         "macs": p.graph.macs(), "multipliers": used.multipliers,
         "utilization": p.graph.macs() / max(1, used.multipliers) / max(1, cycles),
         "bit_exact": None, "vectors": 0, "clock_mhz_assumed": p.board.clock_mhz,

@@ -1,7 +1,7 @@
 """Lint the SystemVerilog library: every module on its own, with Verilator's warnings all on.
 
 Each module is elaborated as the top with its default parameters, so a module that nothing uses yet is linted too.
-Run as `python -m hwgen.build.lint [FILE.sv ...]`; without files it takes the engine's whole library.
+Run as `python -m hwgen.build.lint [FILE.sv ...]`; without files it takes the whole library.
 """
 
 import sys
@@ -12,24 +12,32 @@ from hwgen import resources
 from hwgen.build import toolchain
 from hwgen.errors import HwgenError, InputError, ToolError
 
+LIBRARY = ("engine", "shell")  # the shell is made of the engine's modules, too
+
 
 def library() -> list[Path]:
-    """Return the module files of the engine, packages left out, sorted."""
-    return sorted(file for file in resources.path("hls_templates", "engine", "rtl").glob("*.sv") if not _package(file))
+    """Return the module files of engine and shell, packages left out, sorted."""
+    return [file for folder in _folders() for file in sorted(folder.glob("*.sv")) if not _package(file)]
 
 
 def lint(file: Path) -> str | None:
-    """Lint the module in ``file`` (named like it); the files beside it are its library.
+    """Lint the module in ``file`` (named like it); the files beside it are its library, then hwgen's.
 
     Returns None when it is clean, else Verilator's complaints.
     """
-    packages = sorted(other for other in file.parent.glob("*.sv") if _package(other))
-    command = ["verilator", "--lint-only", "-Wall", "--top-module", file.stem, "-y", file.parent, *packages, file]
+    beside = [other for other in file.parent.glob("*.sv") if _package(other)]
+    packages = sorted(beside) or [other for folder in _folders() for other in folder.glob("*.sv") if _package(other)]
+    folders = [word for folder in (file.parent, *_folders()) for word in ("-y", folder)]
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", file.stem, *folders, *packages, file]
     try:
         toolchain.run(command, env=toolchain.environment())
     except ToolError as error:
         return str(error)
     return None
+
+
+def _folders() -> list[Path]:
+    return [resources.path("hls_templates", name, "rtl") for name in LIBRARY]
 
 
 def _package(file: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Every module of the shell is clean in Verilator's lint, refuses illegal parameters, and yosys reads a whole shell."""
+"""The shell's modules are clean in Verilator's lint at any size, refuse illegal parameters, and yosys reads a shell."""
 
 import pytest
 
@@ -11,18 +11,12 @@ from tests.support import ROOT
 pytestmark = pytest.mark.rtl
 SHELL = ROOT / "hls_templates" / "shell" / "rtl"
 ENGINE = engine_sources(*ENGINE_MODULES[1:])  # the package is always there
-MODULES = sorted(file.stem for file in SHELL.glob("*.sv"))
 
 
 def elaborate(module: str, *parameters: str) -> None:
     """Raise ToolError with what Verilator says about a module."""
     words = ["verilator", "--lint-only", *LINT, "-y", SHELL, "-y", RTL, engine_sources()[0], SHELL / f"{module}.sv"]
     toolchain.run([*words, "--top-module", module, *parameters], timeout=120)
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_verilator_lint(module):
-    elaborate(module)
 
 
 @pytest.mark.parametrize("elements, bytes_, lane, bits, beats", [

@@ -89,6 +89,8 @@ def build(folder: Path, entry: dict, library: Path, timeout: float) -> Path:
         macros |= {"WEIGHT_BITS": entry["weights"]["bits"], "WEIGHT_WORDS": entry["weights"]["words"]}
     if entry["op"] in AXILITE:
         macros["AXILITE"] = 1
+    if entry["op"] == "FMPadding_rtl":  # the rows above the next image need no input
+        macros["RUNS_AHEAD"] = 1
     made = folder / "obj"
     words = ["verilator", "--binary", "--timing", "--top-module", "axis_bench", "--Mdir", made]
     words += ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"]  # few clocks: g++ takes longer than the run

@@ -1,6 +1,6 @@
 """Run real FINN v0.10.1 on a generated folder, in plain Python 3.10: no docker, no Vivado.
 
-    FINN_PYTHON scripts/finn_check/check.py DIR --finn FINN_CHECKOUT [--hlslib FINN_HLSLIB] [--vectors N] [-o RESULT.json]
+    FINN_PYTHON scripts/finn_check/check.py DIR --finn FINN_CHECKOUT [--hlslib DIR --headers DIR] [-o RESULT.json]
 
 DIR is built by FINN's own build_dataflow_directory, from its own dataflow_build_config.json, up to step_hw_codegen
 (in a copy: only the last step is set, and the C++ verification left out, see --hlslib). Then it is checked:
@@ -81,8 +81,11 @@ def with_hlslib(args: argparse.Namespace, work: Path) -> Path:
             (root / entry.name).symlink_to(entry)
     (root / "deps" / "finn-hlslib").symlink_to(args.hlslib.resolve())
     (root / "deps" / "cnpy").symlink_to(HERE / "stubs" / "cnpy")
-    (work / "hls").mkdir()
-    (work / "hls" / "include").symlink_to(args.headers.resolve())
+    include = work / "hls" / "include"
+    include.mkdir(parents=True)
+    for entry in (*args.headers.resolve().iterdir(), *(HERE / "stubs" / "hls").iterdir()):
+        if not (include / entry.name).exists():
+            (include / entry.name).symlink_to(entry)
     return root
 
 
@@ -194,17 +197,20 @@ class Frames:
         model = ModelWrapper(str(models / "step_minimize_bit_width.onnx"))
         for step in (PrepareCppSim(), CompileCppSim(), SetExecMode("cppsim")):
             model = model.transform(step)
-        return self._run(model, "folded_cppsim", result)
+        # The partition keeps the names of its inputs and outputs, not their order.
+        whole = ModelWrapper(str(models / "step_convert_to_hw.onnx"))
+        return self._run(model, "folded_cppsim", result, whole.graph)
 
-    def _run(self, model, stage: str, result: dict) -> list[str]:
+    def _run(self, model, stage: str, result: dict, ports=None) -> list[str]:
         import numpy as np
         from finn.core.onnx_exec import execute_onnx
 
-        names_in, names_out = ([p.name for p in ports] for ports in (model.graph.input, model.graph.output))
+        ports = ports or model.graph
+        names_in, names_out = [p.name for p in ports.input], [p.name for p in ports.output]
         wrong = 0
         for i in range(len(self.inputs[0])):
-            made = execute_onnx(model, {n: x[i : i + 1] for n, x in zip(names_in, self.inputs)})
-            for name, want in zip(names_out, self.outputs):
+            made = execute_onnx(model, {n: x[i : i + 1] for n, x in zip(names_in, self.inputs, strict=True)})
+            for name, want in zip(names_out, self.outputs, strict=True):
                 wrong += int((np.asarray(made[name]).reshape(want[i].shape) != want[i]).sum())
         values = sum(y.size for y in self.outputs)
         result[stage] = {"vectors": len(self.inputs[0]), "values": values, "mismatches": wrong}

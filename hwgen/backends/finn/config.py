@@ -44,14 +44,17 @@ README = """# {name} for FINN v0.10.1 on the {board}
 {outputs}, in `output/`. `folding_config.json` is hwgen's folding: FINN states {critical} cycles along the critical
 path for it and one frame every {interval} cycles.
 
-| port | FINN calls it | shape | type | order |
-|---|---|---|---|---|
+| port | shape in FINN | order |
+|---|---|---|
 {ports}
+
+FINN renames ports to `global_in`, `global_in_1`, ..., `global_out`, ... in this order. They carry integers: the
+manifest has their scales.
 
 {verification} `report.json` and `golden.npz` are hwgen's: `hwgen simulate` runs model.onnx on all of golden's vectors.
 """
-CHECKED = """FINN compares {count} frames of golden (`input.npy`, `expected_output.npy`) after {steps}; the results are in
-`output/verification_output/` as `..._SUCCESS.npy` or `..._FAIL.npy`."""
+CHECKED = """FINN compares {count} frames of golden (`input.npy`, `expected_output.npy`) after {steps};
+the results are in `output/verification_output/` as `..._SUCCESS.npy` or `..._FAIL.npy`."""
 UNCHECKED = "FINN's own verification takes one input and one output only, so this folder asks for none."
 
 
@@ -67,4 +70,4 @@ def readme(name: str, board: Board, ports: dict[str, Port], content: dict, estim
 
 
 def _rows(ports: dict[str, Port]) -> list[str]:
-    return [f"| {p.name} | {p.name} | {p.stream} | integers | {p.order} |" for p in ports.values()]
+    return [f"| {p.name} | {p.stream} | {p.order} |" for p in ports.values()]

@@ -166,7 +166,7 @@ class _Lowering:
 
     def _check_window(self, node, x: Stream, kernel, stride, dilation) -> None:
         """FINN: a line of pixels has no second kernel axis."""
-        for size, k, s in zip(x.shape[1:3], kernel, stride, strict=True):
+        for size, k in zip(x.shape[1:3], kernel, strict=True):
             if size == 1 and k != 1 and x.shape[1:3] != (1, 1):
                 self.fail(node, f"FINN slides a {tuple(kernel)} window over images, not over a line {x.shape[1:3]}")
 

@@ -160,7 +160,7 @@ class Net:
         return self._add("Thresholding", [x], x.shape, kind, lo, hi, attrs, [(steps, declared)], style="rtl")
 
     def affine(self, x: Stream, func: str, values: np.ndarray) -> Stream:
-        """x times ("mul") or plus ("add") one integer per channel -> ChannelwiseOp; x itself where it changes nothing."""
+        """x times ("mul") or plus ("add") one integer per channel -> ChannelwiseOp; x itself if it can be."""
         values = np.broadcast_to(np.asarray(values, np.int64).reshape(-1), (x.channels,))
         if (values == (1 if func == "mul" else 0)).all():
             return x
@@ -211,6 +211,11 @@ class Net:
         shape = (1, *out, prod(kernel) * c)
         if tuple(kernel) == (1, 1):
             return self._downsampler(x, stride, shape)
+        if out == [1, 1] and prod(kernel) == 2:
+            raise UnsupportedError(
+                f"node {self.source!r}: FINN's window generator cannot count a single window of two pixels; use the "
+                "backend engine or hls4ml"
+            )
         attrs = {
             "ConvKernelDim": list(kernel), "IFMChannels": c, "IFMDim": [h, w], "OFMDim": out, "SIMD": c,
             "Stride": list(stride), "Dilation": list(dilation), "inputDataType": x.kind.name,

@@ -1,4 +1,4 @@
-"""Stand-in for pyverilator: FINN imports it at load time and calls it only to simulate RTL, which the check leaves out."""
+"""Stand-in for pyverilator: FINN imports it always and calls it only to simulate RTL, which the check does not."""
 
 
 class PyVerilator:

@@ -55,8 +55,8 @@ class _Mapper:
 
     def name(self, wanted: str) -> str:
         """A C identifier that no other layer has; hls4ml compares names in lower case."""
-        base = name = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "layer"
-        base = name = f"n{name}" if name[0].isdigit() else name
+        base = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "layer"
+        name = base = f"n{base}" if base[0].isdigit() else base
         count = 1
         while name.lower() in self.names:
             count += 1
@@ -113,7 +113,7 @@ class _Mapper:
                 if isinstance(node, ops.Transpose):
                     order = self.preferred(node.output).order
                     return Layout(shape, tuple(node.perm[a] for a in order))
-                if not isinstance(node, (ops.Linear, ops.LayerNorm, ops.Reshape)) and node.op != "Softmax":
+                if node.op not in ("Linear", "LayerNorm", "Softmax", "Reshape"):
                     return Layout(shape, self.preferred(node.output).order)
         return plain(shape)
 
@@ -225,11 +225,8 @@ class _Mapper:
 
     def to_shape(self, node: ops.Node, shape: Shape) -> None:
         """A reshape keeps the order of the long axes; those of size 1 come first, so that a stream's packets stay."""
-        source, order = (
-            plain(self.graph.tensors[node.inputs[0]].shape),
-            sorted(range(len(shape)), key=lambda a: shape[a] > 1),
-        )
-        layout = Layout(shape, tuple(order))
+        source = plain(self.graph.tensors[node.inputs[0]].shape)
+        layout = Layout(shape, tuple(sorted(range(len(shape)), key=lambda a: shape[a] > 1)))
         layer = self.get(node.inputs[0], source)
         layer = self.reshape(layer, source, layout, node.output)
         self.made(node.output, layer, layout)

@@ -44,22 +44,21 @@ def fraction_of(tensor: Tensor) -> int:
 
 def tensor_types(graph: Graph) -> dict[str, HlsType]:
     """The type of every tensor by name: its own width where it is quantized; as many bits as its range needs where it
-    is an accumulator or a wide output (which is signed, as the driver takes it)."""
+    is an accumulator or a wide output. Those are signed, as the driver takes them, also where nothing is negative."""
     ranges = graph.ranges()
-    types = {name: _tensor_type(graph, graph.tensors[name], ranges[name]) for name in graph.inputs}
+    types = {name: _tensor_type(graph.tensors[name], ranges[name]) for name in graph.inputs}
     for node in graph.nodes:
         r = ranges[node.output]
         if isinstance(node, (ops.Requantize, ops.Mul)):  # our templates know one range a tensor, not one a channel
             r = node_range(node, [ranges[i].flat() for i in node.inputs], [graph.tensors[i] for i in node.inputs])
-        types[node.output] = _tensor_type(graph, graph.tensors[node.output], r)
+        types[node.output] = _tensor_type(graph.tensors[node.output], r)
     return types
 
 
-def _tensor_type(graph: Graph, t: Tensor, r: Range) -> HlsType:
+def _tensor_type(t: Tensor, r: Range) -> HlsType:
     if not t.dtype.is_wide:
         return HlsType(t.dtype.bits, t.dtype.signed, fraction_of(t))
-    lo = int(np.min(r.lo))
-    return holding(min(lo, -1) if t.name in graph.outputs else lo, int(np.max(r.hi)), fraction_of(t))
+    return holding(min(int(np.min(r.lo)), -1), int(np.max(r.hi)), fraction_of(t))
 
 
 def weight_type(node: ops.Linear | ops._Conv, x: HlsType, acc: HlsType) -> HlsType:

@@ -3,9 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from hwgen.backends.hls4ml.layers import MAX_READERS, map_graph
+from hwgen.backends.hls4ml.layers import MAX_READERS, METHODS, map_graph
 from hwgen.errors import UnsupportedError
-from hwgen.graph import GraphBuilder
+from hwgen.graph import GraphBuilder, ops
 from tests.backends.hls4ml.graphs import cnn, mlp
 
 IOS = ("io_parallel", "io_stream")
@@ -20,6 +20,10 @@ def test_one_layer_a_node():
     assert kinds(mapped) == ["InputLayer", "Dense", "HwgenRequantize", "Dense", "HwgenRequantize"]
     assert mapped.outputs["y"].layer == mapped.layers[-1].name
     assert [layer.node.name for layer in mapped.layers[1:]] == [n.name for n in mapped.graph.nodes]
+
+
+def test_every_operator_has_a_way():
+    assert set(METHODS) == set(ops.OPS)
 
 
 def test_names_are_identifiers_that_differ_in_lower_case():

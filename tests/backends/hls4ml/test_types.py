@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwgen.backends.hls4ml.types import HlsType, fraction_of, holding, tensor_types, weight_type
-from hwgen.graph import ACC, Tensor
+from hwgen.graph import ACC, GraphBuilder, Tensor
 from tests.backends.hls4ml.graphs import mlp
 
 
@@ -47,7 +47,15 @@ def test_accumulators_are_as_wide_as_their_range_and_products_line_up():
     types, ranges = tensor_types(graph), graph.ranges()
     for node in (n for n in graph.nodes if n.op == "Linear"):
         acc, r = types[node.output], ranges[node.output]
-        assert acc.bits == holding(int(np.min(r.lo)), int(np.max(r.hi))).bits
+        assert acc == holding(int(np.min(r.lo)), int(np.max(r.hi)), acc.fraction)
         x = types[node.inputs[0]]
         w = weight_type(node, x, acc)
         assert w.bits == 4 and x.fraction + w.fraction == acc.fraction
+
+
+def test_a_wide_result_is_signed_also_where_nothing_is_negative():
+    b = GraphBuilder("positive")
+    acc = b.linear(b.input("x", (4,), 8, signed=False), np.ones((4, 2), int), 1.0, None, 2)
+    b.output(b.reshape(b.wide(acc, relu=True), (2, 1)), "y")
+    types = tensor_types(b.build())
+    assert all(types[name].signed for name in types if name != "x")

@@ -4,11 +4,9 @@ A layer of a dataflow design (hls4ml, FINN) can be folded in many ways: each `Ch
 multipliers, DSP, LUT, block RAM. `fastest` spends a budget so that the whole takes the fewest cycles; `cheapest` meets
 a limit of cycles at the least cost.
 
-Both are a multiple-choice knapsack, solved by dynamic programming over the layers: a state is what the first layers
-cost and take. A state goes when another is no worse in every respect (dominance), or when even its Lagrangian bound, an
-underestimate of what the remaining layers add, exceeds a solution already known. Up to some tens of layers nothing else
-goes, and the solution is exact; beyond, the most promising `MOST` states a layer are kept, and the result says by how
-much a better one might beat it.
+Both are a multiple-choice knapsack, given to HiGHS (through SciPy) as a mixed-integer program with one binary variable
+a choice. It is solved exactly unless it takes more than `NODES` nodes; then the best found is returned, with a proof of
+how far from the best it can be.
 """
 
 from __future__ import annotations
@@ -20,11 +18,8 @@ import numpy as np
 
 from hwgen.errors import FitError
 
-BEAM = 128  # states kept by the first pass; whatever it finds prunes the next,
-WIDER = 8  # which keeps so many times more, until a pass has to leave nothing out,
-MOST = 1024  # or keeps so many
-STEPS = 200  # of the search for the Lagrange multipliers; any multipliers are correct, good ones prune more
-SLACK = 1e-9  # relative: what rounding may take from a bound
+NODES = 4000  # of the branch and bound; a count, not a time, so that the same graph always gets the same folding
+NEAR = 1e-6  # relative: differences of objectives that are rounding
 
 
 @dataclass(frozen=True)
@@ -154,140 +149,70 @@ def _unnamed(count: int) -> list[str]:
 
 def _solve(values: list[np.ndarray], costs: list[np.ndarray], budget: np.ndarray) -> tuple[list[int], float] | None:
     """Index of the choice per layer with the least sum of `values` and sum of `costs` <= budget, and the gap; None when
-    there is none."""
+    there is none. Among equals the one with the least sum of the first cost, then of the second, ..."""
     if not values:
         return [], 0
-    least = np.array([c.min(axis=0) for c in costs]).reshape(len(costs), len(budget))
-    if (least.sum(axis=0) > budget).any():
+    program = _Program(values, costs, budget)
+    first = program.solve(np.concatenate(values))
+    if first is None:
         return None
-    room = budget - least.sum(axis=0) + least  # what a layer may take when all others take their least
-    index = [np.flatnonzero((c <= r).all(axis=1)) for c, r in zip(costs, room, strict=True)]
-    if any(not len(i) for i in index):
-        return None
-    most = sum(c[i].max(axis=0) for c, i in zip(costs, index, strict=True))
-    binding = np.flatnonzero(most > budget)  # the other kinds can never run out
-    index = [
-        i[order[_undominated(np.column_stack([v[i], c[i]])[order])]]
-        for v, c, i in zip(values, costs, index, strict=True)
-        for order in [np.lexsort(np.column_stack([v[i], c[i]]).T[::-1])]
-    ]
-    values, costs = (
-        [v[i] for v, i in zip(values, index, strict=True)],
-        [c[i] for c, i in zip(costs, index, strict=True)],
-    )
-    if not len(binding):
-        solved = [int(v.argmin()) for v in values], 0  # sorted, so the cheapest among equals
-    else:
-        solved = _knapsack(values, costs, budget, binding)
-    return None if solved is None else ([int(i[p]) for i, p in zip(index, solved[0], strict=True)], solved[1])
-
-
-def _knapsack(values, costs, budget, binding) -> tuple[list[int], float] | None:
-    """`_solve` when some kinds are scarce."""
-    scarce, room = [c[:, binding] for c in costs], budget[binding]
-    prices, bound, first = _prices(values, scarce, room)
-    picked, best = first, _total(values, first)
-    search = _Search(values, costs, budget, binding, prices)
-    beam, exact, checked = BEAM, False, False
-    while not exact:
-        found, exact = search.run(best, beam)
-        if found is None and picked is None and not checked:  # does anything fit? The least of one kind tells
-            checked, least = True, _solve([c[:, 0] for c in scarce], [c[:, 1:] for c in scarce], room[1:])
-            if least is not None and _total([c[:, 0] for c in scarce], least[0]) <= room[0]:
-                found, exact = least[0], False
-            elif least is None or least[1] == 0:
-                return None
-        if found is not None:
-            picked, best = found, min(best, _total(values, found))
-        if beam >= MOST:
+    picked, best, gap = first
+    objective = np.concatenate(values)
+    for kind in range(len(budget)):
+        program.keep(objective, best)
+        objective = np.concatenate(costs)[:, kind]
+        better = program.solve(objective)
+        if better is None:  # the solver's limit, or its rounding: what we have is as good
             break
-        beam *= WIDER
-    if picked is None:
-        return None
-    return picked, 0 if exact else max(0, best - bound)
+        picked, best, _ = better
+    return picked, gap
 
 
-def _total(values: list[np.ndarray], picked: list[int] | None) -> float:
-    """The sum of what was picked; infinite for nothing."""
-    return np.inf if picked is None else sum(v[p] for v, p in zip(values, picked, strict=True))
+class _Program:
+    """One binary variable a choice; exactly one a layer is chosen, and the sum of costs stays within the budget."""
 
+    def __init__(self, values: list[np.ndarray], costs: list[np.ndarray], budget: np.ndarray) -> None:
+        from scipy.sparse import csr_array
 
-def _prices(values, costs, budget) -> tuple[np.ndarray, float, list[int] | None]:
-    """Lagrange multipliers by subgradient steps, the bound that they prove, and the best of the solutions met on the
-    way (or None)."""
-    best, first, highest = np.inf, None, float(sum(v.max() for v in values))
-    unit = np.maximum(budget, 1).astype(float)
-    shares = [c / unit for c in costs]
-    room = budget / unit
-    prices = np.zeros(len(budget))
-    good, bound = prices, -np.inf
-    scale = 1.0
-    for _ in range(STEPS):
-        picked = [int((v + s @ prices).argmin()) for v, s in zip(values, shares, strict=True)]
-        value = _total(values, picked)
-        over = sum(s[p] for s, p in zip(shares, picked, strict=True)) - room
-        now = value + prices @ over
-        if now > bound:
-            good, bound = prices, now
-        else:
-            scale *= 0.95
-        if (over <= 0).all() and value < best:
-            best, first = value, picked
-        length = over @ over
-        if length == 0 or best <= bound:
-            break
-        prices = np.maximum(0.0, prices + scale * (min(best, highest) - now) / length * over)
-    return good / unit, bound, first
+        sizes = [len(v) for v in values]
+        self.starts = np.cumsum([0, *sizes])
+        layer = np.repeat(np.arange(len(sizes)), sizes)
+        one_each = csr_array((np.ones(len(layer)), (layer, np.arange(len(layer)))))
+        self.costs, self.budget = np.concatenate(costs), budget
+        self.limits = [(one_each, np.ones(len(sizes)), np.ones(len(sizes)))]
+        if len(budget):
+            unit = np.maximum(budget, 1)  # shares of the budget, so that the solver's tolerance means the same for all
+            self.limits.append((self.costs.T / unit[:, None], -np.inf, budget / unit))
 
+    def keep(self, objective: np.ndarray, best: float) -> None:
+        """From now on no solution is worse in this respect."""
+        unit = max(1.0, abs(best))
+        self.limits.append((objective[None] / unit, -np.inf, best / unit + NEAR / 10))
 
-class _Search:
-    """The dynamic programming over layers, with bounds from given prices."""
+    def solve(self, objective: np.ndarray) -> tuple[list[int], float, float] | None:
+        """(choice per layer, its value, gap to the proven bound) of the least sum of `objective`; None when there is
+        none."""
+        from scipy.optimize import Bounds, LinearConstraint, milp
 
-    def __init__(self, values, costs, budget, binding, prices) -> None:
-        self.values, self.costs, self.budget, self.binding, self.prices = values, costs, budget, binding, prices
-        rest = [(v + c[:, binding] @ prices).min() for v, c in zip(values, costs, strict=True)]
-        need = [c.min(axis=0) for c in costs]
-        self.rest = np.cumsum([0.0, *rest[::-1]])[::-1]  # bound of layers i.. at these prices
-        self.need = np.cumsum([0 * need[0], *need[::-1]], axis=0)[::-1]  # least cost of layers i..
-
-    def run(self, best: float, beam: int) -> tuple[list[int] | None, bool]:
-        """The choice per layer among solutions no worse than `best`, and whether it is exact: no more than `beam`
-        states a layer were ever worth keeping."""
-        exact = True
-        value, cost = np.zeros(1, self.values[0].dtype), np.zeros((1, len(self.budget)), np.int64)
-        trail = []
-        for i, (v, c) in enumerate(zip(self.values, self.costs, strict=True)):
-            value, cost, origin, whole = self._step(i, value, cost, v, c, best, beam)
-            exact &= whole
-            if not len(value):
-                return None, exact
-            trail.append(origin)
-        at, picked = 0, []  # states are sorted: the first is the best
-        for i in range(len(trail) - 1, -1, -1):
-            at, choice = divmod(int(trail[i][at]), len(self.values[i]))
-            picked.append(choice)
-        return picked[::-1], exact
-
-    def _step(self, i, value, cost, v, c, best, beam):
-        """States after layer i, sorted and undominated; where each came from (state * choices + choice); whether
-        none was left out for the beam's sake."""
-        new_value = (value[:, None] + v).reshape(-1)
-        new_cost = (cost[:, None, :] + c).reshape(-1, len(self.budget))
-        left = self.budget - new_cost
-        bound = new_value + self.rest[i + 1] - left[:, self.binding] @ self.prices
-        keep = (left >= self.need[i + 1]).all(axis=1) & (bound <= best + SLACK * (1 + abs(best)))
-        keep = np.flatnonzero(keep)
-        whole = len(keep) <= beam * WIDER
-        if not whole:  # most would be dominated: far more than are kept, far fewer than there are
-            keep = keep[np.argpartition(bound[keep], beam * WIDER)[: beam * WIDER]]
-        states = np.column_stack([new_value[keep], new_cost[keep]])
-        order = np.lexsort(states.T[::-1])
-        live = [0, *(1 + self.binding)]  # a kind that cannot run out decides between equals only
-        keep = keep[order[_undominated(states[order][:, live])]]
-        if len(keep) > beam:
-            whole = False
-            keep = keep[np.sort(np.argsort(bound[keep], kind="stable")[:beam])]
-        return new_value[keep], new_cost[keep], keep, whole
+        unit = max(1.0, float(np.abs(objective).max()))
+        found = milp(
+            objective / unit,
+            integrality=np.ones(len(objective)),
+            bounds=Bounds(0, 1),
+            constraints=[LinearConstraint(*limit) for limit in self.limits],
+            options={"node_limit": NODES, "mip_rel_gap": 0},
+        )
+        if found.x is None:
+            return None
+        picked = [int(found.x[a:b].argmax()) for a, b in zip(self.starts, self.starts[1:], strict=False)]
+        at = self.starts[:-1] + picked
+        if (self.costs[at].sum(axis=0) > self.budget).any():
+            return None
+        value = objective[at].sum()
+        bound = found.mip_dual_bound * unit
+        gap = value - bound
+        exact = gap <= NEAR * max(1.0, abs(value)) * len(picked) or (objective.dtype.kind == "i" and gap < 1 - NEAR)
+        return picked, value, 0 if exact else gap
 
 
 def _undominated(rows: np.ndarray) -> np.ndarray:

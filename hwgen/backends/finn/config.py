@@ -38,11 +38,12 @@ def build(board: str, clock_mhz: float, model: Model) -> dict:
 
 README = """# {name} for FINN v0.10.1 on the {board}
 
-    cd $FINN_ROOT && ./run-docker.sh build_dataflow {here}
+    cd $FINN_ROOT && ./run-docker.sh build_dataflow FOLDER
 
-`model.onnx` holds integers only; FINN finds {layers} layers in it. `dataflow_build_config.json` asks for
-{outputs}, in `output/`. `folding_config.json` is hwgen's folding: FINN states {critical} cycles along the critical
-path for it and one frame every {interval} cycles.
+with FOLDER the full path of this folder. `model.onnx` holds integers only; FINN finds {layers} layers in it.
+`dataflow_build_config.json` asks for {outputs}, in `output/`.
+`folding_config.json` is hwgen's folding: FINN states {critical} cycles along the critical path for it and one frame
+every {interval} cycles.
 
 | port | shape in FINN | order |
 |---|---|---|
@@ -63,7 +64,7 @@ def readme(name: str, board: Board, ports: dict[str, Port], content: dict, estim
     steps = content["verify_steps"]
     note = CHECKED.format(count=VERIFIED, steps=", ".join(steps)) if steps else UNCHECKED
     return README.format(
-        name=name or "A policy", board=board.title, here="the path of this folder", layers=len(estimate["layers"]),
+        name=name or "A policy", board=board.title, layers=len(estimate["layers"]),
         outputs=", ".join(content["generate_outputs"]), critical=estimate["critical_path_cycles"],
         interval=estimate["max_cycles"], ports="\n".join(_rows(ports)), verification=note,
     )  # fmt: skip

@@ -35,6 +35,8 @@ NORM_SCALE = 2.0**-20
 """Scale of LayerNorm's normalized values."""
 WIDE_BIAS_BITS = 8
 """A wide output gets at most this many bits below the accumulator's grid, to hold a bias that lies between."""
+FLOAT_BITS = 24
+"""... and no more than float32 holds, in which hosts read it and FINN passes it."""
 
 
 class GraphBuilder:
@@ -399,7 +401,7 @@ def _tuple(value, n: int) -> tuple[int, ...]:
 
 def _wide_bits(offsets: list[np.ndarray], peak: float) -> int:
     """How many bits a wide output's grid is refined by, so that offsets (in steps) lie on it and peak still fits."""
-    room = min(WIDE_BIAS_BITS, 31 - int(np.ceil(np.log2(peak + 2))))
+    room = min(WIDE_BIAS_BITS, FLOAT_BITS - int(np.ceil(np.log2(peak + 2))))
     if room <= 0:
         return 0
     # Bits that remain after rounding to the finest grid possible: then a second pass over the result changes nothing.

@@ -62,6 +62,8 @@ def output(rng: np.random.Generator, wide: bool) -> tuple[dict[str, int], str]:
     """lo and hi of a lane, and an HLS type for it (at times wider than needed)."""
     t = IntType(32) if wide else activation(rng)
     lo, hi = t.bounds(narrow=bool(rng.integers(2)) and not wide)
+    if rng.integers(5) == 0:  # any Clip
+        lo, hi = sorted(int(v) for v in rng.integers(lo, hi, 2, endpoint=True))
     return {"lo": lo, "hi": hi}, hls_type(rng, t.bits + int(rng.integers(3)), t.signed)
 
 

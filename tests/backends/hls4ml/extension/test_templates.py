@@ -11,7 +11,7 @@ DRAW = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("first", range(0, *cases((10, 10), (1000, 100))))
+@pytest.mark.parametrize("first", range(0, *cases((10, 10), (400, 100))))
 @pytest.mark.parametrize("draw", DRAW, ids=lambda draw: draw.__name__)
 def test_equals_golden(draw, first, tmp_path):
     """Case i of a failure is draw(first + i)."""

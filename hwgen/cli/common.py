@@ -1,9 +1,7 @@
 """What the commands share: options that several take, and how they reach the functions behind them."""
 
 import importlib
-import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,17 +83,3 @@ def call(module: str, name: str) -> Callable:
         raise ToolError(
             f"the Python package {error.name} is missing: run `make env`, or pip install 'hwgen[flow]'"
         ) from error
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Drop what C++ writes to stderr: TensorFlow greets with ten lines that no setting silences."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

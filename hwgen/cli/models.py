@@ -9,6 +9,7 @@ from hwgen.cli import common
 from hwgen.cli.common import GraphArgument
 from hwgen.errors import InputError
 from hwgen.policies.shipped import SHAPES
+from hwgen.quiet import STDERR, quiet
 
 app = typer.Typer()
 
@@ -80,7 +81,7 @@ def train(
 def _load_quantized(model: Path):
     """Return the integer graph of a model that carries its own quantizers."""
     if model.suffix == ".keras":
-        with common.quiet_stderr():
+        with quiet(STDERR):  # TensorFlow greets with ten lines
             return common.call("hwgen.frontends.keras_qkeras", "load_keras")(model)
     if model.suffix == ".onnx":
         return common.call("hwgen.graph.qonnx_in", "load")(model)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from hwgen.errors import InputError
 from hwgen.graph.graph import Graph
+from hwgen.quiet import STDERR, quiet
 from hwgen.reference.base import Arrays, Reference
 from hwgen.reference.table import ask_progress, print_report, write_json
 from hwgen.reference.verification import CHUNK, chosen, random_vectors, verify
@@ -50,7 +49,7 @@ def verify_file(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     names, graph = chosen(references), load_graph(graph_path)
     data = random_vectors(graph, vectors, seed) if isinstance(vectors, int) else _read(Path(vectors), graph)
-    with _quiet_start():
+    with quiet(STDERR):
         made = [Reference(name) for name in names]
     with ask_progress() as progress:
         report = verify(graph, made, data, progress)
@@ -58,19 +57,6 @@ def verify_file(
     if out is not None:
         write_json(report, Path(out))
     return 0 if report.ok else 1
-
-
-@contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Drop what frameworks' C++ parts write to stderr while they start: it precedes any setting of theirs."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _read(path: Path, graph: Graph) -> Arrays:

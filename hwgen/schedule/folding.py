@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwgen.errors import FitError
+from hwgen.quiet import STDOUT, quiet
 
 NODES = 4000  # of the branch and bound; a count, not a time, so that the same graph always gets the same folding
 NEAR = 1e-6  # relative: differences of objectives that are rounding
@@ -195,13 +196,14 @@ class _Program:
         from scipy.optimize import Bounds, LinearConstraint, milp
 
         unit = max(1.0, float(np.abs(objective).max()))
-        found = milp(
-            objective / unit,
-            integrality=np.ones(len(objective)),
-            bounds=Bounds(0, 1),
-            constraints=[LinearConstraint(*limit) for limit in self.limits],
-            options={"node_limit": NODES, "mip_rel_gap": 0},
-        )
+        with quiet(STDOUT):  # HiGHS prints when it mends a solution
+            found = milp(
+                objective / unit,
+                integrality=np.ones(len(objective)),
+                bounds=Bounds(0, 1),
+                constraints=[LinearConstraint(*limit) for limit in self.limits],
+                options={"node_limit": NODES, "mip_rel_gap": 0},
+            )
         if found.x is None:
             return None
         picked = [int(found.x[a:b].argmax()) for a, b in zip(self.starts, self.starts[1:], strict=False)]

@@ -30,9 +30,6 @@ SHARE = {"DSP": 0.9, "LUT": 0.7, "BRAM36": 0.9}
 PACES = (1.0, 1.2, 1.5, 2.0, 3.0)
 """Tried in io_stream: how much longer than the slowest layer at its best any layer may take."""
 
-FINE = 500
-"""A saving below this part of a budget is not worth a clock."""
-
 UNLIMITED = 1 << 40
 
 
@@ -53,15 +50,15 @@ def tune(mapped: Mapped, board: Board, multipliers: int | None = None, limit: in
     """
     check_arrays(mapped)
     budget = budget_of(board, multipliers)
-    options = [worthwhile(choices(mapped, layer), budget) for layer in mapped.layers]
+    options = [choices(mapped, layer) for layer in mapped.layers]
     names = [f"layer {layer.name!r}" for layer in mapped.layers]
     if limit is not None:
         weights = [1 / b for b in budget]
         return _foldings(mapped, cheapest(options, limit, weights=weights, budget=budget, names=names, kinds=KINDS))
-    plans = [_foldings(mapped, within(options, budget, names))]
+    plans = [_foldings(mapped, fastest(options, budget, names, KINDS))]
     for pace in PACES if mapped.io == "io_stream" else ():
         with contextlib.suppress(FitError):  # the first plan fits; at another pace none may
-            plans.append(_foldings(mapped, within(paced(options, pace), budget, names)))
+            plans.append(_foldings(mapped, fastest(paced(options, pace), budget, names, KINDS)))
     return min(plans, key=lambda plan: latency(mapped, plan))
 
 
@@ -117,32 +114,6 @@ def choices(mapped: Mapped, layer: HlsLayer) -> list[Choice]:
     else:
         found = [(Setting(), moving(mapped, layer))]
     return pareto([Choice(c.cycles, c.kinds, (s, c)) for s, c in found])
-
-
-def within(options: list[list[Choice]], budget: tuple[int, ...], names: list[str]) -> list[Choice]:
-    """`fastest`, with the budgets that matter: each is left out until a solution exceeds it, for what is scarce makes
-    the search long, and a solution that keeps to the budgets left out is the best with them as well."""
-    scarce = [UNLIMITED] * len(budget)
-    while True:
-        picked = fastest(options, scarce, names=names, kinds=KINDS)
-        over = [k for k, b in enumerate(budget) if sum(c.cost[k] for c in picked) > b]
-        if not over:
-            return picked
-        for k in over:
-            scarce[k] = budget[k]
-
-
-def worthwhile(options: list[Choice], budget: tuple[int, ...]) -> list[Choice]:
-    """Without slower choices that save less than 1 / FINE of every budget: dozens of small layers would otherwise make
-    more combinations than can be searched. The cheapest in each kind stay."""
-    kept = options[:1]  # in order of their clocks
-    least = [min(c.cost[k] for c in options) for k in range(len(budget))]
-    for choice in options[1:]:
-        saved = (FINE * (kept[-1].cost[k] - choice.cost[k]) >= b for k, b in enumerate(budget))
-        new_least = any(choice.cost[k] == low < min(o.cost[k] for o in kept) for k, low in enumerate(least))
-        if any(saved) or new_least:
-            kept.append(choice)
-    return kept
 
 
 def weighted_choices(layer: Weighted, kind: str, io: str) -> list[tuple[Setting, Cost]]:

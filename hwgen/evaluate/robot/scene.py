@@ -6,14 +6,12 @@ fraction of `MAX_STEP` per control step, so that |action| <= 1 and the slowest s
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from hwgen.quiet import STDERR, STDOUT, quiet
 
 COLOURS = ("red", "green", "blue")
 _RGBA = {"red": (0.9, 0.1, 0.1, 1.0), "green": (0.1, 0.9, 0.1, 1.0), "blue": (0.1, 0.1, 0.9, 1.0)}
@@ -34,23 +32,6 @@ STATE_SIZE = 3
 def normalize_state(ee: np.ndarray) -> np.ndarray:
     """End-effector positions [..., 3] in metres -> the policy's state float32 [..., 3], about +-3.5."""
     return ((np.asarray(ee, np.float32) - STATE_CENTRE) / STATE_SCALE).astype(np.float32)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Drop what PyBullet's C++ prints while it starts; Python's own streams are back afterwards."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    kept = [os.dup(1), os.dup(2)]
-    with open(os.devnull, "wb") as sink:
-        for number in (1, 2):
-            os.dup2(sink.fileno(), number)
-        try:
-            yield
-        finally:
-            for number, copy in zip((1, 2), kept, strict=True):
-                os.dup2(copy, number)
-                os.close(copy)
 
 
 def _light_urdf(folder: Path) -> Path:
@@ -92,7 +73,7 @@ class ReachWorld:
     """
 
     def __init__(self) -> None:
-        with _quiet():
+        with quiet(STDOUT), quiet(STDERR):
             from panda_gym.envs.robots.panda import Panda
 
             self._sim = _simulator()

@@ -9,7 +9,7 @@ from hwgen.backends.hls4ml.project import Setting
 from hwgen.errors import FitError, UnsupportedError
 from hwgen.graph import GraphBuilder
 from hwgen.policies.demo import load_demo
-from hwgen.schedule.folding import Choice, fastest
+from hwgen.schedule.folding import Choice
 from tests.backends.hls4ml.graphs import cnn, mlp
 
 BOARD = boards.load("zcu104")
@@ -115,32 +115,24 @@ def test_layers_of_a_stream_overlap():
     assert tuning.latency(mapped, foldings) == 30 + 6
 
 
-def test_leaving_budgets_out_finds_the_same_optimum(rng):
-    for _ in range(30):
-        options = [
-            sorted([Choice(int(c), tuple(k)) for c, *k in rng.integers(0, 50, (6, 5)).tolist()], key=lambda c: c.cycles)
-            for _ in range(5)
-        ]
-        budget = tuple(rng.integers(60, 160, 4).tolist())
-        try:
-            want = sum(c.cycles for c in fastest(options, budget))
-        except FitError:
-            with pytest.raises(FitError):
-                tuning.within(options, budget, [])
-            continue
-        assert sum(c.cycles for c in tuning.within(options, budget, [])) == want
+def test_a_stream_is_paced_by_its_slowest_layer():
+    def choice(cycles: int, last: int, multipliers: int) -> Choice:
+        cost = Cost(cycles, last, last, multipliers)
+        return Choice(cycles, cost.kinds, (Setting(), cost))
+
+    slow = [choice(100, 5, 9), choice(140, 2, 3)]
+    quick = [choice(10, 10, 8), choice(90, 3, 4), choice(400, 2, 1)]
+    options = tuning.paced([slow, quick], 1.5)
+    assert [[(c.cycles, c.cost[0]) for c in layer] for layer in options] == [[(2, 3)], [(3, 4)]]
+    assert [len(layer) for layer in tuning.paced([slow, quick], 1.0)] == [1, 1]
 
 
-def test_savings_too_small_to_matter_go_but_the_cheapest_stay():
-    costs = [1000, 999, 998, 900, 899, 50, 49]
-    options = [Choice(i, (c, 5)) for i, c in enumerate(costs)]
-    kept = tuning.worthwhile(options, (10_000, 10_000))
-    assert [c.cost[0] for c in kept] == [1000, 900, 50, 49]
-
-
-def test_a_stream_is_paced_by_its_slowest_layer(monkeypatch):
-    graph = load_demo().encoder
-    mapped = map_graph(graph, "io_stream")
-    best = tuning.latency(mapped, tuning.tune(mapped, BOARD, multipliers=1024))
-    monkeypatch.setattr(tuning, "PACES", ())
-    assert best < tuning.latency(mapped, tuning.tune(mapped, BOARD, multipliers=1024))
+def test_no_other_plan_that_was_tried_is_faster(monkeypatch):
+    mapped = map_graph(load_demo().encoder, "io_stream")
+    plans = []
+    monkeypatch.setattr(
+        tuning, "_foldings", lambda m, picked, make=tuning._foldings: plans.append(make(m, picked)) or plans[-1]
+    )
+    best = tuning.tune(mapped, BOARD, multipliers=1024)
+    latencies = [tuning.latency(mapped, plan) for plan in plans]
+    assert len(set(latencies)) > 1 and tuning.latency(mapped, best) == min(latencies)

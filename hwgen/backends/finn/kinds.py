@@ -52,12 +52,16 @@ def weight_kind(weight: np.ndarray, bits: int) -> Kind:
 
     Declared signed, FINN would choose its RTL, then shrink the type to an unsigned one that the RTL reads as signed.
     """
-    return Kind(bits, True) if weight.min() < 0 else holding(0, max(1, int(weight.max())))
+    if weight.min() < 0 or not shrinkable(weight):
+        return Kind(bits, True)
+    return holding(0, int(weight.max()))
 
 
 def shrinkable(weight: np.ndarray) -> bool:
-    """False where FINN's minimize_bit_width goes wrong: only -1 and 0 becomes BIPOLAR, all zero becomes UINT0."""
-    return not (weight.max() <= 0 and weight.min() >= -1)
+    """False where FINN's minimize_bit_width goes wrong: weights of -1 and 0 become BIPOLAR, of 0 and 1 BINARY, which
+    the HLS units refuse, and sums of zeros UINT0."""
+    lo, hi = int(weight.min()), int(weight.max())
+    return not (-1 <= lo and hi <= 0 or 0 <= lo and hi <= 1)
 
 
 def shrunk_weight(weight: np.ndarray) -> Kind:

@@ -84,7 +84,8 @@ class _Lowering:
         self.graph = graph
         flat = all(len(t.shape) == 1 for t in graph.tensors.values()) and not _has(graph, ops.Mul)
         weights = [n.weight for n in graph.nodes if isinstance(n, (ops.Linear, ops._Conv))]
-        shrink = all(kinds.shrinkable(w) for w in weights)
+        sums = any(isinstance(n, ops.SumPool) and not self.is_global(n) for n in graph.nodes)  # weights of 1
+        shrink = not sums and all(kinds.shrinkable(w) for w in weights)
         self.net = Net(2 if flat else 4, shrink, narrow_weights=board.family == "zynq7")
         self.values: dict[str, Value] = {}
         self.done: set[str] = set()
@@ -350,10 +351,15 @@ class _Lowering:
             x = self.net.threshold(x, identity(0, Kind(kind.bits, False)), kind)
         self._put(node, like, x)
 
+    def is_global(self, node: ops.SumPool) -> bool:
+        """Whether one window covers all pixels."""
+        space = self.graph.tensors[node.inputs[0]].shape[1:]
+        return tuple(node.kernel) == tuple(space) and not any(node.pads) and np.prod(space) > 1
+
     def _sumpool(self, node: ops.SumPool) -> None:
         x, kernel, stride, pads = self._window(node)
         like = self.values[node.inputs[0]]
-        if kernel == x.shape[1:3] and not any(pads) and kernel != (1, 1):
+        if self.is_global(node):
             self._put(node, like, self.net.total(x))
             return
         x = self.net.pad(x, pads)

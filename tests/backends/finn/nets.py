@@ -35,6 +35,20 @@ def arbitrary_scales(seed: int) -> Graph:
     return graph.validate()
 
 
+def odd_weights(seed: int) -> Graph:
+    """Weights without a negative value; of -1 and 0; all zero: FINN's bit width minimization stumbles over them."""
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder("odd_weights")
+    x = b.input("x", (6,), signed=False)
+    for i in range(3):
+        if i <= seed % 3:
+            w = (rng.integers(0, 8, (6, 6)), -rng.integers(0, 2, (6, 6)), np.zeros((6, 6), np.int64))[i]
+            acc = b.linear(x, w, 2.0**-4, rng.integers(-4, 99, 6) * 2.0**-2, weight_bits=4)
+            x = b.requantize(acc, signed=bool(i % 2), scale=2.0**-1, residual=x)
+    b.output(x)
+    return b.build()
+
+
 def wide(seed: int) -> Graph:
     """A 32-bit output with a bias."""
     rng = np.random.default_rng(seed)
@@ -146,5 +160,5 @@ def gate(seed: int) -> Graph:
     return b.build()
 
 
-NETS = {f.__name__: f for f in (mlp, arbitrary_scales, wide, relu_in_sum, tables, cnn, line, film, gate)}
+NETS = {f.__name__: f for f in (mlp, arbitrary_scales, odd_weights, wide, relu_in_sum, tables, cnn, line, film, gate)}
 """Every family by name."""

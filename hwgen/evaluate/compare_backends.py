@@ -20,7 +20,7 @@ from hwgen import backends, boards
 from hwgen.backends.engine.generate import ARRAYS
 from hwgen.backends.options import Options
 from hwgen.build import reports
-from hwgen.errors import FitError, HwgenError, InputError
+from hwgen.errors import FitError, HwgenError, InputError, ToolError
 from hwgen.evaluate import simulate_engine
 from hwgen.evaluate.vectors import frames, load_graph
 from hwgen.schedule.timing import DDR_READ, DDR_WRITE
@@ -211,31 +211,50 @@ def _hls4ml(graph_file: Path, board: str, options: Options, to: Path) -> Row:
     around = report["predicted_cycles"] - report["core_cycles"]
     row = _common(report, "formula", report["predicted_source"])
     row = replace(row, core=report["core_cycles"], setting=f"io_{asked.io}")
-    hls = report.get("hls") or {}
-    cosim = hls.get("cosim") or {}
-    if hls.get("latency_cycles_max") is not None:
-        row = replace(row, core=hls["latency_cycles_max"], how="synthesis report", **_area(hls))
-        row = replace(row, source="Vitis HLS's synthesis report, and a formula for the system around the core")
-        row = replace(row, interval=hls.get("interval_max") or row.interval)
-    if cosim.get("latency_cycles_max") is not None:
-        row = replace(row, core=cosim["latency_cycles_max"], how="measured")
-        row = replace(row, source="co-simulation by Vitis HLS, and a formula for the system around the core")
+    row = _read(_vitis, row, report, to)
     return replace(row, latency=row.core + around)
 
 
-def _area(hls: dict) -> dict:
-    return {kind: hls["resources"][kind] for kind in ("dsp", "bram36", "lut")}
+def _vitis(row: Row, report: dict) -> Row:
+    """The row with what Vitis HLS found, if it ran."""
+    hls = report.get("hls") or {}
+    cosim = hls.get("cosim") or {}
+    if hls.get("latency_cycles_max") is not None:
+        area = {kind: hls["resources"][kind] for kind in ("dsp", "bram36", "lut")}
+        row = replace(row, core=int(hls["latency_cycles_max"]), how="synthesis report", **area)
+        row = replace(row, source="Vitis HLS's synthesis report, and a formula for the system around the core")
+        row = replace(row, interval=hls.get("interval_max") or row.interval)
+    if cosim.get("latency_cycles_max") is not None:
+        row = replace(row, core=int(cosim["latency_cycles_max"]), how="measured")
+        row = replace(row, source="co-simulation by Vitis HLS, and a formula for the system around the core")
+    return row
 
 
 def _finn(graph_file: Path, board: str, options: Options, to: Path) -> Row:
     report = _generate(graph_file, board, "finn", Options(multipliers=options.multipliers), to)
     row = _common(report, "formula", f"{report['predicted_source']}; {DDR} clocks for DDR")
-    row = replace(row, core=report["predicted_cycles"])
-    measured = (report.get("finn") or {}).get("rtlsim") or {}
-    if measured.get("latency_cycles") is not None:
-        row = replace(row, core=int(measured["latency_cycles"]), how="measured")
-        row = replace(row, source=f"FINN's simulation of its stitched RTL; a formula's {DDR} clocks for DDR")
+    row = _read(_rtlsim, replace(row, core=report["predicted_cycles"]), report, to)
     return replace(row, latency=row.core + DDR)
+
+
+def _rtlsim(row: Row, report: dict) -> Row:
+    """The row with what FINN's own simulation found, if it ran."""
+    measured = (report.get("finn") or {}).get("rtlsim") or {}
+    if measured.get("latency_cycles") is None:
+        return row
+    row = replace(row, core=int(measured["latency_cycles"]), how="measured")
+    return replace(row, source=f"FINN's simulation of its stitched RTL; a formula's {DDR} clocks for DDR")
+
+
+def _read(reader: Callable[[Row, dict], Row], row: Row, report: dict, to: Path) -> Row:
+    """A vendor's part of report.json. Raises ToolError when it is damaged."""
+    try:
+        return reader(row, report)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ToolError(
+            f"{to / 'report.json'} holds figures of a vendor's tool that cannot be used ({error!r}): remove {to} and "
+            "compare again"
+        ) from None
 
 
 def _generate(graph_file: Path, board: str, backend: str, options: Options, to: Path) -> dict:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from hwgen import backends
 from hwgen.backends.options import Options
-from hwgen.errors import FitError, InputError, UnsupportedError
+from hwgen.errors import FitError, InputError, ToolError, UnsupportedError
 from hwgen.evaluate import compare_backends, simulate_engine
 from hwgen.evaluate.compare_backends import Row, compare, recommend
 from hwgen.evaluate.design_sim import SimResult
@@ -134,6 +134,16 @@ def test_a_report_of_vitis_hls_is_used_while_the_design_stays(graph_file, tmp_pa
     assert row["latency_cycles"] == 44 + report["predicted_cycles"] - report["core_cycles"]
     row = compare(graph_file, "zcu104", Options(multipliers=128), tmp_path)["backends"][1]
     assert row["known_by"] == "formula"  # another design
+
+
+@pytest.mark.parametrize(
+    "spoilt", [[1], {"latency_cycles_max": 33}, {"latency_cycles_max": 33, "resources": 7}, {"cosim": "x"}]
+)
+def test_a_spoilt_report_of_a_vendor_is_named(spoilt, tmp_path):
+    with pytest.raises(ToolError, match=r"report\.json holds figures of a vendor's tool that cannot be used"):
+        compare_backends._read(compare_backends._vitis, Row("hls4ml"), {"hls": spoilt}, tmp_path)
+    with pytest.raises(ToolError, match="cannot be used"):
+        compare_backends._read(compare_backends._rtlsim, Row("finn"), {"finn": {"rtlsim": [1]}}, tmp_path)
 
 
 def test_bad_options_are_named(graph_file, tmp_path):

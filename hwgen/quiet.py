@@ -13,12 +13,14 @@ STDOUT, STDERR = 1, 2
 @contextmanager
 def quiet(descriptor: int) -> Iterator[None]:
     """Drop what the process writes to STDOUT or STDERR meanwhile, from C as well as from Python."""
-    (sys.stdout, sys.stderr)[descriptor - 1].flush()
+    stream = (sys.stdout, sys.stderr)[descriptor - 1]
+    stream.flush()
     kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     try:
         yield
     finally:
+        stream.flush()
         os.dup2(kept, descriptor)
         os.close(kept)
         os.close(nowhere)

@@ -8,7 +8,6 @@ from hwgen.quiet import STDERR, STDOUT, quiet
 def test_only_the_stream_named_is_dropped_and_only_meanwhile(capfd):
     with quiet(STDOUT):
         os.write(1, b"unseen\n")
-        print("unseen", flush=True)
         os.write(2, b"seen\n")
     with quiet(STDERR):
         os.write(2, b"unseen\n")

@@ -67,6 +67,8 @@ def read_real(file: Path, graph: Graph) -> dict[str, np.ndarray]:
 def read_golden(folder: Path, graph: Graph) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """DIR/golden.npz as (inputs, outputs), integers."""
     file = folder / "golden.npz"
+    if not file.is_file():
+        raise InputError(f"{file} is missing; generate the design again")
     arrays = load_npz(file)
     if missing := [name for name in (*graph.inputs, *graph.outputs) if name not in arrays]:
         raise InputError(f"{file}: {missing} missing; generate the design again")

@@ -232,7 +232,7 @@ def _vitis(row: Row, report: dict) -> Row:
 
 def _finn(graph_file: Path, board: str, options: Options, to: Path) -> Row:
     report = _generate(graph_file, board, "finn", Options(multipliers=options.multipliers), to)
-    row = _common(report, "formula", f"{report['predicted_source']}; {DDR} clocks for DDR")
+    row = _common(report, "formula", f"{report['predicted_source']}, which lets no layer overlap; {DDR} clocks for DDR")
     row = _read(_rtlsim, replace(row, core=report["predicted_cycles"]), report, to)
     return replace(row, latency=row.core + DDR)
 

@@ -104,7 +104,7 @@ def show(results: list[dict], console: Console) -> None:
     """One line a layer."""
     table = Table()
     for name in ("layer", "frames", "mismatches", "clocks a frame", "first frame", "FINN's estimate"):
-        table.add_column(name, justify="left" if name == "layer" else "right")
+        table.add_column(name, justify="left" if name == "layer" else "right", no_wrap=name == "layer")
     for r in results:
         if "reason" in r:
             table.add_row(r["name"], "not run", "", "", "", str(r["estimate"]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 
 from hwgen.errors import InputError
+from hwgen.evaluate.design_files import read_object
 
 SIMULATORS = {
     "engine": "hwgen.evaluate.simulate_engine",  # the RTL in Verilator
@@ -44,10 +44,7 @@ def backend_of(folder: Path) -> str:
     file = folder / "manifest.json"
     if not file.is_file():
         raise InputError(f"{folder} holds no manifest.json: give a folder that `hwgen generate` wrote")
-    try:
-        backend = json.loads(file.read_text())["backend"]
-        if backend not in SIMULATORS:
-            raise ValueError(f"unknown backend {backend!r}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} cannot be used ({error!r}); generate the design again") from None
+    backend = read_object(file, texts=("backend",))["backend"]
+    if backend not in SIMULATORS:
+        raise InputError(f"{file}: unknown backend {backend!r}; generate the design again")
     return backend

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hwgen.errors import HwgenError, InputError
+from hwgen.errors import HwgenError
+from hwgen.evaluate.design_files import read_object
 from hwgen.evaluate.design_sim import DesignSim, SimResult
 from hwgen.evaluate.vectors import frames, load_graph, write_real
 
@@ -64,11 +65,8 @@ def run_with_progress(
 def complete_report(folder: Path, want: dict[str, np.ndarray], result: SimResult, keep: bool = True) -> dict:
     """report.json with what the simulation measured, written back when `keep`. Raises InputError when it is damaged."""
     file = folder / "report.json"
-    try:
-        report = json.loads(file.read_text())
-        macs, multipliers, mhz = report["macs"], report["multipliers"], report["clock_mhz_assumed"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} cannot be used ({error!r}); generate the design again") from None
+    report = read_object(file, ("name", "board"), ("macs", "multipliers", "clock_mhz_assumed", "predicted_cycles"))
+    macs, multipliers, mhz = report["macs"], report["multipliers"], report["clock_mhz_assumed"]
     wrong = {
         name: int((result.outputs[name] != values).any(axis=tuple(range(1, values.ndim))).sum())
         for name, values in want.items()

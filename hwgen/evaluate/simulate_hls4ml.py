@@ -14,15 +14,14 @@ from rich.table import Table
 from hwgen import boards
 from hwgen.backends.hls4ml import csim
 from hwgen.backends.shell import CoreDescription
-from hwgen.errors import HwgenError, InputError
+from hwgen.errors import HwgenError
+from hwgen.evaluate.design_files import read_core, read_object
 from hwgen.evaluate.vectors import Arrays, frames, load_graph, write_real
 from hwgen.graph import Graph, golden
 from hwgen.graph.random_graphs import random_inputs
 
-SHOWN = (
-    "name", "board", "io", "predicted_cycles", "latency_us_assumed", "clock_mhz_assumed", "core_cycles", "multipliers",
-    "layers",
-)  # fmt: skip
+TEXTS = ("name", "board", "io")
+NUMBERS = ("predicted_cycles", "latency_us_assumed", "clock_mhz_assumed", "core_cycles", "multipliers")
 """Keys of report.json that this module reads."""
 
 VECTORS = 1000
@@ -37,7 +36,9 @@ def simulate(folder: Path, inputs: Path | None = None, outputs: Path | None = No
     InputError, ToolError, and HwgenError when an integer differs from golden, naming the first layer that does.
     """
     console = Console(stderr=True)
-    graph, (report, core) = load_graph(folder), read(folder)
+    graph = load_graph(folder)
+    report = read_object(folder / "report.json", TEXTS, NUMBERS)
+    core = read_core(folder, graph)
     ints, want = frames(folder, graph, inputs)
     seed = None
     if inputs is None:
@@ -56,26 +57,6 @@ def simulate(folder: Path, inputs: Path | None = None, outputs: Path | None = No
             f"the C simulation differs from golden in {report['wrong_frames']} frames of {report['vectors']}; {where}"
         )
     return report
-
-
-def read(folder: Path) -> tuple[dict, CoreDescription]:
-    """DIR's report and the description of its core. Raises InputError when they are damaged."""
-    report, manifest = (_object(folder / name) for name in ("report.json", "manifest.json"))
-    if "core" not in manifest:
-        raise InputError(f"{folder}/manifest.json describes no core; generate the design again")
-    if missing := [key for key in SHOWN if key not in report]:
-        raise InputError(f"{folder}/report.json lacks {', '.join(missing)}; generate the design again")
-    return report, CoreDescription.from_dict(manifest["core"])
-
-
-def _object(file: Path) -> dict:
-    try:
-        data = json.loads(file.read_text())
-        if not isinstance(data, dict):
-            raise TypeError("no object")
-        return data
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{file} cannot be used ({error!r}); generate the design again") from None
 
 
 def more(graph: Graph, ints: Arrays, want: Arrays, seed: int) -> tuple[Arrays, Arrays]:

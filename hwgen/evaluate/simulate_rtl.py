@@ -18,12 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from hwgen.backends import shell
-from hwgen.backends.shell import CoreDescription, CorePort, ShellPlan
+from hwgen.backends.shell import CorePort, ShellPlan
 from hwgen.backends.shell.wiring import match
 from hwgen.backends.shell.write import adapter
 from hwgen.build import process, toolchain, verilate
 from hwgen.errors import HwgenError, InputError, ToolError
 from hwgen.evaluate import exported_rtl
+from hwgen.evaluate.design_files import read_core, read_object
 from hwgen.evaluate.design_sim import PACKAGE, DesignSim, SimResult
 from hwgen.evaluate.vectors import Arrays, frames, load_graph, write_real
 from hwgen.runtime.package import read_package
@@ -56,7 +57,9 @@ def simulate(folder: Path, rtl: Path, inputs: Path | None = None, outputs: Path 
     that differs).
     """
     console = Console(stderr=True)
-    graph, core, report = load_graph(folder), _core(folder), _report(folder)
+    graph = load_graph(folder)
+    core = read_core(folder, graph)
+    report = read_object(folder / "report.json", ("name", "board"), ("macs", "clock_mhz_assumed"))
     ints, want = frames(folder, graph, inputs)
     export = exported_rtl.find(rtl, core.top)
     work = _work(folder, export, shell.plan(core))
@@ -221,19 +224,3 @@ def _complaint(job: Path) -> str:
         if told := [line.strip() for line in lines if line.startswith("%Error") or ": error" in line.lower()]:
             return " | ".join(told[:3])
     return "it said nothing"
-
-
-def _core(folder: Path) -> CoreDescription:
-    try:
-        return CoreDescription.from_dict(json.loads((folder / "manifest.json").read_text())["core"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}/manifest.json describes no core ({error!r}); generate the design again") from None
-
-
-def _report(folder: Path) -> dict:
-    try:
-        report = json.loads((folder / "report.json").read_text())
-        report["name"], report["board"], report["macs"], report["clock_mhz_assumed"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}/report.json cannot be used ({error!r}); generate the design again") from None
-    return report

@@ -96,7 +96,7 @@ def test_a_manifest_without_a_core_is_named(design):
 
 def test_a_report_without_its_figures_is_named(design):
     (design / "report.json").write_text('{"name": "mlp"}')
-    with pytest.raises(InputError, match="report.json lacks board.*generate"):
+    with pytest.raises(InputError, match="report.json: board is None.*generate"):
         simulate.simulate(design)
 
 

@@ -29,8 +29,13 @@ class Port:
 
     @classmethod
     def from_dict(cls, entry: dict) -> Port:
-        """Of as_dict. Raises KeyError, TypeError."""
-        return cls(entry["name"], *(tuple(map(int, entry[k])) for k in ("stream", "shape", "split", "axes")))
+        """Of as_dict. Raises KeyError, TypeError, ValueError, OverflowError when it describes no port."""
+        port = cls(str(entry["name"]), *(tuple(map(int, entry[k])) for k in ("stream", "shape", "split", "axes")))
+        if len({prod(port.stream), prod(port.shape), prod(port.split)}) > 1 or min(port.stream, default=0) < 1:
+            raise ValueError(f"port {port.name}: sizes differ")
+        if sorted(port.axes) != list(range(len(port.split))):
+            raise ValueError(f"port {port.name}: axes {port.axes} are no order")
+        return port
 
     def as_dict(self) -> dict:
         """For the manifest."""

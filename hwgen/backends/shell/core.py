@@ -105,8 +105,8 @@ class CoreDescription:
         try:
             ports = {key: tuple(_port(entry) for entry in _list(data[key])) for key in ("inputs", "outputs")}
             core = cls(str(data["top"]), str(data["io"]), **ports, latency=int(data["latency"]))
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise InputError(f"the manifest's description of the core is damaged ({error!r}); generate again") from None
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise InputError(f"the description of the core is damaged ({error!r})") from None
         core.check()
         return core
 

@@ -127,6 +127,16 @@ def line(seed: int) -> Graph:
     return b.build()
 
 
+def rows(seed: int) -> Graph:
+    """Several vectors through the same matrices."""
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder("rows")
+    x = b.input("tokens", (5, 6), scale=2.0**-4)
+    y = b.requantize(b.linear(x, _weights(rng, 6, 6), 2.0**-4, weight_bits=4), residual=x, scale=2.0**-3)
+    b.output(b.requantize(b.linear(y, _weights(rng, 6, 4), 2.0**-3, weight_bits=4), scale=2.0**-1))
+    return b.build()
+
+
 def film(seed: int) -> Graph:
     """An image times and plus a vector made of a second input."""
     rng = np.random.default_rng(seed)
@@ -160,5 +170,7 @@ def gate(seed: int) -> Graph:
     return b.build()
 
 
-NETS = {f.__name__: f for f in (mlp, arbitrary_scales, odd_weights, wide, relu_in_sum, tables, cnn, line, film, gate)}
+NETS = {
+    f.__name__: f for f in (mlp, arbitrary_scales, odd_weights, wide, relu_in_sum, tables, cnn, line, rows, film, gate)
+}
 """Every family by name."""

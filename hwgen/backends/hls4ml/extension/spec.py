@@ -52,7 +52,7 @@ def bits_of(lo: int, hi: int) -> tuple[int, bool]:
     """(bits, signed) of the smallest integer type that holds lo..hi; at least one bit."""
     if lo >= 0:
         return max(int(hi).bit_length(), 1), False
-    return max(int(hi).bit_length(), (-int(lo) - 1).bit_length()) + 1, True
+    return max(max(int(hi), 0).bit_length(), (-int(lo) - 1).bit_length()) + 1, True
 
 
 def signed_bits(*bounds: int) -> int:

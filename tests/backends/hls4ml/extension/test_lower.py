@@ -29,7 +29,7 @@ def layer(node, shapes, **more) -> dict:
 @pytest.mark.parametrize(
     ("lo", "hi", "want"),
     [(0, 0, (1, False)), (0, 255, (8, False)), (0, 256, (9, False)), (-1, 0, (1, True)), (-128, 127, (8, True)),
-     (-129, 0, (9, True)), (-1, 128, (9, True))],
+     (-129, 0, (9, True)), (-1, 128, (9, True)), (-4, -4, (3, True))],
 )  # fmt: skip
 def test_bits_of_a_range(lo, hi, want):
     assert bits_of(lo, hi) == want

@@ -59,12 +59,14 @@ def parameters(node: OnnxNode, args: list[Value], names: tuple[str, ...]) -> dic
     """Constant scales, zero points and bit widths by name, checked. Raises UnsupportedError naming the node."""
     found = {what: _parameter(node, a, what) for a, what in zip(args, names, strict=True)}
     for what, a in found.items():
+        if a.size == 0:
+            node.unsupported(f"its {what} is empty; export the model again")
         if what == "zero point" and np.any(a != 0):
             node.unsupported("its zero point is not 0; export the model with symmetric quantizers")
         if what.endswith("scale") and not (np.isfinite(a).all() and (a > 0).all()):
             bad = a[~(np.isfinite(a) & (a > 0))].flat[0]
             node.unsupported(f"its {what} is {bad}; scales must be positive and finite")
-        if what.endswith("bit width") and (a.size != 1 or float(a.flat[0]) != int(a.flat[0])):
+        if what.endswith("bit width") and (a.size != 1 or not float(a.flat[0]).is_integer()):
             node.unsupported(f"its {what} is {a.tolist()}; one whole number is needed")
     return found
 

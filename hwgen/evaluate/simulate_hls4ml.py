@@ -117,8 +117,8 @@ def first_difference(folder: Path, graph: Graph, report: dict, ints: Arrays, wan
             if differs(have[node.output], right[node.output]).any():
                 return f"the first layer that differs is node {node.name!r} ({node.op})"
         return f"no layer of {folder} differs when each is an output of its own: was the project changed by hand?"
-    except HwgenError as error:
-        return f"which layer is the first could not be found ({error})"
+    except (HwgenError, KeyError, TypeError) as error:  # the last two: layers in report.json that someone damaged
+        return f"which layer is the first could not be found ({error!r:.200})"
 
 
 def show(report: dict, console: Console) -> None:

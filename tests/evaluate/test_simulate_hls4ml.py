@@ -80,6 +80,15 @@ def test_the_first_layer_that_differs_is_named(tmp_path, monkeypatch):
         simulate.simulate(folder)
 
 
+def test_a_difference_is_told_also_when_the_layers_cannot_be_searched(design):
+    file = next((design / "firmware" / "weights").glob("w2.txt"))
+    file.write_text(",".join("0.125" for _ in file.read_text().split(",")))
+    report = json.loads((design / "report.json").read_text())
+    (design / "report.json").write_text(json.dumps(report | {"layers": [{"reuse_factor": 1}]}))
+    with pytest.raises(HwgenError, match="differs from golden.*could not be found"):
+        simulate.simulate(design)
+
+
 @pytest.mark.parametrize("name", ["report.json", "manifest.json"])
 @pytest.mark.parametrize("text", ["", "[]", "{"])
 def test_damaged_files_are_named(design, name, text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwgen.backends.finn.net import Stream
+from hwgen.backends.finn.streams import Stream
 from hwgen.backends.finn.thresholds import per_channel
 from hwgen.backends.finn.value import Part, Value, lay_out
 from hwgen.graph import ops

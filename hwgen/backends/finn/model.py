@@ -12,7 +12,8 @@ from onnx import save as save_onnx
 from hwgen.backends.finn import kinds
 from hwgen.backends.finn.kinds import Kind
 from hwgen.backends.finn.layers import FinnLayer
-from hwgen.backends.finn.net import Net, Op
+from hwgen.backends.finn.net import Net
+from hwgen.backends.finn.streams import Op
 
 FINN, QONNX = "finn.custom_op.fpgadataflow", "qonnx.custom_op.general"
 OPSET, IR = 13, 8

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from hwgen.backends.finn.kinds import Kind
-from hwgen.backends.finn.net import Net, Stream
+from hwgen.backends.finn.net import Net
+from hwgen.backends.finn.streams import Stream
 from hwgen.backends.finn.sums import Sum, Term
 from hwgen.backends.finn.thresholds import NEVER
 

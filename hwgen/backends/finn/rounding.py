@@ -8,7 +8,7 @@ import numpy as np
 
 from hwgen.backends.finn import product
 from hwgen.backends.finn.kinds import Kind
-from hwgen.backends.finn.net import Stream
+from hwgen.backends.finn.streams import Stream
 from hwgen.backends.finn.sums import Sum, Term, combine
 from hwgen.backends.finn.thresholds import (
     NEVER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwgen.backends.finn.kinds import Kind
-from hwgen.backends.finn.net import Stream
+from hwgen.backends.finn.streams import Stream
 from hwgen.backends.finn.thresholds import identity
 from hwgen.backends.finn.value import Part, Value, lay_out
 from hwgen.graph import ops

@@ -7,7 +7,8 @@ from math import prod
 
 import numpy as np
 
-from hwgen.backends.finn.net import Net, Stream
+from hwgen.backends.finn.net import Net
+from hwgen.backends.finn.streams import Stream
 from hwgen.backends.finn.thresholds import per_channel
 
 

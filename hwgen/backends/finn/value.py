@@ -8,7 +8,8 @@ from typing import NoReturn
 import numpy as np
 
 from hwgen.backends.finn.kinds import Kind
-from hwgen.backends.finn.net import Net, Stream
+from hwgen.backends.finn.net import Net
+from hwgen.backends.finn.streams import Stream
 from hwgen.backends.finn.sums import Sum
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops

@@ -58,7 +58,7 @@ class _Lowering(Matrices, Rounding, Space):
             t = self.graph.tensors[name]
             shape, axis = self.layout(name)
             self.values[name] = Value(self.net.input(name, shape, kind_of(t)), axis)
-            self.net.ports[name] = (shape, axis, False)
+            self.net.ports[name] = (shape, axis, ())
         for node in self.graph.nodes:
             if node.name not in self.done:
                 self.net.source = node.name

@@ -18,7 +18,8 @@ class Matrices(Part):
         weight, stream = node.weight.astype(np.int64), x.stream
         if x.flat:
             _, h, w, c = stream.shape
-            weight = weight.reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(h * w * c, -1)
+            weight = weight.reshape(*(stream.shape[1 + i] for i in x.flat), -1)
+            weight = weight.transpose(*(x.flat.index(i) for i in range(3)), 3).reshape(h * w * c, -1)
             stream = self.net.windows(stream, (h, w), (1, 1))
         elif x.axis != -1:
             self.fail(node, "FINN multiplies along the channels of a stream, and this axis is none")

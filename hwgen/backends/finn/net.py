@@ -28,8 +28,8 @@ class Net(SpaceLayers):
         self.streams: dict[str, Stream] = {}
         self.inputs: list[str] = []
         self.outputs: list[str] = []
-        self.ports: dict[str, tuple[tuple[int, ...], int, bool]] = {}
-        """Of graph inputs and outputs: the stream's shape, the tensor's channel axis, whether it is a flat image."""
+        self.ports: dict[str, tuple[tuple[int, ...], int, tuple[int, ...]]] = {}
+        """Of graph inputs and outputs: the stream's shape, the tensor's channel axis, the order of a flat one."""
         self.source = ""
         self._count = 0
 

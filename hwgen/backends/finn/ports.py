@@ -20,10 +20,14 @@ class Port:
     axes: tuple[int, ...]
 
     @classmethod
-    def of(cls, name: str, shape: tuple[int, ...], stream: tuple[int, ...], channel_axis: int, flat: bool) -> Port:
-        """shape: of the graph's tensor. stream: [1, ..., C]. channel_axis: of the tensor, negative."""
-        split = (stream[-1], *stream[1:-1]) if flat else shape
-        channels = (-3 if flat else channel_axis) % len(split)
+    def of(
+        cls, name: str, shape: tuple[int, ...], stream: tuple[int, ...], channel_axis: int, flat: tuple[int, ...]
+    ) -> Port:
+        """shape: of the graph's tensor. stream: [1, ..., C]. channel_axis: of the tensor, negative. flat: as a Value's."""
+        if flat:
+            split = tuple(stream[1 + i] for i in flat)
+            return cls(name, stream, shape, split, tuple(flat.index(i) for i in range(len(flat))))
+        split, channels = shape, channel_axis % len(shape)
         axes = (*(i for i in range(len(split)) if i != channels), channels)
         return cls(name, stream, shape, split, axes)
 

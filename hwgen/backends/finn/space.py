@@ -66,7 +66,9 @@ class Space(Part):
         shape = self.graph.tensors[node.output].shape
         single = x.stream.shape[:-1] == (1,) * (len(x.stream.shape) - 1)
         if len(shape) == 1:
-            self.values[node.output] = Value(x.stream, -1, flat=not single)
+            image = len(self.graph.tensors[node.inputs[0]].shape) + x.axis == 0  # channels first; rows have them last
+            order = x.flat or ((2, 0, 1) if image else (0, 1, 2))
+            self.values[node.output] = Value(x.stream, -1, flat=() if single else order)
         elif single and np.prod(shape) == max(shape):
             axis = lay_out(self.graph, node.output)[1]
             if shape[axis] != x.stream.channels:

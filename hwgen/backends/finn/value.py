@@ -21,13 +21,14 @@ ELSEWHERE = "use the backend engine or hls4ml"
 @dataclass(frozen=True)
 class Value:
     """A tensor of the graph as a stream. flip: per channel +1 or -1, the stream is flip * tensor. terms: a sum that
-    is not made yet (a product waits for what is added to it). flat: an image that a Flatten declared a vector."""
+    is not made yet (a product waits for what is added to it). flat: where a Flatten declared an image or rows a
+    vector, the stream's axes (after the first) in the vector's order."""
 
     stream: Stream
     axis: int
     flip: np.ndarray | int = 1
     sum: Sum | None = None
-    flat: bool = False
+    flat: tuple[int, ...] = ()
 
 
 class Part:

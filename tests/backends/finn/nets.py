@@ -133,7 +133,13 @@ def rows(seed: int) -> Graph:
     b = GraphBuilder("rows")
     x = b.input("tokens", (5, 6), scale=2.0**-4)
     y = b.requantize(b.linear(x, _weights(rng, 6, 6), 2.0**-4, weight_bits=4), residual=x, scale=2.0**-3)
-    b.output(b.requantize(b.linear(y, _weights(rng, 6, 4), 2.0**-3, weight_bits=4), scale=2.0**-1))
+    z = b.requantize(b.linear(y, _weights(rng, 6, 4), 2.0**-3, weight_bits=4), scale=2.0**-1)
+    if seed % 3 == 0:  # one vector of them all: row by row
+        z = b.flatten(z)
+    b.output(z)
+    if seed % 3 == 1:
+        acc = b.linear(b.flatten(z), _weights(rng, 20, 3), 2.0**-4, weight_bits=4)
+        b.output(b.requantize(acc, scale=2.0**-1))
     return b.build()
 
 

@@ -90,7 +90,7 @@ def _channelwise(attrs: dict, x: np.ndarray, param: np.ndarray) -> np.ndarray:
 
 def _upsample(attrs: dict, x: np.ndarray) -> np.ndarray:
     side = attrs["OFMDim"]
-    return np.broadcast_to(x, (len(x), side, 1 if attrs["DimMode"] else side, x.shape[-1]))
+    return np.broadcast_to(x, (len(x), side, side, x.shape[-1]))
 
 
 NODES = {

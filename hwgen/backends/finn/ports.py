@@ -23,7 +23,7 @@ class Port:
     def of(
         cls, name: str, shape: tuple[int, ...], stream: tuple[int, ...], channel_axis: int, flat: tuple[int, ...]
     ) -> Port:
-        """shape: of the graph's tensor. stream: [1, ..., C]. channel_axis: of the tensor, negative. flat: as a Value's."""
+        """shape: of the tensor. stream: [1, ..., C]. channel_axis: of the tensor, negative. flat: as in a Value."""
         if flat:
             split = tuple(stream[1 + i] for i in flat)
             return cls(name, stream, shape, split, tuple(flat.index(i) for i in range(len(flat))))

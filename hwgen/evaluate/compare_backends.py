@@ -96,8 +96,7 @@ def recommend(rows: list[Row]) -> dict:
         reason = f"{reason}; a {best.how} figure goes before a formula within a tenth of it"
     reason += "".join(f"; {row.backend} cannot" for row in rows if row.refused)
     pace = min(able, key=lambda row: row.interval)
-    if pace.interval < best.interval:
-        more = best.interval / pace.interval
+    if (more := best.interval / pace.interval) >= 1.05:
         reason += f"; where frames a second count, not the latency of one, {pace.backend} takes {more:.2f} times more"
     return {"recommended": best.backend, "reason": reason}
 

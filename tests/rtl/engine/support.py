@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from hwgen import boards
-from hwgen.backends.engine import rtl
 from hwgen.backends.design import golden_vectors
+from hwgen.backends.engine import rtl
 from hwgen.backends.engine.generate import describe
 from hwgen.build.verilate import build
 from hwgen.graph import Graph

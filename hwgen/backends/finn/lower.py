@@ -48,7 +48,8 @@ class _Lowering(Matrices, Rounding, Space):
         weights = [n.weight for n in graph.nodes if isinstance(n, (ops.Linear, ops._Conv))]
         sums = any(isinstance(n, ops.SumPool) and not self.is_global(n) for n in graph.nodes)  # weights of 1
         shrink = not sums and all(kinds.shrinkable(w) for w in weights)
-        self.net = Net(2 if flat else 4, shrink, narrow_weights=board.family == "zynq7")
+        names = (*graph.inputs, *graph.outputs)
+        self.net = Net(2 if flat else 4, shrink, narrow_weights=board.family == "zynq7", taken=names)
         self.values: dict[str, Value] = {}
         self.done: set[str] = set()
 

@@ -85,7 +85,7 @@ class _Writer:
 
     def node(self, op: Op) -> None:
         """One FINN layer as the node from which FINN makes it."""
-        params = [self.param(f"{op.outputs[0]}_param{i}", *p) for i, p in enumerate(op.params)]
+        params = [self.param(f"{self.net.stem}_{op.outputs[0]}_param{i}", *p) for i, p in enumerate(op.params)]
         for name in op.outputs:
             self.types[name] = op.shrunk.get("kind", self.net.streams[name].kind)
         kind, domain, attrs = FORMS.get(op.op, _own)(op, self.net)

@@ -7,6 +7,7 @@ Thresholding, windows and 2-D pools from MatMul, MultiThreshold, Im2Col and MaxP
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,8 @@ from hwgen.errors import UnsupportedError
 class Net(SpaceLayers):
     """Collects layers; `shrink`: whether FINN's minimize_bit_width may run (see kinds.shrinkable)."""
 
-    def __init__(self, vector_rank: int, shrink: bool, narrow_weights: bool):
+    def __init__(self, vector_rank: int, shrink: bool, narrow_weights: bool, taken: Iterable[str] = ()):
+        """taken: names of the graph's inputs and outputs, which no other stream or parameter may bear."""
         self.vector_rank, self.shrink, self.narrow_weights = vector_rank, shrink, narrow_weights
         self.ops: list[Op] = []
         self.streams: dict[str, Stream] = {}
@@ -31,6 +33,9 @@ class Net(SpaceLayers):
         self.ports: dict[str, tuple[tuple[int, ...], int, tuple[int, ...]]] = {}
         """Of graph inputs and outputs: the stream's shape, the tensor's channel axis, the order of a flat one."""
         self.source = ""
+        self.stem = "t"
+        while any(name.startswith(self.stem) for name in taken):
+            self.stem += "_"
         self._count = 0
 
     # -- edges ---------------------------------------------------------------------------------------------------
@@ -50,7 +55,7 @@ class Net(SpaceLayers):
 
     def _fresh(self) -> str:
         self._count += 1
-        return f"t{self._count}"
+        return f"{self.stem}{self._count}"
 
     def _add(self, op: str, inputs: list[Stream], shape, kind: Kind, lo: int, hi: int, attrs: dict, params=(), **more):
         if max(abs(lo), abs(hi)) >= kinds.EXACT:
@@ -191,7 +196,7 @@ class Net(SpaceLayers):
         if count < 2:
             return
         x = self.streams[name]
-        copies[name] = [f"{name}_{i}" for i in range(count)]
+        copies[name] = [f"{self.stem}_{name}_{i}" for i in range(count)]
         for copy in copies[name]:
             self._keep(replace(x, name=copy))
         attrs = self._elementwise(x) | {"NumOutputStreams": count}

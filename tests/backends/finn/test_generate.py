@@ -98,6 +98,19 @@ def test_two_inputs_ask_for_no_verification(tmp_path):
     assert not (tmp_path / "input.npy").exists()
 
 
+@pytest.mark.parametrize("names", [("t1", "t2", "t_3"), ("x", "x_0", "t1_param0"), ("t_", "t__1", "t__x_0")])
+def test_no_name_of_the_user_is_taken_twice(names, tmp_path):
+    """Streams, copies and parameters get names of their own, whatever inputs and outputs are called."""
+    b = GraphBuilder("names")
+    x = b.input(names[0], (4,), scale=2**-4)
+    weight = np.arange(16).reshape(4, 4) - 8
+    y = b.requantize(b.linear(x, weight, 2**-4, weight_bits=4), scale=2**-4, residual=x)
+    b.output(b.requantize(b.linear(y, weight, 2**-4, weight_bits=4), scale=2**-3), names[1])
+    b.output(b.requantize(b.linear(y, -weight[::-1] - 1, 2**-4, weight_bits=4), scale=2**-3), names[2])
+    generate.write(generate.plan(b.build(), boards.load("zcu104"), Options()), tmp_path)
+    assert simulate(tmp_path)["bit_exact"]
+
+
 def test_model_is_integers_only(tmp_path):
     """All parameters are integers with a FINN type that holds them; thresholds never fall."""
     for i, graph in enumerate((mlp(1), tables(1), relu_in_sum(1), wide(1))):
@@ -128,7 +141,7 @@ def test_refusals_name_node_and_way_out():
         generate.plan(b.build(), ZCU104, SMALL)
     b = GraphBuilder()
     b.output(b.softmax(b.input("x", (16,), scale=2.0**-4), name="soft"))
-    with pytest.raises(UnsupportedError, match=r"'soft' \(Softmax\).*engine or hls4ml"):
+    with pytest.raises(UnsupportedError, match=r"'soft' \(Softmax\).*use the backend hls4ml"):
         generate.plan(b.build(), ZCU104, SMALL)
 
 

@@ -212,3 +212,14 @@ def test_a_part_of_a_policy_is_a_graph(calls):
     assert invoke("compare-backends", "demo:head", "--board", "zcu104").exit_code == 0
     assert calls[0] == ("hwgen.policies.shipped", "save_part", "demo:head", calls[0][3])
     assert not calls[0][3].exists()
+
+
+def test_generate_shows_the_notes_of_the_report(calls, tmp_path: Path):
+    graph, out = tmp_path / "g.onnx", tmp_path / "d"
+    graph.touch()
+    out.mkdir()
+    report = {"backend": "hls4ml", "board": "kv260", "predicted_cycles": 1500, "clock_mhz_assumed": 250.0}
+    report |= {"multipliers": 64, "predicted_source": "formula", "notes": ["streams are too wide"]}
+    (out / "report.json").write_text(json.dumps(report))
+    done = invoke("generate", str(graph), "--board", "kv260", "--backend", "hls4ml", "-o", str(out))
+    assert "note: streams are too wide" in done.output and "hls4ml design with 64 multipliers" in done.output

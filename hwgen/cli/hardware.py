@@ -68,6 +68,8 @@ def generate(
     options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz)
     with common.graph_file(graph) as file:
         common.call("hwgen.backends", "generate")(file, board, backend, options, out)
+    for note in json.loads((out / "report.json").read_text()).get("notes", ()):
+        typer.echo(f"note: {note}", err=True)
     typer.echo(summary(out))
 
 

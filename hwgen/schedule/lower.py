@@ -11,7 +11,7 @@ from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Plan, RowOp
 from hwgen.schedule.views import MOVES, Views, round_up
 
 _WAY_OUT = "use --backend hls4ml, or run that part on the host and give the engine the graph behind it"
-_NOT_YET = {
+NOT_YET = {
     "Conv2D": f"convolutions have no RTL in this version; {_WAY_OUT}",
     "Conv1D": f"convolutions have no RTL in this version; {_WAY_OUT}",
     "MaxPool": f"pooling has no RTL in this version; {_WAY_OUT}",
@@ -47,8 +47,8 @@ class _Lowering:
 
     # --- operations -------------------------------------------------------------------------------------------------
     def _node(self, node: ops.Node) -> None:
-        if node.op in _NOT_YET:
-            raise UnsupportedError(f"node {node.name!r} ({node.op}): {_NOT_YET[node.op]}")
+        if node.op in NOT_YET:
+            raise UnsupportedError(f"node {node.name!r} ({node.op}): {NOT_YET[node.op]}")
         if isinstance(node, ops.Linear):
             self._vector(node, 0)
             self.sums[node.output] = node

@@ -144,7 +144,7 @@ HERE: dict[str, tuple[str, Options, Build, str]] = {
     "hls4ml, a vector too long for registers": (
         "hls4ml", NONE,
         lambda m: m.q(m.fc(m.x(5000), 5000, 2)),
-        r"\w+.*5000.* elements, .*use --io stream, or the backend engine",
+        r"\w+.*5000.* elements, .*use the backend engine",
     ),
     "hls4ml, a packet too long for registers": (
         "hls4ml", STREAM,

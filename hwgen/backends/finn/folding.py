@@ -43,7 +43,7 @@ def fold(layers: Sequence[FinnLayer], board: Board, options: Options) -> Setting
     Raises FitError naming layer, resource or target that cannot be kept.
     """
     units = list(_units(layers))
-    names = [" with ".join(layer.name for layer in unit) for unit in units]
+    names = [" with ".join(f"{x.name} (node {x.source!r})" for x in unit) for unit in units]
     choices = [_choices(unit, max if options.rate_hz else sum) for unit in units]
     budget = _budget(board, options)
     share = [1 / max(1, amount) for amount in budget]

@@ -14,6 +14,7 @@ from hwgen.backends.finn.sums import Sum
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.graph.types import Tensor
+from hwgen.schedule.lower import NOT_YET
 
 ELSEWHERE = "use the backend engine or hls4ml"
 
@@ -41,7 +42,8 @@ class Part:
 
     def fail(self, node: ops.Node, why: str) -> NoReturn:
         """Raise UnsupportedError about a node."""
-        raise UnsupportedError(f"node {node.name!r} ({node.op}): {why}; {ELSEWHERE}")
+        elsewhere = "use the backend hls4ml" if node.op in NOT_YET else ELSEWHERE
+        raise UnsupportedError(f"node {node.name!r} ({node.op}): {why}; {elsewhere}")
 
     def sole(self, name: str) -> ops.Node | None:
         """The only reader of a tensor, None if it has several or is an output."""

@@ -62,7 +62,8 @@ def write(mapped: Mapped, foldings: list[Folding], board: boards.Board, out: Pat
     vectors = write_common(out, graph, graph_file, manifest, report_of(mapped, foldings, board, core, code))
     testbench.write(out, mapped, vectors)
     write_package(out / PACKAGE, manifest, shell.image(code), vectors)
-    write_vivado(out, board, "hls4ml")
+    if board.board_part:  # without, Vivado cannot set the processor up; the core itself is complete
+        write_vivado(out, board, "hls4ml")
     return manifest
 
 
@@ -134,7 +135,8 @@ def report_of(mapped: Mapped, foldings: list[Folding], board: boards.Board, core
             "lut": total["LUT"], "ff": None, "dsp": total["DSP"], "bram36": total["BRAM36"], "uram": 0,
             "source": RESOURCES,
         },
-        "ddr_ports": 1, "streamed_bytes": 0, "layers": [layer_entry(f) for f in foldings],
+        "ddr_ports": 1, "streamed_bytes": 0, "notes": tuning.notes(mapped),
+        "layers": [layer_entry(f) for f in foldings],
     }  # fmt: skip
 
 

@@ -27,6 +27,9 @@ PARTITION = 4096
 SHARE = {"DSP": 0.9, "LUT": 0.7, "BRAM36": 0.9}
 """Of the part that the core may take; the rest is for the shell around it, and for routing."""
 
+PACKET_BITS = 4096
+"""The widest stream that Vitis HLS takes (its error HLS 214-256)."""
+
 PACES = (1.0, 1.2, 1.5, 2.0, 3.0)
 """Tried in io_stream: how much longer than the slowest layer at its best any layer may take."""
 
@@ -91,9 +94,10 @@ def check_arrays(mapped: Mapped) -> None:
         where = f"node {layer.node.name!r} ({layer.node.op})" if layer.node else f"tensor {layer.tensor!r}"
         limit = f"in registers, at most {PARTITION}"
         if mapped.io == "io_parallel" and (size := int(np.prod(layer.shape))) > PARTITION:
+            stream = "" if layer.shape[-1] > PARTITION else "--io stream, or "
             raise UnsupportedError(
-                f"{where}: {layer.shape} are {size} elements, and io_parallel keeps a tensor {limit}; use --io stream, "
-                "or the backend engine"
+                f"{where}: {layer.shape} are {size} elements, and io_parallel keeps a tensor {limit}; use {stream}the "
+                "backend engine"
             )
         if layer.positions and (size := layer.attrs["weight_data"].size // layer.shape[-1]) > PARTITION:
             raise UnsupportedError(f"{where}: hls4ml keeps its {size} inputs {limit}; use the backend engine")
@@ -102,6 +106,25 @@ def check_arrays(mapped: Mapped) -> None:
                 f"{where}: its last axis has {layer.shape[-1]} elements, and io_stream keeps a packet {limit}; use the "
                 "backend engine"
             )
+
+
+def notes(mapped: Mapped) -> list[str]:
+    """What a user should know before the synthesis: packets that the C simulation takes and Vitis HLS refuses."""
+    if mapped.io != "io_stream":
+        return []
+    wide = [
+        f"{layer.tensor} ({layer.shape[-1]} x {mapped.types[layer.tensor].bits})"
+        for layer in mapped.layers
+        if layer.tensor in mapped.types
+        and layer.kind != "Reshape"  # keeps the packets of what it reads
+        and layer.shape[-1] * mapped.types[layer.tensor].bits > PACKET_BITS
+    ]
+    if not wide:
+        return []
+    return [
+        f"Vitis HLS refuses streams wider than {PACKET_BITS} bits, and these are: {', '.join(wide)}; the C simulation "
+        "runs, for a synthesis take --io parallel or the backend engine"
+    ]
 
 
 def choices(mapped: Mapped, layer: HlsLayer) -> list[Choice]:

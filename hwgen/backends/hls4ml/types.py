@@ -58,7 +58,8 @@ def tensor_types(graph: Graph) -> dict[str, HlsType]:
 def _tensor_type(t: Tensor, r: Range) -> HlsType:
     if not t.dtype.is_wide:
         return HlsType(t.dtype.bits, t.dtype.signed, fraction_of(t))
-    return holding(min(int(np.min(r.lo)), -1), int(np.max(r.hi)), fraction_of(t))
+    least = -129 if t.name in graph.outputs else -1  # more than a byte: the driver reads int32
+    return holding(min(int(np.min(r.lo)), least), int(np.max(r.hi)), fraction_of(t))
 
 
 def weight_type(node: ops.Linear | ops._Conv, x: HlsType, acc: HlsType) -> HlsType:

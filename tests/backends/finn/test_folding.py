@@ -101,7 +101,7 @@ def test_a_deadline_and_a_rate_are_kept_at_less_cost():
 def test_a_target_out_of_reach_is_named():
     with pytest.raises(FitError, match="cycles: at least"):
         fold(mlp(64, 64), ZCU104, Options(deadline_us=0.001))
-    with pytest.raises(FitError, match=r"MVAU_rtl_0 takes .* cycles at best"):
+    with pytest.raises(FitError, match=r"MVAU_rtl_0 \(node .*\) takes .* cycles at best"):
         fold(mlp(1024, 1024), ZCU104, Options(rate_hz=ZCU104.clock_mhz * 1e6))
 
 

@@ -136,3 +136,11 @@ def test_no_other_plan_that_was_tried_is_faster(monkeypatch):
     best = tuning.tune(mapped, BOARD, multipliers=1024)
     latencies = [tuning.latency(mapped, plan) for plan in plans]
     assert len(set(latencies)) > 1 and tuning.latency(mapped, best) == min(latencies)
+
+
+def test_packets_that_vitis_refuses_are_noted():
+    head = load_demo().head
+    assert tuning.notes(map_graph(head, "io_parallel")) == []
+    (note,) = tuning.notes(map_graph(head, "io_stream"))
+    assert "vector (1059 x 8)" in note and "--io parallel" in note
+    assert tuning.notes(map_graph(load_demo().encoder, "io_stream")) == []

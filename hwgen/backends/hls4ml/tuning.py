@@ -116,14 +116,13 @@ def notes(mapped: Mapped) -> list[str]:
         f"{layer.tensor} ({layer.shape[-1]} x {mapped.types[layer.tensor].bits})"
         for layer in mapped.layers
         if layer.tensor in mapped.types
-        and layer.kind != "Reshape"  # keeps the packets of what it reads
         and layer.shape[-1] * mapped.types[layer.tensor].bits > PACKET_BITS
     ]
     if not wide:
         return []
     return [
         f"Vitis HLS refuses streams wider than {PACKET_BITS} bits, and these are: {', '.join(wide)}; the C simulation "
-        "runs, for a synthesis take --io parallel or the backend engine"
+        "runs; for a synthesis take --io parallel, narrower layers, or an output that is not flattened"
     ]
 
 

@@ -17,6 +17,9 @@ from hwgen.graph import Graph, ops
 from hwgen.graph.ranges import Range, node_range
 from hwgen.graph.types import Tensor
 
+BEYOND_A_BYTE = -129
+"""The shell stores tensors of up to 8 bits as bytes, and a wide one must not be taken for such."""
+
 
 @dataclass(frozen=True)
 class HlsType:
@@ -44,7 +47,8 @@ def fraction_of(tensor: Tensor) -> int:
 
 def tensor_types(graph: Graph) -> dict[str, HlsType]:
     """The type of every tensor by name: its own width where it is quantized; as many bits as its range needs where it
-    is an accumulator or a wide output. Those are signed, as the driver takes them, also where nothing is negative."""
+    is an accumulator or a wide output. Those are signed and longer than a byte, as the driver takes them (int32), also
+    where no value is negative or large."""
     ranges = graph.ranges()
     types = {name: _tensor_type(graph.tensors[name], ranges[name]) for name in graph.inputs}
     for node in graph.nodes:
@@ -58,8 +62,7 @@ def tensor_types(graph: Graph) -> dict[str, HlsType]:
 def _tensor_type(t: Tensor, r: Range) -> HlsType:
     if not t.dtype.is_wide:
         return HlsType(t.dtype.bits, t.dtype.signed, fraction_of(t))
-    least = -129 if t.name in graph.outputs else -1  # more than a byte: the driver reads int32
-    return holding(min(int(np.min(r.lo)), least), int(np.max(r.hi)), fraction_of(t))
+    return holding(min(int(np.min(r.lo)), BEYOND_A_BYTE), int(np.max(r.hi)), fraction_of(t))
 
 
 def weight_type(node: ops.Linear | ops._Conv, x: HlsType, acc: HlsType) -> HlsType:

@@ -59,3 +59,11 @@ def test_a_wide_result_is_signed_also_where_nothing_is_negative():
     b.output(b.reshape(b.wide(acc, relu=True), (2, 1)), "y")
     types = tensor_types(b.build())
     assert all(types[name].signed for name in types if name != "x")
+
+
+def test_a_wide_result_is_longer_than_a_byte_however_small_its_values():
+    b = GraphBuilder("small")
+    acc = b.linear(b.input("x", (2,), 4), np.ones((2, 2), int), 1.0, None, 2)
+    b.output(b.reshape(b.wide(acc), (2, 1)), "y")
+    types = tensor_types(b.build())
+    assert all(types[name].bits > 8 for name in types if name != "x")

@@ -18,6 +18,7 @@ from hwgen.backends.hls4ml import convolution
 from hwgen.backends.hls4ml.layout import Layout, Shape, channels_last, plain, same_data
 from hwgen.backends.hls4ml.mapped import HlsLayer, Mapped, Place
 from hwgen.backends.hls4ml.types import tensor_types, weight_type
+from hwgen.backends.shell.core import RESERVED
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 
@@ -54,9 +55,9 @@ class _Mapper:
     # -- what every node needs ---------------------------------------------------------------------------------
 
     def name(self, wanted: str) -> str:
-        """A C identifier that no other layer has; hls4ml compares names in lower case."""
+        """An identifier in C and Verilog that no other layer has; hls4ml compares names in lower case."""
         base = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "layer"
-        name = base = f"n{base}" if base[0].isdigit() else base
+        name = base = f"n{base}" if base[0].isdigit() or base in RESERVED else base
         count = 1
         while name.lower() in self.names:
             count += 1

@@ -115,8 +115,7 @@ def notes(mapped: Mapped) -> list[str]:
     wide = [
         f"{layer.tensor} ({layer.shape[-1]} x {mapped.types[layer.tensor].bits})"
         for layer in mapped.layers
-        if layer.tensor in mapped.types
-        and layer.shape[-1] * mapped.types[layer.tensor].bits > PACKET_BITS
+        if layer.tensor in mapped.types and layer.shape[-1] * mapped.types[layer.tensor].bits > PACKET_BITS
     ]
     if not wide:
         return []

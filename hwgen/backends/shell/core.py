@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from hwgen.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_RESERVED = frozenset(
+RESERVED = frozenset(
     "always and assign begin bit buf byte case cell class clocking config const context cover default disable do edge "
     "else end endcase endmodule enum event final for force fork function generate if import in initial inout input int "
     "integer interface join large local logic longint medium modport module nand negedge new nor not null or output "
@@ -19,6 +19,7 @@ _RESERVED = frozenset(
     "type typedef union unique unsigned use var vectored virtual void wait wand weak0 weak1 while wire with xnor "
     "xor".split()
 )
+"""Words of SystemVerilog that no module or port can be called."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class CoreDescription:
             raise InputError(f"core {self.top}: io {self.io!r} is unknown: parallel or stream")
         names = [self.top, *(p.port for p in (*self.inputs, *self.outputs))]
         for name in names:
-            if not _NAME.fullmatch(name) or name in _RESERVED:
+            if not _NAME.fullmatch(name) or name in RESERVED:
                 raise InputError(f"core {self.top}: {name!r} cannot name a Verilog module or port; choose another name")
         if len(set(names)) != len(names):
             raise InputError(f"core {self.top}: two ports, or a port and the core, have one name: {', '.join(names)}")

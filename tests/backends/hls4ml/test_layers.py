@@ -128,3 +128,11 @@ def test_joining_tensors_of_four_axes_is_an_error_that_names_the_node():
     b.output(b.requantize(b.concat([x, x], axis=0, name="join"), bits=4), "y")
     with pytest.raises(UnsupportedError, match="'join'.*engine"):
         map_graph(b.build(), "io_parallel")
+
+
+def test_names_without_a_letter_of_ascii_are_named_anew():
+    b = GraphBuilder("net")
+    x = b.input("é α", (4,), bits=8, signed=True, scale=0.5)
+    b.output(b.requantize(b.linear(x, np.eye(4, 3, dtype=int), 1.0, weight_bits=4), bits=8, scale=0.5), "ü")
+    names = [layer.name for layer in map_graph(b.build(), "io_parallel").layers]
+    assert names[0] == "nin" and all(name.isidentifier() and name.isascii() for name in names)

@@ -204,10 +204,11 @@ module loader
       endcase
     end
     if (fail) begin
-      err_o      <= 1'b1;
-      err_code_o <= fail_code;
-      err_info_o <= taken_q;
-      state_q    <= FINISHED;
+      err_o        <= 1'b1;
+      err_code_o   <= fail_code;
+      err_info_o   <= taken_q;
+      state_q      <= FINISHED;
+      table_busy_q <= 1'b0;  // nothing is written behind an error
     end
 
     if (!rst_ni || !load_i) begin

@@ -13,6 +13,8 @@ SHAPES = {
 }
 """What `hwgen train NAME` trains."""
 PARTS = ("head", "encoder")
+POLICY_KEY = "hwgen.policy"
+"""Metadata of a part's QONNX file: the name of the policy that it was taken from."""
 
 
 def checkpoint_file(name: str) -> Path:
@@ -32,6 +34,8 @@ def save_part(text: str, folder: Path) -> Path:
 
     NAME: a policy that comes along, or a checkpoint's path; PART: `head` where it is left out. Raises InputError.
     """
+    import onnx
+
     from hwgen.graph import qonnx_out
     from hwgen.policies.demo import load_demo
 
@@ -42,5 +46,17 @@ def save_part(text: str, folder: Path) -> Path:
     source = Path(name) if name.endswith(".safetensors") else checkpoint_file(name)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{source.stem}-{part}.onnx"
-    qonnx_out.save(getattr(load_demo(source), part), file)
+    model = qonnx_out.to_model(getattr(load_demo(source), part))
+    if name in SHAPES:
+        onnx.helper.set_model_props(model, {POLICY_KEY: name})
+    onnx.save(model, str(file))
     return file
+
+
+def policy_of(file: Path) -> str | None:
+    """Name of the shipped policy that a QONNX file says it is a part of, None where it says nothing known."""
+    import onnx
+
+    props = onnx.load(str(file), load_external_data=False).metadata_props
+    name = next((prop.value for prop in props if prop.key == POLICY_KEY), None)
+    return name if name in SHAPES else None

@@ -7,7 +7,7 @@ from hwgen.errors import InputError
 from hwgen.graph import golden, qonnx_in
 from hwgen.graph.random_graphs import random_inputs
 from hwgen.policies.demo import load_demo
-from hwgen.policies.shipped import SHAPES, checkpoint_file, is_part, save_part
+from hwgen.policies.shipped import SHAPES, checkpoint_file, is_part, policy_of, save_part
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -25,11 +25,13 @@ def test_a_part_is_written_as_qonnx(text, part, tmp_path, rng):
     found = golden.run(qonnx_in.load(file), inputs)
     for name, values in golden.run(want, inputs).items():
         np.testing.assert_array_equal(found[name], values)
+    assert policy_of(file) == text.partition(":")[0]
 
 
 def test_a_checkpoint_of_ones_own_has_parts_too(tmp_path):
     file = save_part(f"{checkpoint_file('demo-nonorm')}:head", tmp_path)
     assert [node.op for node in qonnx_in.load(file).nodes].count("Linear") == 4
+    assert policy_of(file) is None
 
 
 def test_what_is_a_part_and_what_a_path(tmp_path):

@@ -189,9 +189,14 @@ def test_flows_pass_what_was_asked(calls, tmp_path: Path):
     graph, out = tmp_path / "g.onnx", tmp_path / "d"
     graph.touch()
     into = ("--board", "kv260", "-o", str(out))
+    out.mkdir()
+    resources = dict(lut=70123.0, ff=9, dsp=8, bram36=2.5)
+    (out / "report.json").write_text(json.dumps({"vivado": {"clock_mhz": 249.9975}, "resources": resources}))
     assert invoke("hls", str(graph), *into, "--io", "stream", "--multipliers", "64").exit_code == 0
     assert invoke("finn", str(graph), *into, "--rate-hz", "30").exit_code == 0
-    assert invoke("bitstream", str(graph), *into, "--backend", "hls4ml", "--deadline-us", "5").exit_code == 0
+    done = invoke("bitstream", str(graph), *into, "--backend", "hls4ml", "--deadline-us", "5")
+    assert done.exit_code == 0
+    assert f"250.0 MHz, 70,123 lut, 9 ff, 8 dsp, 2.5 bram36. Next: hwgen package {out}" in done.stdout
     asked = Options(io="stream", multipliers=64), Options(rate_hz=30.0), Options(deadline_us=5.0)
     assert [call[:-1] for call in calls] == [  # the last argument shows the tools' lines
         ("hwgen.build.vitis", "hls", graph, "kv260", asked[0], out),

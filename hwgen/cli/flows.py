@@ -1,5 +1,9 @@
 """Commands that call the vendors' tools where they are: hls, finn, bitstream."""
 
+import json
+import shlex
+from pathlib import Path
+
 import typer
 
 from hwgen.backends.options import Options
@@ -84,4 +88,20 @@ def bitstream(
     common.load_board(board)
     options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz)
     with common.graph_file(graph) as file:
-        common.call("hwgen.build.bitstream", "bitstream")(file, board, backend, options, out, _say)
+        made = common.call("hwgen.build.bitstream", "bitstream")(file, board, backend, options, out, _say)
+    typer.echo(f"{made}: {_figures(out)}. Next: {_next_command(backend, out)}")
+
+
+def _figures(out: Path) -> str:
+    """What the tools say of the bitstream, from DIR/report.json: the clock, and how much of the part it takes."""
+    report = json.loads((out / "report.json").read_text())
+    clock = next((report[tool]["clock_mhz"] for tool in ("vivado", "ecp5") if tool in report), None)
+    held = ", ".join(f"{report['resources'][kind]:,g} {kind}" for kind in ("lut", "ff", "dsp", "bram36"))
+    return (f"{clock:.1f} MHz, " if clock else "") + held
+
+
+def _next_command(backend: str, out: Path) -> str:
+    """What a user does with a new bitstream."""
+    if backend == "finn":
+        return f"FINN's own driver lies beside it, see {out / 'README.md'}"
+    return f"hwgen package {shlex.quote(str(out))} -o policy.hwpkg"

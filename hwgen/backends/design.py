@@ -39,7 +39,8 @@ def input_entry(graph: Graph, name: str) -> dict:
 def output_entry(graph: Graph, name: str) -> dict:
     """A graph output as the manifest tells it, without its place in memory."""
     t = graph.tensors[name]
-    return _tensor_entry(t) | ({"channel_axis": t.channel_axis} if t.per_channel else {})
+    bounds = {} if t.dtype.is_wide else {"lo": t.dtype.lo, "hi": t.dtype.hi}
+    return _tensor_entry(t) | bounds | ({"channel_axis": t.channel_axis} if t.per_channel else {})
 
 
 def _tensor_entry(t: Tensor) -> dict:

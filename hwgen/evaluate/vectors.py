@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from hwgen.errors import InputError
 from hwgen.graph import Graph, dequantize_outputs, golden, qonnx_in, quantize_inputs
-from hwgen.runtime.npz import ZIP_ERRORS
 
 Arrays = dict[str, np.ndarray]
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, OverflowError,
+    IndexError, KeyError, MemoryError,
+)  # fmt: skip
+"""What np.load raises on files that are none."""
 
 
 def frames(folder: Path, graph: Graph, inputs: Path | None) -> tuple[Arrays, Arrays]:
@@ -82,7 +87,7 @@ def load_npz(file: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
-    except (*ZIP_ERRORS, AttributeError) as error:  # AttributeError: a bare .npy has no .files
+    except (*_ZIP_ERRORS, AttributeError) as error:  # AttributeError: a bare .npy has no .files
         raise InputError(
             f"{file} cannot be read as an .npz of plain arrays ({error}); write it with numpy.savez"
         ) from None

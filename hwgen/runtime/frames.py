@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwgen.runtime.npz import ZIP_ERRORS, npy_array, npy_bytes
+from hwgen.runtime.npz import npy_array, npy_bytes
 
 _MAX_HEADER, _MAX_ARRAY = 1 << 24, 1 << 32
 
@@ -42,6 +42,6 @@ def decode(read: Callable[[int], bytes]) -> tuple[dict, dict[str, np.ndarray]]:
             raise ValueError(f"array {name!r:.100} has {length} bytes: not a message")
         try:
             arrays[name] = npy_array(name, read(length), "iuf")
-        except ZIP_ERRORS as error:
+        except (ValueError, MemoryError) as error:
             raise ValueError(f"array {name!r:.100}: {error}") from error
     return header, arrays

@@ -1,23 +1,20 @@
 """The package file: what is written is read back, and nothing altered, malformed or hostile is accepted."""
 
-import hashlib
-import io
 import json
-import zipfile
 
 import numpy as np
 import pytest
 
 from hwgen.runtime import npz
+from hwgen.runtime.archive import zip_bytes, zip_members
 from hwgen.runtime.errors import PackageError
-from hwgen.runtime.package import IMAGE, LIMITS, MANIFEST, SELFTEST, parse_package, read_package, write_package
+from hwgen.runtime.package import IMAGE, LIMITS, MANIFEST, SELFTEST, pack, parse_package, read_package, write_package
 from tests.runtime import samples
 from tests.support import cases
 
 
 def members(path):
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+    return zip_members(path.read_bytes(), LIMITS)
 
 
 def refit(parts, path, drop=(), **changes):
@@ -25,13 +22,9 @@ def refit(parts, path, drop=(), **changes):
     refused.
     """
     manifest = {**json.loads(parts[MANIFEST]), **changes}
-    for key in drop:
-        del manifest[key]
-    hashes = {name: hashlib.sha256(parts[name]).hexdigest() for name in (IMAGE, SELFTEST)}
-    body = {key: value for key, value in manifest.items() if key != "sha256"}
-    text = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
-    manifest["sha256"] = {**hashes, MANIFEST: hashlib.sha256(text).hexdigest()}
-    path.write_bytes(npz.zip_bytes({**parts, MANIFEST: json.dumps(manifest).encode()}))
+    for key in ("sha256", *drop):
+        manifest.pop(key, None)
+    path.write_bytes(pack(manifest, {name: data for name, data in parts.items() if name != MANIFEST}, path))
     return path
 
 
@@ -91,7 +84,7 @@ def test_altered_bytes_never_change_what_is_read(sample, rng):
 def test_altered_member_names_the_part(sample, name):
     parts = members(sample)
     parts[name] = parts[name][:-1] + bytes([parts[name][-1] ^ 1])
-    sample.write_bytes(npz.zip_bytes(parts))
+    sample.write_bytes(zip_bytes(parts))
     with pytest.raises(PackageError, match=f"{name} was altered"):
         read_package(sample)
 
@@ -99,37 +92,30 @@ def test_altered_member_names_the_part(sample, name):
 def test_altered_manifest(sample):
     parts = members(sample)
     parts[MANIFEST] = parts[MANIFEST].replace(b"0.125", b"0.25")
-    sample.write_bytes(npz.zip_bytes(parts))
+    sample.write_bytes(zip_bytes(parts))
     with pytest.raises(PackageError, match="manifest.json was altered"):
         read_package(sample)
 
 
-@pytest.mark.parametrize("name", list(LIMITS))
+@pytest.mark.parametrize("name", [MANIFEST, IMAGE, SELFTEST])
 def test_missing_member(sample, name):
     parts = members(sample)
     del parts[name]
-    sample.write_bytes(npz.zip_bytes(parts))
+    sample.write_bytes(zip_bytes(parts))
     with pytest.raises(PackageError, match=f"{name} is missing"):
         read_package(sample)
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "image.bin/../x", "notes.txt", "C:\\x"])
 def test_member_that_does_not_belong(sample, name):
-    sample.write_bytes(npz.zip_bytes({**members(sample), name: b"x"}))
+    sample.write_bytes(zip_bytes({**members(sample), name: b"x"}))
     with pytest.raises(PackageError, match="does not belong here"):
-        read_package(sample)
-
-
-def test_member_twice(sample):
-    with zipfile.ZipFile(sample, "a") as archive, pytest.warns(UserWarning):
-        archive.writestr(IMAGE, b"x")
-    with pytest.raises(PackageError, match="occurs twice"):
         read_package(sample)
 
 
 def test_a_bomb_is_not_inflated(sample, monkeypatch):
     monkeypatch.setitem(LIMITS, IMAGE, 1 << 16)
-    sample.write_bytes(npz.zip_bytes({**members(sample), IMAGE: bytes(1 << 22)}))
+    sample.write_bytes(zip_bytes({**members(sample), IMAGE: bytes(1 << 22)}))
     with pytest.raises(PackageError, match="larger than the 65536 bytes allowed"):
         read_package(sample)
 
@@ -141,7 +127,9 @@ def test_a_bomb_is_not_inflated(sample, monkeypatch):
         b"{",
         b"[]",
         b"null",
-        b'{"format": 1, "format": 1}',
+        b'{"format": 2, "format": 2}',
+        b'{"format": 1e999}',
+        b'{"format": -Infinity}',
         b'{"format": NaN}',
         b"[" * 100_000,
         b"\xff\xfe",
@@ -150,14 +138,18 @@ def test_a_bomb_is_not_inflated(sample, monkeypatch):
     ids=lambda text: repr(text[:12]),
 )
 def test_manifest_that_is_no_object(sample, text):
-    sample.write_bytes(npz.zip_bytes({**members(sample), MANIFEST: text}))
+    sample.write_bytes(zip_bytes({**members(sample), MANIFEST: text}))
     with pytest.raises(PackageError, match="manifest.json"):
         read_package(sample)
 
 
-def test_newer_format(sample, tmp_path):
-    with pytest.raises(PackageError, match="format is 2, this runtime reads 1; update hwgen"):
-        read_package(refit(members(sample), tmp_path / "p.hwpkg", format=2))
+@pytest.mark.parametrize(
+    "value,reason",
+    [(1, "is 1, which nobody shipped"), (3, "is 3, this runtime reads 2; update hwgen"), (True, "is True")],
+)
+def test_other_formats(sample, tmp_path, value, reason):
+    with pytest.raises(PackageError, match=f"manifest.json: .*{reason}.*make the package again"):
+        read_package(refit(members(sample), tmp_path / "p.hwpkg", format=value))
 
 
 HUGE = 10**400
@@ -250,9 +242,7 @@ def test_bad_image(sample, tmp_path, image, reason):
 
 
 def npz_of(**arrays):
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
+    return npz.save({name: np.asarray(array) for name, array in arrays.items()})
 
 
 def vectors_with(**changes):
@@ -273,8 +263,6 @@ def vectors_with(**changes):
         (vectors_with(k=np.full((3, 2, 3), 16)), "leaves the range"),
         (vectors_with(x=np.zeros((3, 20))), "numbers of kind iu"),
         (npz_of(**{n: a[:0] for n, a in samples.vectors(np.random.default_rng(1)).items()}), "at least one"),
-        (vectors_with(x=np.array([[None] * 20] * 3)), "numbers of kind iu"),
-        (vectors_with(x=np.zeros((20, 3), int).T), "numbers of kind iu"),
     ],
 )
 def test_bad_golden_vectors(sample, tmp_path, data, reason):
@@ -284,16 +272,19 @@ def test_bad_golden_vectors(sample, tmp_path, data, reason):
 
 def test_npy_that_promises_more_than_it_holds(sample, tmp_path):
     good = npz.npy_bytes(np.zeros((3, 20), np.int8))
-    with zipfile.ZipFile(io.BytesIO(members(sample)[SELFTEST])) as archive:
-        arrays = {name: archive.read(name) for name in archive.namelist()}
+    arrays = zip_members(members(sample)[SELFTEST], 1 << 20)
     for bad in (
         good[:-1],
         good + b"x",
         good.replace(b"(3, 20)", b"(3,200)"),
         good[:20],
+        good.replace(b"(3, 20)", b"(3,20 )"),
+        good.replace(b"(3, 20)", b"(03,20)"),
+        good.replace(b"False", b"True "),
+        good.replace(b"|i1", b"|O1"),
         b"\x93NUMPY\x03\x00" + good[8:],
     ):
-        data = npz.zip_bytes({**arrays, "x.npy": bad})
+        data = zip_bytes({**arrays, "x.npy": bad})
         with pytest.raises(PackageError, match="selftest.npz"):
             read_package(refit({**members(sample), SELFTEST: data}, tmp_path / "p.hwpkg"))
 

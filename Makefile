@@ -1,6 +1,8 @@
 # hwgen. `make help` lists the targets; each makes what it needs, so a fresh checkout needs no other set-up.
 
 PYTHON  ?= python3.11
+# The robot's: PYNQ 3 images have Python 3.10. Where this machine has none, PYTHON stands in.
+PYTHON310 ?= $(shell scripts/find_python310.sh)
 BOARD   ?= zcu104
 BACKEND ?= engine
 POLICY  ?=
@@ -12,6 +14,8 @@ JOBS    ?= 2
 BIN    := .venv/bin
 ENV    := .venv/.hwgen-env
 PYNQ   := .venv-pynq/.hwgen-env
+PYNQ3  := .venv-pynq3/.hwgen-env
+ROBOT_TESTS := tests/runtime tests/notebooks
 PYTEST := -q -n $(JOBS) --dist loadgroup --durations 12 --durations-min 20
 
 .DEFAULT_GOAL := help
@@ -21,32 +25,37 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Variables: BOARD=$(BOARD) BACKEND=$(BACKEND) POLICY=GRAPH.onnx ARRAY=NxM OPTIONS=... PYTHON=$(PYTHON) JOBS=$(JOBS)"
 
-env: $(ENV) $(PYNQ) ## The two environments: .venv (the tools) and .venv-pynq (the robot's side)
+env: $(ENV) $(PYNQ) $(PYNQ3) ## The environments: .venv (the tools), .venv-pynq and .venv-pynq3 (the robot's side)
 
-# $(call install,FOLDER,CONSTRAINTS,REQUIREMENTS): made once, and again when a list below changes.
+# $(call install,FOLDER,PYTHON,CONSTRAINTS,REQUIREMENTS): made once, and again when a list below changes.
+# PYNQ_REMOTE keeps pynq's set-up from building for a board: this machine is none, and its BOARD is not ours.
 define install
 	@scripts/check_host.sh $(PYTHON)
-	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
+	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(2) -m venv --clear $(1)
 	@echo "Installing into $(1); the first time this takes several minutes."
-	@quiet=-q; if [ -t 1 ]; then quiet=; fi; \
-	$(1)/bin/python -m pip install $$quiet --disable-pip-version-check -c $(2) $(3)
+	@quiet=-q; if [ -t 1 ]; then quiet=; fi; PYNQ_REMOTE=1 \
+	$(1)/bin/python -m pip install $$quiet --disable-pip-version-check --use-pep517 -c requirements/$(3) $(4)
 	@touch $@
 endef
 
 $(ENV): pyproject.toml requirements/flow.txt scripts/check_host.sh
-	$(call install,.venv,requirements/flow.txt,-e '.[flow$(comma)dev]')
+	$(call install,.venv,$(PYTHON),flow.txt,-e '.[flow$(comma)dev]')
 
 $(PYNQ): pyproject.toml requirements/pynq.txt scripts/check_host.sh
-	$(call install,.venv-pynq,requirements/pynq.txt,-e '.[board]' pytest)
+	$(call install,.venv-pynq,$(PYTHON),pynq.txt,-e '.[board]' pytest pytest-xdist)
+
+$(PYNQ3): pyproject.toml requirements/pynq3.txt scripts/check_host.sh scripts/find_python310.sh
+	$(call install,.venv-pynq3,$(or $(PYTHON310),$(PYTHON)),pynq3.txt,-e '.[board]' pytest pytest-xdist)
 
 comma := ,
 
 sim: $(ENV) $(PYNQ) ## The main job: the robot arm moves with the policy's head running as RTL
 	@$(BIN)/hwgen sim --board $(BOARD) $(if $(POLICY),--policy $(POLICY))
 
-test: $(ENV) $(PYNQ) ## All tests, random counts sampled (under 20 minutes on 2 cores)
+test: $(ENV) $(PYNQ) $(PYNQ3) ## All tests, random counts sampled (under 20 minutes on 2 cores)
 	$(BIN)/python -m pytest $(PYTEST) tests
-	.venv-pynq/bin/python -m pytest -q tests/runtime
+	.venv-pynq/bin/python -m pytest $(PYTEST) $(ROBOT_TESTS)
+	.venv-pynq3/bin/python -m pytest $(PYTEST) $(ROBOT_TESTS)
 
 test-full: export HWGEN_FULL := 1
 test-full: test ## All tests with every count in full (hours)

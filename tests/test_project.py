@@ -31,8 +31,43 @@ def test_every_tool_is_pinned_to_the_version_that_was_tried(extra):
         assert held[name.lower()] == version
 
 
-def test_the_pynq_environment_keeps_numpy_below_2():
-    assert pins("pynq.txt")["numpy"].startswith("1.")
+@pytest.mark.parametrize("name, version", [("pynq.txt", "4.0.0"), ("pynq3.txt", "3.1.2")])
+def test_the_pynq_environments(name, version):
+    held = pins(name)
+    assert held["pynq"] == version
+    assert held["numpy"].startswith("1."), "pynq wants numpy below 2"
+    assert held["pycparser"].startswith("2."), "pynq imports what pycparser 3 dropped"
+    assert int(held["setuptools"].partition(".")[0]) < 81, "pynq imports pkg_resources"
+
+
+@pytest.mark.parametrize("extra", ["board", "serial"])
+def test_the_robots_extras_are_held_at_versions_they_allow(extra):
+    wanted = [re.fullmatch(r"([a-z]+)([<>]=?)([0-9.]+)", word) for word in PROJECT["optional-dependencies"][extra]]
+    assert all(wanted), "a name and one bound, so that a board's own versions stay"
+    held = pins("flow.txt") if extra == "serial" else pins("pynq3.txt")
+    for name, relation, bound in (match.groups() for match in wanted):
+        found, limit = ([int(n) for n in version.split(".")] for version in (held[name], bound))
+        assert found >= limit if relation == ">=" else found < limit, name
+
+
+def test_the_boards_images_python_is_found_or_stood_in_for():
+    """`make env` puts pynq 3 on Python 3.10 where there is one, and on 3.11 where there is none."""
+    here = subprocess.run([ROOT / "scripts" / "find_python310.sh"], capture_output=True, text=True, check=True)
+    for python in here.stdout.split():
+        assert subprocess.run([python, "-V"], capture_output=True, text=True).stdout.startswith("Python 3.10.")
+    nowhere = {"PATH": "/nowhere", "HOME": "/nowhere"}
+    script = ["/bin/bash", ROOT / "scripts" / "find_python310.sh"]
+    assert subprocess.run(script, env=nowhere, capture_output=True, text=True, check=True).stdout == ""
+    dry = ["make", "-Bn", ".venv-pynq3/.hwgen-env", "PYTHON=python3.11"]
+    for given, used in (("", "python3.11"), ("PYTHON310=/opt/python3.10", "/opt/python3.10")):
+        told = subprocess.run([*dry, given or "PYTHON310="], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert f"{used} -m venv --clear .venv-pynq3" in told.stdout
+
+
+def test_both_pynq_environments_run_the_robots_tests():
+    told = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for folder in (".venv-pynq", ".venv-pynq3"):
+        assert re.search(rf"^{folder}/bin/python -m pytest .* tests/runtime tests/notebooks$", told, re.MULTILINE)
 
 
 @pytest.mark.parametrize("target", ["help", "env", "sim", "test", "test-full", "lint", "train", "bitstream"])

@@ -1,0 +1,1 @@
+"""Notebooks for the board, which `pynq get-notebooks hwgen` copies to where its Jupyter looks."""

@@ -58,8 +58,6 @@ def check_board(board: Board) -> None:
         raise InputError(f"{board.name} is {board.family}: Vivado builds for {' and '.join(FAMILIES)} boards")
     if board.board_part is None:
         raise InputError(f"{board.name}: board.toml has no board_part, and the processor's settings come from there")
-    if not board.memory.ports:
-        raise InputError(f"{board.name}: board.toml names no memory port (memory.ports), and the accelerator needs one")
 
 
 def read_manifest(folder: Path) -> dict:
@@ -127,8 +125,8 @@ def _settings(folder: Path, board: Board, backend: str, manifest: dict) -> str:
     settings = {
         "name": design_name(manifest), "design_hash": manifest["design_hash"], "top": TOP, "backend": backend,
         "board": board.name, "family": board.family, "part": board.part, "board_part": board.board_part,
-        "clock_mhz": f"{board.clock_mhz:g}", "memory_port": board.memory.ports[0],
-        "memory_port_bits": board.memory.port_bits, "strategies": " ".join(STRATEGIES),
+        "clock_mhz": f"{board.clock_mhz:g}", "memory_port": next(iter(board.memory.ports)),
+        "memory_port_bits": next(iter(board.memory.ports.values())), "strategies": " ".join(STRATEGIES),
         "hls_verilog": hls_verilog(folder) if backend == "hls4ml" else "",
     }  # fmt: skip
     env = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)

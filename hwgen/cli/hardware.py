@@ -38,7 +38,7 @@ def boards() -> None:
     for name in table.names():
         board = table.load(name)
         held, memory = board.resources, board.memory
-        ports = f"{len(memory.ports)} ports of {memory.port_bits} bits" if memory.ports else "serial host"
+        ports = f"{len(memory.ports)} ports of {max(memory.ports.values())} bits" if memory.ports else "serial host"
         typer.echo(
             f"{name:<10} {board.part:<21} {board.clock_mhz:>4.0f} {held.lut:>7} {held.ff:>7} {held.dsp:>5} "
             f"{held.bram36:>6} {held.uram:>4}  {memory.bytes >> 20} MiB {memory.kind}, {ports}"

@@ -38,9 +38,7 @@ def test_a_board_of_the_users_own_runs_too(tmp_path):
     board = tmp_path / "mine"
     board.mkdir()
     text = (boards.load("zcu104").folder / "board.toml").read_text()
-    (board / "board.toml").write_text(
-        text.replace("S_AXI_HP0_FPD", "S_AXI_HP2_FPD", 1).replace(', "S_AXI_HP2_FPD"', "")
-    )
+    (board / "board.toml").write_text(text.replace("S_AXI_HP0_FPD = 128\nS_AXI_HP1_FPD = 128\n", ""))
     design = engine_design(tmp_path / "design")
     vivado.write_vivado(design, boards.load(str(board)), "engine")
     assert "S_AXI_HP2_FPD" in (design / "vivado" / "settings.tcl").read_text()
@@ -73,9 +71,7 @@ def test_writing_again_removes_old_files_and_keeps_the_result_of_the_same_design
 @pytest.mark.parametrize(
     "change, told",
     [
-        (("family = \"zynqmp\"", 'family = "ecp5"'), "is ecp5"),
         (("board_part", "# board_part"), "has no board_part"),
-        (("ports = [", "ports = [] # ["), "names no memory port"),
     ],
 )  # fmt: skip
 def test_a_board_that_vivado_cannot_build_for_is_named(tmp_path, change, told):

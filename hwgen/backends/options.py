@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from hwgen.errors import InputError
 
 IO_TYPES = ("parallel", "stream")
 TAKES = {
-    "engine": {"array"},
+    "engine": {"array", "like"},
     "hls4ml": {"io", "multipliers", "deadline_us"},
     "finn": {"multipliers", "deadline_us", "rate_hz"},
 }
@@ -17,7 +18,8 @@ TAKES = {
 
 @dataclass(frozen=True)
 class Options:
-    """array: (N, M) of the engine, None for the fastest that fits. io: hls4ml's io_parallel or io_stream.
+    """array: (N, M) of the engine, None for the fastest that fits. like: a package or folder whose engine is taken, so
+    that its bitstream serves. io: hls4ml's io_parallel or io_stream.
     multipliers: at most this many. deadline_us: the cheapest that answers within it; rate_hz: the cheapest that takes
     this many frames a second. Without either: the lowest latency within the board's budget."""
 
@@ -26,6 +28,7 @@ class Options:
     multipliers: int | None = None
     deadline_us: float | None = None
     rate_hz: float | None = None
+    like: Path | None = None
 
     def check(self, backend: str) -> None:
         """Raise InputError for an option that the backend does not take, or a value out of range."""
@@ -37,6 +40,8 @@ class Options:
                 raise InputError(f"{option(name)} must be positive, not {value}")
         if self.deadline_us is not None and self.rate_hz is not None:
             raise InputError("give a deadline or a rate, not both: a rate says nothing of one frame's latency")
+        if self.array is not None and self.like is not None:
+            raise InputError("give --array or --like, not both: the engine that exists has its array")
         for field in fields(self):
             if getattr(self, field.name) != field.default and field.name not in TAKES[backend]:
                 takers = ", ".join(b for b, names in TAKES.items() if field.name in names)

@@ -38,6 +38,11 @@ RateOption = Annotated[
     float | None, typer.Option(metavar="HZ", help="finn: the cheapest design that takes this many frames a second.")
 ]
 
+LikeOption = Annotated[
+    Path | None,
+    typer.Option(metavar="OLD", help="engine: fit the engine of this package or folder, so that its bitstream serves."),
+]
+
 
 def parse_array(text: str | None) -> tuple[int, int] | None:
     """Return (N, M) of ``"NxM"``, None of None. Raises `InputError` for another form."""

@@ -16,6 +16,7 @@ from hwgen.cli.common import (
     DeadlineOption,
     GraphArgument,
     IoOption,
+    LikeOption,
     MultipliersOption,
     OutOption,
     RateOption,
@@ -56,16 +57,20 @@ def generate(
     multipliers: MultipliersOption = None,
     deadline_us: DeadlineOption = None,
     rate_hz: RateOption = None,
+    like: LikeOption = None,
 ) -> None:
     """Make the hardware of a graph: SystemVerilog of the engine, an hls4ml project, or a FINN build folder.
 
     DIR then holds `graph.onnx`, `golden.npz`, `manifest.json` and `report.json`. With the engine, `predicted_cycles` is
     the exact latency that the simulation must show; with the others it is a formula, and the report says so.
 
+    With `--like`, the graph is compiled onto the engine of an earlier design: the old bitstream runs the new policy.
+
     Example: `hwgen generate policy.onnx --board zcu104 --array 16x32 -o build/policy`
     """
     common.load_board(board)
-    options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz)
+    common.must_exist(like)
+    options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz, like)
     with common.graph_file(graph) as file:
         common.call("hwgen.backends", "generate")(file, board, backend, options, out)
     for note in json.loads((out / "report.json").read_text()).get("notes", ()):

@@ -15,6 +15,15 @@ from hwgen.schedule.lower import lower
 from hwgen.schedule.plan import Plan
 from hwgen.schedule.timing import Timing, predict
 
+_MEANING = {
+    "n": "activations a clock", "m": "outputs a clock", "ww": "bits of a weight", "banks": "activation banks",
+    "act_depth": "words of an activation bank", "weight_depth": "words of weight memory",
+    "param_depth": "words of requantization parameters", "row_param_depth": "words of the norms' parameters",
+    "slots": "activation tables", "prog_depth": "instructions of a unit", "residual": "residual additions",
+    "wide": "32-bit outputs",
+}  # fmt: skip
+"""What each parameter of an engine is, for messages."""
+
 
 @dataclass
 class Design:
@@ -53,10 +62,13 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
     plan, program, words = _program(graph, config)
     base = EngineConfig(config.n, config.m, ww=_weight_bits(graph), banks=config.banks)
     needs = _sized(base, program, words)
-    for what, need in needs.as_dict().items():
-        has = getattr(config, what)
-        if need > has:
-            raise FitError(f"the engine has {what} = {has}, the graph needs {need}: generate an engine for it")
+    lacks = [
+        f"{what} = {getattr(config, what)}, the graph needs {need} ({_MEANING[what]})"
+        for what, need in needs.as_dict().items()
+        if need > getattr(config, what)
+    ]
+    if lacks:
+        raise FitError(f"the engine has {'; '.join(lacks)}: generate an engine for it, or bring the graph down to that")
     _check_fields(program)
     return Design(graph, config, plan, program, predict(program, config))
 

@@ -7,26 +7,29 @@ from pathlib import Path
 from hwgen import boards
 from hwgen.backends.design import input_entry, output_entry, write_common
 from hwgen.backends.engine import rtl
+from hwgen.backends.engine.like import PACKAGE, engine_of
 from hwgen.backends.options import Options
 from hwgen.errors import FitError, InputError
 from hwgen.graph import Graph
 from hwgen.runtime import abi
 from hwgen.runtime.package import write_package
-from hwgen.schedule import Design, compile_graph, fit, memory
+from hwgen.schedule import Design, compile_graph, compile_onto, fit, memory
 from hwgen.schedule.config import SIZES
 from hwgen.schedule.image import image
 
-PACKAGE = "policy.hwpkg"
 ARRAYS = ((8, 8), (8, 16), (16, 16), (16, 32), (32, 32), (32, 64))  # tried when none is asked for
 
 
 def generate(graph_file: Path, board_name: str, options: Options, out: Path) -> Path:
-    """Write DIR for a QONNX file. Raises HwgenError (file, node, board, array or fit)."""
+    """Write DIR for a QONNX file. Raises HwgenError (file, node, board, array or fit), PackageError of options.like."""
     board = boards.load(board_name)
     from hwgen.graph import qonnx_in  # onnx takes a second to import
 
     graph = qonnx_in.load(graph_file)
-    design = choose(graph, board, options.array)
+    if options.like is not None:
+        design = compile_onto(graph, engine_of(options.like, board))
+    else:
+        design = choose(graph, board, options.array)
     write(design, board, out, graph_file)
     return out
 

@@ -26,7 +26,7 @@ def graph_to_arrays(graph: Graph, prefix: str) -> tuple[dict, dict[str, np.ndarr
 
     def store(name: str, value):
         if isinstance(value, np.ndarray):
-            arrays[f"{prefix}.{name}"] = _narrow(value)
+            arrays[f"{prefix}.{name}"] = narrow(value)
             return {"array": f"{prefix}.{name}"}
         if isinstance(value, list):
             return {"list": [store(f"{name}.{i}", item) for i, item in enumerate(value)]}
@@ -71,7 +71,8 @@ def graph_from_arrays(structure: dict, arrays: dict[str, np.ndarray]) -> Graph:
     return graph.validate()
 
 
-def _narrow(array: np.ndarray) -> np.ndarray:
+def narrow(array: np.ndarray) -> np.ndarray:
+    """The same integers in the narrowest signed type that holds them; other arrays as they are."""
     if np.issubdtype(array.dtype, np.integer):
         for dtype in (np.int8, np.int16, np.int32, np.int64):
             if array.size == 0 or (np.iinfo(dtype).min <= array.min() and array.max() <= np.iinfo(dtype).max):

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array, lax
 
-from hwgen.graph.golden import NORM_ROM, SOFTMAX_ROM
 from hwgen.graph.graph import Graph
 from hwgen.reference.base import Step, walk, window_index
 from hwgen.reference.integer_params import integer_params
 from hwgen.reference.jax_platform import JaxPlatform
+from hwgen.runtime.host.kernels import NORM_ROM, SOFTMAX_ROM
 
 Node = dict[str, Array]
 """The parameters of one node, see integer_params."""
@@ -106,7 +106,7 @@ def softmax(step: Step, p: Node, x: Array) -> Array:
 
 
 def reciprocal(s: Array) -> tuple[Array, Array]:
-    """1/s = r * 2**-39 * 2**-e; the algorithm of golden.reciprocal."""
+    """1/s = r * 2**-39 * 2**-e; the algorithm of kernels.reciprocal."""
     e = 63 - lax.clz(s) - 23
     m, rom = s >> (e + 3), jnp.asarray(SOFTMAX_ROM)
     left, right = (jnp.take(rom, (m >> 12) - at, mode="clip") for at in (256, 255))

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from hwgen.graph.golden import NORM_ROM, SOFTMAX_ROM
 from hwgen.graph.graph import Graph
 from hwgen.reference.base import Step, window_index
 from hwgen.reference.integer_params import integer_params
 from hwgen.reference.tensorflow_platform import TensorFlowPlatform
+from hwgen.runtime.host.kernels import NORM_ROM, SOFTMAX_ROM
 
 Node = dict[str, tf.Tensor]
 """The parameters of one node, see integer_params; those of 8 bits come as int32."""
@@ -112,7 +112,7 @@ def softmax(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
 
 
 def reciprocal(s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """1/s = r * 2**-39 * 2**-e; the algorithm of golden.reciprocal."""
+    """1/s = r * 2**-39 * 2**-e; the algorithm of kernels.reciprocal."""
     e, rom = floor_log2(s) - 23, tf.constant(SOFTMAX_ROM)
     m = right(s, e + 3)
     first, second = (tf.gather(rom, right(m, 12) - at) for at in (256, 255))

@@ -1,5 +1,5 @@
 /// First guess of 1/sqrt(m), Q16, by the top 10 bits of m (Q24, 1 <= m < 4), and its square, Q18.
-/// Made from hwgen/graph/golden.py by `python -m hwgen.backends.engine.rom`; change that, not this file.
+/// Made from hwgen/runtime/host/kernels.py by `python -m hwgen.backends.engine.rom`; change that, not this file.
 ///
 /// Latency: the entries show one clock after `en_i` and stay. One block RAM. Entries below 256 are never read.
 module rsqrt_rom (

@@ -1,4 +1,4 @@
-"""The table of the row unit's reciprocal square root as SystemVerilog, from the golden model's own entries.
+"""The table of the row unit's reciprocal square root as SystemVerilog, from the kernels that golden uses.
 
 `python -m hwgen.backends.engine.rom` rewrites the file in a checkout; a test fails when it is stale.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwgen.graph.golden import NORM_ROM
+from hwgen.runtime.host.kernels import NORM_ROM
 
 FIRST = 256
 """First index that is read: m is at least 1, so its top ten bits are at least 256."""
 
 _TEXT = """\
 /// First guess of 1/sqrt(m), Q16, by the top 10 bits of m (Q24, 1 <= m < 4), and its square, Q18.
-/// Made from hwgen/graph/golden.py by `python -m hwgen.backends.engine.rom`; change that, not this file.
+/// Made from hwgen/runtime/host/kernels.py by `python -m hwgen.backends.engine.rom`; change that, not this file.
 ///
 /// Latency: the entries show one clock after `en_i` and stay. One block RAM. Entries below 256 are never read.
 module rsqrt_rom (

@@ -9,8 +9,8 @@ import numpy as np
 from hwgen.backends.hls4ml.extension import lane
 from hwgen.backends.hls4ml.extension.place import Place, parameters
 from hwgen.backends.hls4ml.extension.spec import Spec, ap, ap_of, signed_bits, tree_clocks
-from hwgen.graph.golden import NORM_ROM
 from hwgen.graph.ranges import norm_bound
+from hwgen.runtime.host.kernels import NORM_ROM
 
 
 def lower(place: Place) -> Spec:

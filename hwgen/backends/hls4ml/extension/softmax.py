@@ -9,7 +9,7 @@ import numpy as np
 from hwgen.backends.hls4ml.extension import lane
 from hwgen.backends.hls4ml.extension.place import Place
 from hwgen.backends.hls4ml.extension.spec import Spec, ap, ap_of, signed_bits, tree_clocks
-from hwgen.graph.golden import SOFTMAX_ROM
+from hwgen.runtime.host.kernels import SOFTMAX_ROM
 
 LARGEST = 1 << 40
 """Above every product of an exponential (at most 2**23) and a reciprocal (below 2**17)."""

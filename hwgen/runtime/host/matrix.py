@@ -1,0 +1,77 @@
+"""Linear, Conv1D and Conv2D: matrix products of integers in floating point, by the machine's BLAS.
+
+With |x| <= X, every partial sum of an output, in any order, is an integer of at most X * sum(|w|). Below 2**24 float32
+holds them all, so the product is exact, fused or not; otherwise float64 is taken.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hwgen.runtime.host.plan import Plan, Value, exact_float, value
+from hwgen.runtime.host.reader import INT32, Entry
+from hwgen.runtime.host.windows import Windows, read_windows
+
+_INT8 = (-128, 127)
+
+
+def plan_linear(f: Entry, plan: Plan, ins: list[Value]) -> Value:
+    """acc[..., o] = sum over i of x[..., i] * weight[i, o]"""
+    x = ins[0]
+    weight = f.array("weight", 2, *_INT8)
+    if not x.shape or x.shape[-1] != weight.shape[0]:
+        raise f.fault(f"reads shape {x.shape}, whose last axis is not its weight's {weight.shape[0]} rows")
+    lo, hi, dtype = _sums(f, weight, 0, *x.ends)
+    rows = plan.cast(x.data, dtype).reshape(-1, weight.shape[0])
+    out = plan.buffer((*x.shape[:-1], weight.shape[1]), dtype)
+    plan.spend(len(rows) * weight.size)
+    plan.do(np.dot, rows, plan.constant(weight, dtype), out.reshape(-1, weight.shape[1]))
+    return value(out, lo, hi)
+
+
+def plan_conv(f: Entry, plan: Plan, ins: list[Value]) -> Value:
+    """acc[o, p] = sum over channels c of o's group and taps k: x[c, p*stride + k*dilation - pad] * w[o, c, k]"""
+    x, axes = ins[0], {"Conv1D": 1, "Conv2D": 2}[f.get("op")]
+    weight = f.array("weight", 2 + axes, *_INT8)
+    outs, per_group, *kernel = weight.shape
+    groups = f.integer("groups", 1, outs)
+    windows = read_windows(f, x.shape, tuple(kernel), dilated=True)
+    if x.shape[0] != per_group * groups or outs % groups:
+        raise f.fault(f"reads {x.shape[0]} channels with a weight of shape {weight.shape} and {groups} groups")
+    low, high = x.ends
+    ends = (min(low, 0), max(high, 0)) if any(windows.pads) else (low, high)
+    lo, hi, dtype = _sums(f, weight.reshape(outs, -1), 1, *ends)
+    columns = _columns(plan, x, windows, dtype).reshape(groups, -1, math.prod(windows.counts))
+    kernels = plan.constant(weight.reshape(groups, outs // groups, -1), dtype)
+    out = plan.buffer((outs, *windows.counts), dtype)
+    plan.spend(weight.size * columns.shape[-1])
+    if groups == 1:
+        plan.do(np.dot, kernels[0], columns[0], out.reshape(outs, -1))
+    else:
+        plan.do(np.matmul, kernels, columns, out.reshape(groups, outs // groups, -1))
+    tail = (1,) * axes
+    return value(out, lo.reshape(-1, *tail), hi.reshape(-1, *tail))
+
+
+def _columns(plan: Plan, x: Value, windows: Windows, dtype: type) -> np.ndarray:
+    """A matrix [channels * taps, positions] of the windows, copied in each run; x itself where it is that matrix."""
+    if windows.trivial:
+        return plan.cast(x.data, dtype)
+    view = windows.view(windows.padded(plan, x.data, 0))  # [c, *counts, *kernel]
+    axes = len(windows.counts)
+    order = (0, *range(1 + axes, 1 + 2 * axes), *range(1, 1 + axes))
+    columns = plan.buffer(tuple(view.shape[i] for i in order), dtype)
+    plan.do(np.copyto, columns, view.transpose(order))
+    return columns
+
+
+def _sums(f: Entry, weight: np.ndarray, axis: int, lo: int, hi: int) -> tuple[np.ndarray, np.ndarray, type]:
+    """Extremes of sums of weight * x along an axis of the weight, lo <= x <= hi, and the dtype that is exact."""
+    plus = np.maximum(weight, 0).sum(axis, dtype=np.int64)
+    minus = np.minimum(weight, 0).sum(axis, dtype=np.int64)
+    low, high = plus * lo + minus * hi, plus * hi + minus * lo
+    if low.min() < INT32[0] or high.max() > INT32[1]:
+        raise f.fault(f"has sums from {int(low.min())} to {int(high.max())}, beyond 32 bits")
+    return low, high, exact_float(int((plus - minus).max()) * max(abs(lo), abs(hi)))

@@ -1,0 +1,88 @@
+"""LayerNorm and Softmax over the last axis. One number for each row comes from the integer kernels, what is done to
+every element is floating point on integers below 2**53, so exact.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.runtime.host.kernels import reciprocal, reciprocal_sqrt
+from hwgen.runtime.host.lane import BIAS_LIMIT, MAX_SHIFT, MULT_LIMITS, Lane, plan_lane
+from hwgen.runtime.host.plan import Plan, Value, exact_float, value
+from hwgen.runtime.host.reader import Entry
+
+MAX_ROW = 65535
+EPS_LIMIT = 1 << 40
+EXP_ONE = 1 << 23
+"""exp(0) in Softmax's table."""
+MAX_SOFTMAX_SHIFT = 47
+_ROW_WORK = 64
+"""What the kernels cost, as so many elements."""
+
+
+def plan_layernorm(f: Entry, plan: Plan, ins: list[Value]) -> Value:
+    """z = Q20 of (x - mean) / sqrt(var + eps), then the lane with gamma_mult, bias and shift"""
+    row = _row(f, ins[0])
+    if ins[0].bound > 255:
+        raise f.fault(f"normalizes values up to {ins[0].bound}; 255 is the most")
+    eps, rms = f.integer("eps_int", 1, EPS_LIMIT - 1), f.flag("rms")
+    lane = Lane(
+        f.parameter("gamma_mult", row, 1 - MULT_LIMITS[0], MULT_LIMITS[0] - 1),
+        f.parameter("bias", row, 1 - BIAS_LIMIT, BIAS_LIMIT - 1),
+        f.parameter("shift", row, 0, MAX_SHIFT),
+        *f.clamp(),
+    )
+    x = plan.cast(ins[0].data, np.float64)
+    z = plan.buffer(x.shape, np.float64)
+    plan.spend(_ROW_WORK * (x.size // row))
+    plan.do(_normalize, x, eps, rms, z)
+    most = int(2**20 * np.sqrt(row) * 1.01) + 1  # with room for the error of the reciprocal root
+    return plan_lane(f, plan, value(z, -most, most), lane)
+
+
+def _normalize(x: np.ndarray, eps: int, rms: bool, z: np.ndarray) -> None:
+    """z = (x*D - s1) * r, its lowest 4 + e bits rounded half up; r, e from the D**2 * (variance + eps) of the row."""
+    d = x.shape[-1]
+    s1 = 0.0 if rms else x.sum(-1, keepdims=True)
+    s2 = np.einsum("...i,...i->...", x, x)[..., None]
+    r, e = reciprocal_sqrt((d * s2 - s1 * s1 + eps).astype(np.int64))
+    np.multiply(x, d, z)
+    np.subtract(z, s1, z)
+    np.multiply(z, r * np.exp2(-4.0 - e), z)
+    np.add(z, 0.5, z)
+    np.floor(z, z)
+
+
+def plan_softmax(f: Entry, plan: Plan, ins: list[Value]) -> Value:
+    """t = table[max - x]; y = clamp(round_half_even(t * (mult / sum(t))))"""
+    x, row = ins[0], _row(f, ins[0])
+    if x.ends[1] - x.ends[0] > 255:
+        raise f.fault(f"reads values from {x.ends[0]} to {x.ends[1]}; they may span 256 at most")
+    table = f.array("table", 1, 0, EXP_ONE).astype(np.int64)
+    if len(table) != 256 or table[0] != EXP_ONE or (np.diff(table) > 0).any():
+        raise f.fault("has a table that does not fall from 2**23 in 256 entries")
+    mult, shift = f.integer("mult", 1 << 16, (1 << 17) - 1), f.integer("shift", 1, MAX_SOFTMAX_SHIFT)
+    lo, hi = f.clamp()
+    one = int(mult * 2.0 ** (23 - shift) * 1.0001) + 1  # a probability of 1, with its error
+    lo, most = max(lo, min(0, hi)), max(lo, min(one, hi))
+    index, terms = plan.buffer(x.shape, np.intp), plan.buffer(x.shape, np.float64)
+    out = plan.buffer(x.shape, exact_float(max(abs(lo), abs(most))))
+    plan.spend(_ROW_WORK * (x.data.size // row))
+    plan.do(_softmax, x.data, plan.constant(table, np.float64), mult, shift, (lo, hi), index, terms, out)
+    return value(out, lo, most)
+
+
+def _softmax(x, table, mult: int, shift: int, clamp: tuple[int, int], index, terms, out) -> None:
+    np.subtract(x.max(-1, keepdims=True), x, index, casting="unsafe")
+    np.take(table, index, None, terms, "clip")
+    r, e = reciprocal(terms.sum(-1, keepdims=True).astype(np.int64))
+    r = (r * mult + (1 << 15)) >> 16
+    np.multiply(terms, r * np.exp2(-shift - e.astype(np.float64)), terms)
+    np.rint(terms, terms)
+    np.clip(terms, *clamp, out=out, casting="same_kind")
+
+
+def _row(f: Entry, x: Value) -> int:
+    if not x.shape or x.shape[-1] > MAX_ROW:
+        raise f.fault(f"reads shape {list(x.shape)}; rows of at most {MAX_ROW} elements are possible")
+    return x.shape[-1]

@@ -6,39 +6,85 @@ finds the engine in the same way.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
 from hwgen.runtime import abi
 from hwgen.runtime.device import ENGINE_NAME, ENGINE_VLNV
 
 _AXI = "xilinx.com:interface:aximm:1.0"
-_MASTER = "M_AXI_HPM0_FPD"
 _SLAVE = "s_axi_ctrl"
 _ACCESS = {"ro": "read-only", "rw": "read-write"}
 
 
+@dataclass(frozen=True)
+class Processor:
+    """A Zynq's processor as a .hwh describes it; `base` of the engine's registers, behind the control port `master`."""
+
+    name: str
+    version: str
+    arch: str
+    master: str
+    base: int
+    parameters: dict[str, object]
+
+
+def _zynqmp() -> dict[str, object]:
+    """PL clock 0 at 100 MHz of the IO PLL, the others off, 128-bit ports."""
+    values: dict[str, object] = {"C_MAXIGP0_DATA_WIDTH": 128, "C_SAXIGP2_DATA_WIDTH": 128}
+    for i in range(4):
+        clock = f"PSU__CRL_APB__PL{i}_REF_CTRL__"
+        values |= {f"PSU__FPGA_PL{i}_ENABLE": int(i == 0), clock + "DIVISOR0": 15, clock + "DIVISOR1": 1}
+        values |= {clock + "SRCSEL": "IOPLL", clock + "ACT_FREQMHZ": "99.999"}
+    return values
+
+
+def _zynq7() -> dict[str, object]:
+    """PL clock 0 at 100 MHz of the IO PLL, the others off, 64-bit ports."""
+    values: dict[str, object] = {"PCW_S_AXI_HP0_DATA_WIDTH": 64}
+    for i in range(4):
+        clock = f"PCW_FCLK{i}_PERIPHERAL_"
+        values |= {f"PCW_FPGA_FCLK{i}_ENABLE": int(i == 0), clock + "CLKSRC": "IO PLL"}
+        values |= {clock + "DIVISOR0": 10, clock + "DIVISOR1": 1}
+    return values
+
+
+PROCESSORS = {
+    "zynqmp": Processor("zynq_ultra_ps_e", "3.5", "zynquplus", "M_AXI_HPM0_FPD", 0xA000_0000, _zynqmp()),
+    "zynq7": Processor("processing_system7", "5.5", "zynq", "M_AXI_GP0", 0x4000_0000, _zynq7()),
+}
+"""By the family of a board."""
+
+
 def make_hwh(
-    base: int, size: int = 0x10000, instance: str = f"{ENGINE_NAME}_0", vlnv: str = ENGINE_VLNV, name: str = "sim"
+    family: str = "zynqmp",
+    instance: str = f"{ENGINE_NAME}_0",
+    vlnv: str = ENGINE_VLNV,
+    name: str = "sim",
+    size: int = 0x10000,
 ) -> str:
-    """The XML text. `base`, `size`: the engine's window in the processor's address map; `name`: of the system."""
-    end = base + size - 1
+    """The XML text. `family`: one of PROCESSORS; `size`: of the engine's window; `name`: of the system."""
+    processor = PROCESSORS[family]
+    end = processor.base + size - 1
     block = _tag(
         "MODULE", f"{_registers(size)}<PARAMETERS/><PORTS/>{_tag('BUSINTERFACES', _interface(_SLAVE, 'SLAVE'))}",
         FULLNAME=f"/{instance}", INSTANCE=instance.replace("/", "_"), MODTYPE=vlnv.split(":")[2], BDTYPE="", VLNV=vlnv,
         IPTYPE="PERIPHERAL", IS_ENABLE="1", MODCLASS="PERIPHERAL", HWVERSION="1.0",
     )  # fmt: skip
     memory = _tag(
-        "MEMRANGE", ADDRESSBLOCK="reg0", BASENAME="C_BASEADDR", BASEVALUE=f"{base:#010X}", HIGHNAME="C_HIGHADDR",
-        HIGHVALUE=f"{end:#010X}", INSTANCE=instance.replace("/", "_"), IS_DATA="TRUE", MASTERBUSINTERFACE=_MASTER,
-        MEMTYPE="REGISTER", SLAVEBUSINTERFACE=_SLAVE,
+        "MEMRANGE", ADDRESSBLOCK="reg0", BASENAME="C_BASEADDR", BASEVALUE=f"{processor.base:#010X}",
+        HIGHNAME="C_HIGHADDR", HIGHVALUE=f"{end:#010X}", INSTANCE=instance.replace("/", "_"), IS_DATA="TRUE",
+        MASTERBUSINTERFACE=processor.master, MEMTYPE="REGISTER", SLAVEBUSINTERFACE=_SLAVE,
     )  # fmt: skip
-    processor = _tag(
-        "MODULE",
-        f"{_parameters()}<PORTS/>{_tag('BUSINTERFACES', _interface(_MASTER, 'MASTER'))}{_tag('MEMORYMAP', memory)}",
-        FULLNAME="/ps_0", INSTANCE="ps_0", MODTYPE="zynq_ultra_ps_e", VLNV="xilinx.com:ip:zynq_ultra_ps_e:3.5",
+    parameters = "".join(_tag("PARAMETER", NAME=key, VALUE=value) for key, value in processor.parameters.items())
+    busses = _tag("BUSINTERFACES", _interface(processor.master, "MASTER"))
+    system = _tag(
+        "MODULE", f"{_tag('PARAMETERS', parameters)}<PORTS/>{busses}{_tag('MEMORYMAP', memory)}",
+        FULLNAME="/ps_0", INSTANCE="ps_0", MODTYPE=processor.name,
+        VLNV=f"xilinx.com:ip:{processor.name}:{processor.version}",
     )  # fmt: skip
-    info = _tag("SYSTEMINFO", ARCH="zynquplus", NAME=name)
-    body = f"{info}<EXTERNALPORTS/><EXTERNALINTERFACES/><MODULES>{block}{processor}</MODULES>"
+    info = _tag("SYSTEMINFO", ARCH=processor.arch, NAME=name)
+    body = f"{info}<EXTERNALPORTS/><EXTERNALINTERFACES/><MODULES>{block}{system}</MODULES>"
     return f'<?xml version="1.0"?><EDKSYSTEM>{body}</EDKSYSTEM>'
 
 
@@ -78,17 +124,3 @@ def _registers(size: int) -> str:
         USAGE="register",
     )
     return f"<ADDRESSBLOCKS>{block}</ADDRESSBLOCKS>"
-
-
-def _parameters() -> str:
-    """The processor's: PL clock 0 at 100 MHz of the IO PLL, the others off, 128-bit ports."""
-    values: dict[str, object] = {"C_MAXIGP0_DATA_WIDTH": 128, "C_SAXIGP2_DATA_WIDTH": 128}
-    for i in range(4):
-        clock = f"PSU__CRL_APB__PL{i}_REF_CTRL__"
-        values |= {f"PSU__FPGA_PL{i}_ENABLE": int(i == 0), clock + "DIVISOR0": 15, clock + "DIVISOR1": 1}
-        values |= {clock + "SRCSEL": "IOPLL", clock + "ACT_FREQMHZ": "99.999"}
-    return (
-        "<PARAMETERS>"
-        + "".join(_tag("PARAMETER", NAME=key, VALUE=value) for key, value in values.items())
-        + "</PARAMETERS>"
-    )

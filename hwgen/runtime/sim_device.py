@@ -1,6 +1,10 @@
 """`SimDevice`: a simulated engine as a pynq device, so that the driver of the board runs unmodified through the real
 pynq.Overlay, pynq.MMIO and pynq.allocate. Works with pynq 3.1 and 4.0. Needs pynq; `sim_direct` is the same without it.
 
+Like on a board, the .hwh of what is loaded says where the engine's registers lie and which processor drives it: of a
+Zynq UltraScale+, or of a Zynq-7000, with 32-bit addresses and clock registers of its own (pynq 3 only, for 4.0 dropped
+it).
+
 Registers go over the bus (of `sim_direct`), buffers lie in its DDR with a host shadow of their own: `flush()` copies to
 DDR and `invalidate()` from it, so that a forgotten one shows here as it does on a board.
 """
@@ -16,8 +20,10 @@ from pathlib import Path
 import numpy as np
 from pynq.buffer import PynqBuffer
 from pynq.pl_server.device import Device
+from pynq.ps import Clocks
 from pynqmetadata.frontends import Metadata
 
+from hwgen.runtime.device import ENGINE_NAME
 from hwgen.runtime.hwh import make_hwh
 from hwgen.runtime.memory import Pool, Window, shadow
 
@@ -26,9 +32,18 @@ try:  # pynq 4 took the parser into pynqmetadata
 except ImportError:
     from pynq.metadata.runtime_metadata_parser import RuntimeMetadataParser
 
-ENGINE_BASE = 0xA000_0000  # of the general-purpose port's window on Zynq UltraScale+
-ENGINE_SIZE = 0x10000
-_IOPLL, _PL0 = 0xFF5E_0020, 0xFF5E_00C0  # CRL_APB: what pynq's clock code reads before a download
+# What pynq's clock code reads before a download, by the processor's name in the .hwh: register -> value.
+_CLOCKS = {
+    "zynq_ultra_ps_e": {  # CRL_APB
+        0xFF5E_0020: 90 << 8 | 1 << 16,  # 1500 MHz IO PLL: 33.3 MHz x 90, halved
+        0xFF5E_00C0: 1 << 24 | 1 << 16 | 15 << 8,  # PL clock 0 enabled, divided by 15
+    },
+    "processing_system7": {  # SLCR
+        0xF800_0108: 20 << 12,  # 1000 MHz IO PLL: 50 MHz x 20
+        0xF800_0170: 1 << 20 | 10 << 8,  # PL clock 0, divided by 10
+    },
+}
+_ARCH = {"zynq_ultra_ps_e": "aarch64", "processing_system7": "armv7l"}
 _tags = itertools.count()
 
 
@@ -46,7 +61,7 @@ class SimBuffer(PynqBuffer):
 class SimDevice(Device):
     """See the module. It has no probe, so pynq never picks it by itself: pass `device=` and `target=`."""
 
-    arch, name = "aarch64", "hwgen-sim"
+    arch, name = "none", "hwgen-sim"
     capabilities = {"REGISTER_RW": True}
     timeout = 60.0  # seconds the driver waits by default: a simulated clock is slow
 
@@ -56,8 +71,8 @@ class SimDevice(Device):
         self.bus, self.pool = bus, Pool(bus.ddr_base, len(bus.ddr))
         self._window = Window(bus.ddr, bus.ddr_base)
         self.timestamp = self.bitfile_name = None
-        # 1500 MHz PLL (feedback 90, halved), PL clock 0 enabled and divided by 15
-        self._system = {_IOPLL: 90 << 8 | 1 << 16, _PL0: 1 << 24 | 1 << 16 | 15 << 8}
+        self._engine = range(0)  # the addresses of its registers
+        self._system: dict[int, int] = {}
 
     # registers: the engine's window goes to the bus, the rest of the processor's map is plain memory
     def read_registers(self, address: int, length: int) -> bytes:
@@ -69,14 +84,14 @@ class SimDevice(Device):
         data = bytes(data)
         for i in range(0, len(data), 4):
             value = int.from_bytes(data[i : i + 4], "little")
-            if ENGINE_BASE <= address + i < ENGINE_BASE + ENGINE_SIZE:
-                self.bus.write(address + i - ENGINE_BASE, value)
+            if address + i in self._engine:
+                self.bus.write(address + i - self._engine.start, value)
             else:
                 self._system[address + i] = value
 
     def _read(self, address: int) -> int:
-        if ENGINE_BASE <= address < ENGINE_BASE + ENGINE_SIZE:
-            return self.bus.read(address - ENGINE_BASE)
+        if address in self._engine:
+            return self.bus.read(address - self._engine.start)
         return self._system.get(address, 0)
 
     # buffers
@@ -103,14 +118,30 @@ class SimDevice(Device):
 
     # bitstreams
     def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> RuntimeMetadataParser:
-        """The parsed .hwh beside the bitstream, with the processor's memory added."""
+        """The parsed .hwh beside the bitstream, with the processor's memory added. Raises RuntimeError when that
+        processor does not reach the simulated DDR."""
         parser = RuntimeMetadataParser(Metadata(input=os.path.splitext(bitfile_name)[0] + ".hwh"))
+        self._become(parser)
         parser.mem_dict["PSDDR"] = {
             "used": 1, "base_address": self.bus.ddr_base, "size": len(self.bus.ddr), "streaming": False, "idx": 0,
             "tag": "PSDDR", "raw_type": 2,
         }  # fmt: skip
         parser.refresh_hierarchy_dict()
         return parser
+
+    def _become(self, parser: RuntimeMetadataParser) -> None:
+        """Take the processor and the engine's addresses that the .hwh names."""
+        self.arch = _ARCH[parser.family_ps]
+        if self.arch == "armv7l" and self.bus.ddr_base + len(self.bus.ddr) > 1 << 32:
+            raise RuntimeError(
+                f"a Zynq-7000 does not reach memory at {self.bus.ddr_base:#x}: its addresses have 32 bit"
+            )
+        self._system = dict(_CLOCKS[parser.family_ps])
+        if "_real_instance" in vars(Clocks):  # pynq keeps the clocks of the first device of the process
+            del Clocks._real_instance
+        for block in parser.ip_dict.values():
+            if f":{ENGINE_NAME}:" in str(block["type"]):
+                self._engine = range(block["phys_addr"], block["phys_addr"] + block["addr_range"])
 
     def get_memory(self, description: dict) -> SimDevice:
         """The memory behind `overlay.PSDDR`: this device allocates."""
@@ -128,8 +159,9 @@ class SimDevice(Device):
         """Nothing: the port is as wide as the bus."""
 
 
-def open_sim(bus) -> tuple[SimDevice, Path]:
+def open_sim(bus, family: str = "zynqmp") -> tuple[SimDevice, Path]:
     """A device over `bus` and the path of a stand-in bitstream with its .hwh; both files go when the device does.
+    `family` of the board: "zynqmp" or "zynq7", whose memory must lie below 4 GiB.
 
     Use: `device, bit = open_sim(bus)`, then `Accelerator(package, bitstream=bit, device=device)`.
     """
@@ -138,5 +170,5 @@ def open_sim(bus) -> tuple[SimDevice, Path]:
     weakref.finalize(device, folder.cleanup)
     path = Path(folder.name) / "policy.bit"
     path.write_bytes(b"simulated: the hardware is the bus of the SimDevice\n")
-    path.with_suffix(".hwh").write_text(make_hwh(ENGINE_BASE, ENGINE_SIZE))
+    path.with_suffix(".hwh").write_text(make_hwh(family))
     return device, path

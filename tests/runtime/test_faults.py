@@ -209,12 +209,10 @@ class TestOverlays:
 
     def test_no_engine_in_the_bitstream(self, package, model):
         from hwgen.runtime.hwh import make_hwh
-        from hwgen.runtime.sim_device import ENGINE_BASE, open_sim
+        from hwgen.runtime.sim_device import open_sim
 
         device, bitstream = open_sim(model)
-        bitstream.with_suffix(".hwh").write_text(
-            make_hwh(ENGINE_BASE, instance="blinky", vlnv="acme.org:ip:blinky:1.0")
-        )
+        bitstream.with_suffix(".hwh").write_text(make_hwh(instance="blinky", vlnv="acme.org:ip:blinky:1.0"))
         with pytest.raises(NoEngineError, match=r"no hwgen engine among its blocks \(.*blinky.*\); load the bitstream"):
             Accelerator(package, bitstream=bitstream, device=device)
 

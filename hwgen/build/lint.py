@@ -12,11 +12,11 @@ from hwgen import resources
 from hwgen.build import toolchain
 from hwgen.errors import HwgenError, InputError, ToolError
 
-LIBRARY = ("engine", "shell")  # the shell is made of the engine's modules, too
+LIBRARY = ("engine", "shell", "serial")  # shell and serial line are made of the engine's modules, too
 
 
 def library() -> list[Path]:
-    """Return the module files of engine and shell, packages left out, sorted."""
+    """Return the module files of engine, shell and serial line, packages left out, sorted."""
     return [file for folder in _folders() for file in sorted(folder.glob("*.sv")) if not _package(file)]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from hwgen import resources
+from hwgen.backends.engine import board_top
 from hwgen.boards import Board
 from hwgen.runtime import abi
 from hwgen.schedule.config import EngineConfig
@@ -22,6 +23,7 @@ AXI_OUT = (
     "awaddr", "awlen", "awsize", "awburst", "awcache", "awprot", "awvalid", "wdata", "wstrb", "wlast", "wvalid",
     "bready",
 )  # fmt: skip
+PORTS = {"lite_in": LITE_IN, "lite_out": LITE_OUT, "axi_in": AXI_IN, "axi_out": AXI_OUT}
 ULTRA_WORDS = 1024  # weight memories deeper than this go to UltraRAM where the part has some
 
 
@@ -50,6 +52,8 @@ def design_hash(config: EngineConfig, board: Board) -> int:
     digest = hashlib.sha256(json.dumps([abi.ABI_VERSION, parameters(config, board)], sort_keys=True).encode())
     for file in [*library(), resources.path("hls_templates", "engine", "top", "hwgen_top.sv.j2")]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file_name, text in board_top.files(board, PORTS).items():
+        digest.update(f"{file_name}\0{text}".encode())
     return int.from_bytes(digest.digest()[:8], "big")
 
 
@@ -70,7 +74,9 @@ def write(config: EngineConfig, board: Board, name: str, out: Path) -> int:
     text = template.render(
         name=name, n=config.n, m=config.m, ww=config.ww, clock_mhz=board.clock_mhz, board=board.name,
         parameters=parameters(config, board) | {"HASH": f"64'h{code:016X}"},
-        lite_in=LITE_IN, lite_out=LITE_OUT, axi_in=AXI_IN, axi_out=AXI_OUT,
+        **PORTS,
     )  # fmt: skip
     (rtl / "hwgen_top.sv").write_text(text)
+    for file_name, text in board_top.files(board, PORTS).items():
+        (rtl / file_name).write_text(text)
     return code

@@ -19,7 +19,7 @@ from hwgen.errors import InputError  # noqa: E402
 
 COMMANDS = (
     "quantize", "verify", "train", "boards", "generate", "simulate", "compare-backends", "sim",
-    "hls", "finn", "bitstream",
+    "hls", "finn", "bitstream", "package", "inspect",
 )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ _MAX_FILE = sum(LIMITS.values())
 class Package:
     """An opened package. `selftest` maps every input and output of the accelerator to integers [B, *shape];
     `policy_selftest` every observation and "action" (`hwgen.runtime.package_vectors`). `policy` is None of an
-    accelerator alone; `bitstream` and `hwh` are the files' bytes, None where there are none."""
+    accelerator alone; `bitstream` and `hwh` are the files' bytes, None where there are none. `sizes`: bytes of each
+    member."""
 
     path: Path
     manifest: dict
@@ -52,6 +53,7 @@ class Package:
     policy_selftest: dict[str, np.ndarray] | None = field(default=None, repr=False)
     bitstream: bytes | None = field(default=None, repr=False)
     hwh: bytes | None = field(default=None, repr=False)
+    sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def design_hash(self) -> int:
@@ -151,7 +153,8 @@ def parse_package(data: bytes, path: Path) -> Package:
         vectors = load_policy_selftest(members[POLICY_SELFTEST], LIMITS[POLICY_SELFTEST], policy, complain)
     bitstream, hwh = members.get(BITSTREAM), members.get(HWH)
     _check_bitstream(bitstream, hwh, complain_of)
-    return Package(path, manifest, members[IMAGE], selftest, inputs, outputs, policy, vectors, bitstream, hwh)
+    sizes = {name: len(member) for name, member in members.items()}
+    return Package(path, manifest, members[IMAGE], selftest, inputs, outputs, policy, vectors, bitstream, hwh, sizes)
 
 
 def _check_hashes(path: Path, manifest: dict, members: Mapping[str, bytes]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
@@ -24,14 +25,17 @@ from hwgen.runtime.package import FORMAT, Package, read_package
 from hwgen.runtime.sim_direct import SimDirect
 
 
-def sample_package(inputs: int = 490, outputs: int = 12) -> Package:
-    """A package in memory with one int8 vector in and one out, which no file holds."""
-    in_bytes, out_bytes = -(-inputs // 64) * 64, -(-outputs // 64) * 64
+def sample_package(
+    shape: tuple[int, ...] = (490,), outputs: int = 12, dtype: str = "int8", scale: float = 0.0625
+) -> Package:
+    """A package in memory with the input x of this shape and the int8 vector y out, which no file holds."""
+    in_bytes, out_bytes = -(-math.prod(shape) // 64) * 64, -(-outputs // 64) * 64
+    name = f"bench {'x'.join(map(str, shape))}-{outputs}"
     manifest = {
-        "format": FORMAT, "name": f"bench {inputs}-{outputs}", "board": "none", "backend": "engine",
+        "format": FORMAT, "name": name, "board": "none", "backend": "engine",
         "abi": abi.ABI_VERSION, "design_hash": "0" * 16, "clock_mhz_assumed": 250.0, "array": [16, 32],
         "in_bytes": in_bytes, "out_bytes": out_bytes, "predicted_cycles": 1, "watchdog_cycles": 0,
-        "inputs": [{"name": "x", "shape": [inputs], "dtype": "int8", "scale": 0.0625, "offset": 0}],
+        "inputs": [{"name": "x", "shape": list(shape), "dtype": dtype, "scale": scale, "offset": 0}],
         "outputs": [{"name": "y", "shape": [outputs], "dtype": "int8", "scale": 0.125, "offset": 0}],
     }  # fmt: skip
     specs = [

@@ -16,7 +16,8 @@ from hwgen.errors import InputError
 from hwgen.evaluate.robot.instructions import PHRASINGS, TRAIN_TEMPLATES
 from hwgen.evaluate.robot.lanes import Episode, Trial, run_lanes
 from hwgen.evaluate.robot.scene import COLOURS, STATE_SIZE
-from hwgen.policies.text import TEXT_SIZE, informativeness
+from hwgen.policies.text import informativeness
+from hwgen.runtime.text import TEXT_SIZE
 
 Policy = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 UNSEEN_SEED = 900_000_000  # demonstrations use seeds far below

@@ -14,7 +14,7 @@ from hwgen.policies import checkpoint
 from hwgen.policies.config import PolicyConfig
 from hwgen.policies.float_forward import FloatPolicy
 from hwgen.policies.shipped import SHAPES, checkpoint_file
-from hwgen.policies.text import TextEncoder
+from hwgen.runtime.text import TextEncoder
 
 CHECKPOINT = checkpoint_file("demo")
 Integers = dict[str, np.ndarray]
@@ -39,7 +39,7 @@ class Demo:
 
     @property
     def text_encoder(self) -> TextEncoder:
-        return TextEncoder(self.config.words)
+        return TextEncoder(self.config.words, self.config.text)
 
     def integer_policy(self, head_runner: Runner | None = None, encoder_runner: Runner | None = None) -> IntegerPolicy:
         """The quantized policy. A runner takes and gives {tensor name: integers [B, ...]}; default: golden."""

@@ -12,7 +12,8 @@ import tensorflow as tf
 from hwgen.evaluate.robot.instructions import TRAIN_TEMPLATES
 from hwgen.evaluate.robot.scene import COLOURS, normalize_state
 from hwgen.policies.demonstrations import Demonstrations
-from hwgen.policies.text import TextEncoder
+from hwgen.policies.text import drop_words
+from hwgen.runtime.text import TextEncoder
 
 _PERMUTATIONS = np.array([(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
 _TEXT_VARIANTS = 400  # noisy phrasings kept per colour
@@ -33,7 +34,7 @@ class Batches:
     def _texts(self, encoder: TextEncoder, colour: str) -> np.ndarray:
         picks = self.rng.integers(len(TRAIN_TEMPLATES), size=_TEXT_VARIANTS)
         plain = [TRAIN_TEMPLATES[i].replace("{}", colour) for i in picks]
-        noisy = [encoder.drop(text, self.rng) if n % 2 else text for n, text in enumerate(plain)]
+        noisy = [drop_words(encoder, text, self.rng) if n % 2 else text for n, text in enumerate(plain)]
         return np.stack([encoder(text) for text in noisy])
 
     def label(self, rows: np.ndarray, rng: np.random.Generator):

@@ -19,7 +19,8 @@ from hwgen.policies import checkpoint
 from hwgen.policies.config import PolicyConfig
 from hwgen.policies.demo import load_demo
 from hwgen.policies.shipped import SHAPES, checkpoint_file
-from hwgen.policies.text import TextEncoder, informativeness
+from hwgen.policies.text import informativeness
+from hwgen.runtime.text import TextEncoder
 
 Progress = Callable[[str, int, int, str], None]
 RECORDED = 24  # frames kept in the checkpoint, for bit-exact checks on real inputs

@@ -23,8 +23,8 @@ def test_demonstrations_repeat_and_are_labelled_for_every_cube(tmp_path, seed):
 def test_permuted_channels_go_with_the_permuted_instruction(seed):
     """A cube of pure colour c must be asked for by the colour that it shows after the permutation."""
     from hwgen.policies.demonstrations import Demonstrations
-    from hwgen.policies.text import TextEncoder, word_vector
     from hwgen.quantize.cloning import Batches
+    from hwgen.runtime.text import TextEncoder, word_vector
 
     encoder = TextEncoder({"red": 1.0, "green": 1.0, "blue": 1.0})
     cubes = np.repeat(np.eye(3, dtype=np.float32)[None] * 0.1, 12, 0)

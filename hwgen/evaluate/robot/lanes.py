@@ -13,7 +13,7 @@ import numpy as np
 from hwgen.errors import ToolError
 from hwgen.evaluate.robot.instructions import instruction
 from hwgen.evaluate.robot.scene import REACH_RADIUS, TOUCH_RADIUS, ReachWorld, normalize_state
-from hwgen.policies.text import TextEncoder
+from hwgen.runtime.text import TextEncoder
 
 FRAME_SIZE = 192
 BLANK = 128

@@ -6,8 +6,8 @@ FINN's side is its own code out of the checkout, unchanged: `FINNExampleOverlay.
 `fast_mode=True` that its driver passes) and `copy_input_data_to_device` of templates/driver/driver_base.py over
 finn.util.data_packing. Only the import of pynq is stood in for, and the DMA buffer is a NumPy array. Ours is
 `hwgen.runtime.convert.Packer`, which writes into a NumPy array of the same kind, and the whole of `infer()` on a device
-that answers at once. Both get the same frame, whose bytes in the buffer must come out equal. Python needs numpy, qonnx
-and bitstring: FINN's environment has them, and so has ours.
+that answers at once. Both get the same frame, whose bytes in the buffer must come out equal. PYTHON_OF_FINN has numpy,
+qonnx and the old bitstring 3 that FINN's code wants, as its own environment does.
 """
 
 from __future__ import annotations

@@ -10,12 +10,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from hwgen.runtime.errors import DeviceFault, NoEngineError, UsageError
+from hwgen.runtime.package import Package
 
 ENGINE_NAME = "hwgen_top"
 ENGINE_VLNV = f"hwgen:accel:{ENGINE_NAME}:1.0"
@@ -52,6 +54,7 @@ class PynqPort:
         self._mmio = MMIO(int(entry["phys_addr"]), int(entry["addr_range"]), device=self.device)
         self.write = self._mmio.write
         self.timeout = getattr(self.device, "timeout", None)
+        self.folder: tempfile.TemporaryDirectory | None = None  # of a bitstream out of a package
 
     def read(self, offset: int) -> int:
         """One register, as a plain int."""
@@ -67,9 +70,15 @@ class PynqPort:
         """Load the bitstream again: the last resort for an engine that no longer answers."""
         self.overlay.download()
 
+    def close(self) -> None:
+        """Delete what was unpacked for the overlay."""
+        if self.folder is not None:
+            self.folder.cleanup()
 
-def open_port(package: Path, bitstream: object, overlay: object, device: object, ip: str | None) -> Port:
-    """The port that the arguments of `Accelerator` name. Raises NoEngineError or UsageError."""
+
+def open_port(package: Package, bitstream: object, overlay: object, device: object, ip: str | None) -> Port:
+    """The port that the arguments of `Accelerator` name; by default the package's own bitstream, else the one beside
+    it. Raises NoEngineError or UsageError."""
     if device is not None and all(callable(getattr(device, name, None)) for name in ("read", "write", "allocate")):
         if overlay is not None or bitstream is not None:
             raise UsageError("device= is a device of its own: give it alone, or a pynq Device with bitstream=")
@@ -78,27 +87,51 @@ def open_port(package: Path, bitstream: object, overlay: object, device: object,
         if bitstream is not None:
             raise UsageError("give overlay= or bitstream=, not both")
         return PynqPort(overlay, ip)
-    path = Path(bitstream) if bitstream is not None else package.with_suffix(".bit")
-    if not path.is_file():
-        if bitstream is None:
-            raise UsageError(
-                f"which hardware? give bitstream=, overlay= or device= (there is no {path.name} beside {package.name})"
-            )
-        raise NoEngineError(
-            f"bitstream {path}: no such file; give the .bit that was built for this package, with its .hwh beside it"
+    if bitstream is None and package.bitstream is not None:
+        return _open_own(package, device, ip)
+    path = Path(bitstream) if bitstream is not None else package.path.with_suffix(".bit")
+    if path.is_file():
+        return PynqPort(_overlay(path, f"bitstream {path}", device), ip)
+    if bitstream is None:
+        raise UsageError(
+            f"which hardware? give bitstream=, overlay= or device= (there is no {path.name} beside {package.path.name})"
         )
+    raise NoEngineError(
+        f"bitstream {path}: no such file; give the .bit that was built for this package, with its .hwh beside it"
+    )
+
+
+def _open_own(package: Package, device: object, ip: str | None) -> Port:
+    """The bitstream inside the package; pynq wants files, so they lie in a private folder as long as the port lives."""
+    where = f"the bitstream of package {package.path.name}"
+    if package.hwh is None:
+        board = package.manifest["board"]
+        raise UsageError(f"{where} is for a {board}, which pynq does not drive: load it there and give device=")
+    folder = tempfile.TemporaryDirectory(prefix="hwgen-")  # mode 0700
+    try:
+        path = Path(folder.name) / "hwgen.bit"
+        path.write_bytes(package.bitstream)
+        path.with_suffix(".hwh").write_bytes(package.hwh)
+        port = PynqPort(_overlay(path, where, device), ip)
+    except BaseException as error:
+        folder.cleanup()
+        if isinstance(error, OSError):
+            raise NoEngineError(f"{where} cannot be written to {folder.name} ({error.strerror}); free space") from error
+        raise
+    port.folder = folder
+    return port
+
+
+def _overlay(path: Path, what: str, device: object):
     try:
         import pynq
     except ImportError as error:
-        raise NoEngineError(
-            f"bitstream {path} needs pynq ({error}); on the board: pip install 'hwgen[board]'"
-        ) from error
+        raise NoEngineError(f"{what} needs pynq ({error}); on the board: pip install 'hwgen[board]'") from error
     try:
-        loaded = pynq.Overlay(str(path), device=device)
+        return pynq.Overlay(str(path), device=device)
     except Exception as error:  # pynq raises whatever its parsers and the kernel raise
-        raise NoEngineError(f"bitstream {path} could not be loaded on this board ({type(error).__name__}: {error}); "
+        raise NoEngineError(f"{what} could not be loaded on this board ({type(error).__name__}: {error}); "
                             "is it for this board, and is its .hwh beside it?") from error  # fmt: skip
-    return PynqPort(loaded, ip)
 
 
 def _find_engine(overlay, name: str | None) -> str:
@@ -137,16 +170,19 @@ class DmaBuffer:
             raise DeviceFault(
                 f"no DMA memory for the {what} ({size} bytes: {error}); free other buffers or enlarge CMA"
             ) from error
-        self.what, self.address = what, int(self._buffer.physical_address)
-        if self.address % 64 or not 0 <= self.address < 1 << 64:
-            address, self.freed = self.address, False
+        self.what, self.address, self.freed = what, int(self._buffer.physical_address), False
+        try:
+            if self.address % 64 or not 0 <= self.address < 1 << 64:
+                raise DeviceFault(
+                    f"the {what} lies at {self.address:#x}; the engine needs addresses that are multiples of 64"
+                )
+            self.array = np.asarray(self._buffer)[:nbytes]
+            self.flush, self.invalidate = self._buffer.flush, self._buffer.invalidate
+            np.asarray(self._buffer)[:] = 0
+            self.flush()  # no dirty cache line may fall on what the engine writes
+        except BaseException:
             self.free()
-            raise DeviceFault(f"the {what} lies at {address:#x}; the engine needs addresses that are multiples of 64")
-        self.array = np.asarray(self._buffer)[:nbytes]
-        self.flush, self.invalidate = self._buffer.flush, self._buffer.invalidate
-        self.freed = False
-        np.asarray(self._buffer)[:] = 0
-        self.flush()  # no dirty cache line may fall on what the engine writes
+            raise
 
     def check(self) -> None:
         """Raise UsageError if the memory was given back, here or behind the driver's back."""

@@ -8,71 +8,38 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from hwgen.runtime.convert import Packer, Unpacker
-from hwgen.runtime.device import DmaBuffer, Port, open_port
-from hwgen.runtime.engine import Engine
-from hwgen.runtime.errors import DeviceFault, InputFault, SelftestError, UsageError
+from hwgen.runtime import selftest
+from hwgen.runtime.clock import SYSTEM, Clock
+from hwgen.runtime.control.health import read_health
+from hwgen.runtime.control.swap import Swap, begin_swap
+from hwgen.runtime.device import Port, open_port
+from hwgen.runtime.errors import DeviceFault, InputFault, UsageError
 from hwgen.runtime.package import Package, read_package
+from hwgen.runtime.pipeline import Pipeline
+from hwgen.runtime.policy_spec import PolicySpec
+from hwgen.runtime.residency import Residency
+from hwgen.runtime.resident import SLOTS, Arrays, Resident
 
-Arrays = Mapping[str, np.ndarray]
+Observation = Mapping[str, object]
 DEFAULT_TIMEOUT = 1.0  # seconds; a run is microseconds
-SLOTS = 2
-
-
-class _Slot:
-    """An input and an output buffer with what converts into and out of them (pynq 3 syncs whole buffers, so two are
-    needed).
-    """
-
-    def __init__(self, port: Port, package: Package, number: int) -> None:
-        self.source = DmaBuffer(port, package.manifest["in_bytes"], f"input buffer {number}")
-        try:
-            self.target = DmaBuffer(port, package.manifest["out_bytes"], f"output buffer {number}")
-        except DeviceFault:
-            self.source.free()
-            raise
-        self.packers = {t.name: Packer(t, self.source.array) for t in package.inputs}
-        self.unpackers = {t.name: Unpacker(t, self.target.array) for t in package.outputs}
-        self.raw, self.collected = False, False
-        self.error: DeviceFault | None = None
-
-    def pack(self, inputs: Arrays, raw: bool) -> None:
-        if not isinstance(inputs, Mapping):
-            raise InputFault(f"inputs are a {type(inputs).__name__}; give a dict of arrays: {', '.join(self.packers)}")
-        if len(inputs) != len(self.packers) or any(name not in inputs for name in self.packers):
-            given = ", ".join(map(str, inputs)) or "none"
-            raise InputFault(f"inputs are {given}; this accelerator takes {', '.join(self.packers)}")
-        for name, packer in self.packers.items():
-            (packer.raw if raw else packer.real)(inputs[name])
-
-    def raise_error(self) -> None:
-        error, self.error = self.error, None  # kept no longer: its traceback holds the caller's arrays
-        if error is not None:
-            raise error
-
-    def check_out(self, raw: bool, out: Arrays) -> None:
-        for name in out:
-            if name not in self.unpackers:
-                raise InputFault(f"out has '{name}'; this accelerator's outputs are {', '.join(self.unpackers)}")
-        for name, array in out.items():
-            self.unpackers[name].check(raw, array)
-
-    def unpack(self, raw: bool, out: Arrays | None) -> dict[str, np.ndarray]:
-        return {name: read(raw, out.get(name) if out else None) for name, read in self.unpackers.items()}
 
 
 class Accelerator:
     """An engine that runs one policy. A context manager; every method may be called from any thread, one at a time.
 
     `package`: path of a `.hwpkg`, or an opened Package. The hardware is one of `bitstream` (path of a .bit with its
-    .hwh; default: the one beside the package), `overlay` (a loaded pynq.Overlay), or `device` (an object with the
-    protocol of `hwgen.runtime.device`; together with `bitstream` a pynq Device). `ip` names the engine where the
-    overlay has several. `timeout`: seconds that a command may take before it is given up.
+    .hwh; default: the one inside the package, else the one beside it), `overlay` (a loaded pynq.Overlay), or `device`
+    (an object with the protocol of `hwgen.runtime.device`; together with a bitstream a pynq Device). `ip` names the
+    engine where the overlay has several. `timeout`: seconds that a command may take before it is given up. `clock`:
+    measures it.
+
+    With a package that holds a whole policy, observations are {name: image, vector or text} and the answer is float32
+    [chunk, dof], the actions. With an accelerator alone, or `raw=True`, both are {tensor name: array}.
 
     Raises PackageError, NoEngineError, HashMismatch, EngineError, EngineTimeout, UsageError.
     """
@@ -86,55 +53,71 @@ class Accelerator:
         device=None,
         ip: str | None = None,
         timeout: float | None = None,
+        clock: Clock = SYSTEM,
     ) -> None:
-        self.package = package if isinstance(package, Package) else read_package(Path(package))
-        self.port = open_port(self.package.path, bitstream, overlay, device, ip)
-        self.timeout = timeout or getattr(self.port, "timeout", None) or DEFAULT_TIMEOUT
+        package = package if isinstance(package, Package) else read_package(Path(package))
         self.last_error: Exception | None = None
-        self._lock = threading.RLock()
-        self._slots: list[_Slot] = []
-        self._queue: list[_Slot] = []  # submitted, oldest first
-        self._running: _Slot | None = None
-        self._closed = False
-        self._counts = {"infers": 0, "errors": 0}
-        self._engine = Engine(self.port, self.package, self.timeout)
-        try:
-            for number in range(SLOTS):
-                self._slots.append(_Slot(self.port, self.package, number))
-        except BaseException:
-            self.close()
-            raise
+        self._lock, self._closed = threading.RLock(), False
+        self._swap: Swap | None = None
+        port = open_port(package, bitstream, overlay, device, ip)
+        self.timeout = timeout or getattr(port, "timeout", None) or DEFAULT_TIMEOUT
+        self._residency = Residency(port, package, self.timeout, clock, reopen=(device, ip))
+
+    @property
+    def package(self) -> Package:
+        """The package that answers."""
+        return self._residency.current[1].package
+
+    @property
+    def policy(self) -> PolicySpec | None:
+        """The policy of the package: names, shapes and units of observation and action, chunk, rate; or None."""
+        return self.package.policy
+
+    @property
+    def port(self) -> Port:
+        """The way to the engine."""
+        return self._residency.current[0].engine.port
 
     # --- one observation ----------------------------------------------------------------------------------------------
 
     def infer(
-        self, inputs: Arrays, *, out: Arrays | None = None, raw: bool = False, timeout: float | None = None
-    ) -> dict[str, np.ndarray]:
+        self,
+        inputs: Observation,
+        *,
+        out: Arrays | np.ndarray | None = None,
+        raw: bool = False,
+        timeout: float | None = None,
+    ) -> dict[str, np.ndarray] | np.ndarray:
         """Run one observation and wait for it.
 
-        `inputs`: {name: array of the input's shape}, float in real units (saturated like the quantizer does), or
-        integers with `raw`. Returns {name: float32 in real units, or integers with `raw`}, in the arrays of `out` where
-        given. Raises InputFault, EngineError, EngineTimeout, UsageError; after an engine's error the device is usable
-        again.
+        With a policy: {name: observation} -> float32 [chunk, dof] in the action's units. Else `inputs` is {name: array
+        of the input's shape}, float in real units (saturated like the quantizer does), or integers with `raw`, and the
+        answer {name: float32 in real units, or integers with `raw`}. `out`: arrays that take the answer. Raises
+        InputFault, EngineError, EngineTimeout, UsageError; after an engine's error the device is usable again.
         """
         with self._lock:
-            slot = self._ready(out, raw)
+            pipeline, resident = self._ready()
+            slot = resident.slots[0]
+            if out is not None:
+                slot.check_out(raw, out)
             slot.pack(inputs, raw)
-            self._execute(slot, timeout)
-            return slot.unpack(raw, out)
+            pipeline.execute(slot, self.timeout if timeout is None else timeout)
+            self._residency.sweep()
+            return slot.unpack(out)
 
     def infer_or(
         self,
-        inputs: Arrays,
-        safe: Arrays,
+        inputs: Observation,
+        safe: Arrays | np.ndarray | None = None,
         *,
-        out: Arrays | None = None,
+        out: Arrays | np.ndarray | None = None,
         raw: bool = False,
         timeout: float | None = None,
-    ) -> Arrays:
+    ) -> Arrays | np.ndarray:
         """`infer`, or `safe` itself when the input is bad or the engine fails or is late; `last_error` then says why,
-        else None.
-        """
+        else None. Without `safe`: a chunk of the policy's safe action. Raises UsageError when there is none."""
+        if safe is None:
+            safe = self._safe_chunk()
         self.last_error = None
         try:
             return self.infer(inputs, out=out, raw=raw, timeout=timeout)
@@ -142,142 +125,163 @@ class Accelerator:
             self.last_error = error
             return safe
 
+    def _safe_chunk(self) -> np.ndarray:
+        policy = self.policy
+        if policy is None or policy.safe_action is None:
+            raise UsageError(f"package {self.package.path.name} has no safe action; give safe=")
+        return np.tile(policy.safe_action, (policy.chunk, 1))
+
+    def infer_batch(
+        self, observations: Iterable[Observation], *, raw: bool = False, timeout: float | None = None
+    ) -> list[dict[str, np.ndarray] | np.ndarray]:
+        """`infer` for each of these, two in flight; the answers in order. `timeout` is for each. The first error is
+        raised, and what was in flight is given up."""
+        answers = []
+        with self._lock:
+            pipeline, _ = self._ready()
+            try:
+                for observation in observations:
+                    if len(pipeline.queue) == SLOTS:
+                        answers.append(self.result(timeout))
+                    self.submit(observation, raw=raw)
+                while pipeline.queue:
+                    answers.append(self.result(timeout))
+            except BaseException:
+                pipeline.clear()
+                raise
+        return answers
+
     def run(self, timeout: float | None = None, slot: int = 0) -> int:
         """Run on what `input_views(slot)` hold; the results are in `output_views(slot)`. Returns the clocks it took."""
         with self._lock:
-            self._ready(None, False)
-            self._execute(self._slots[slot], timeout)
-            return self._engine.latency()
+            pipeline, resident = self._ready()
+            pipeline.execute(resident.slots[slot], self.timeout if timeout is None else timeout)
+            return pipeline.engine.latency()
 
     def input_views(self, slot: int = 0) -> dict[str, np.ndarray]:
         """The integers of each input in the DMA buffer itself; writing them is the whole preparation of `run`.
 
-        Valid until close(). The padding around them stays zero.
+        Valid until close() or swap(). The padding around them stays zero.
         """
         self._check_open()
-        return {name: packer.view for name, packer in self._slots[slot].packers.items()}
+        return {name: packer.view for name, packer in self._residency.current[1].slots[slot].packers.items()}
 
     def output_views(self, slot: int = 0) -> dict[str, np.ndarray]:
         """The integers of each output in the DMA buffer itself, read-only; a planar output as its byte planes
         (TensorSpec.view).
 
-        Valid until close(); overwritten by the next run of this slot.
+        Valid until close() or swap(); overwritten by the next run of this slot.
         """
         self._check_open()
-        views = {name: unpacker.view.view() for name, unpacker in self._slots[slot].unpackers.items()}
+        unpackers = self._residency.current[1].slots[slot].unpackers
+        views = {name: unpacker.view.view() for name, unpacker in unpackers.items()}
         for view in views.values():
             view.flags.writeable = False  # a dirty cache line would later fall on the engine's results
         return views
 
     # --- two in flight ------------------------------------------------------------------------------------------------
 
-    def submit(self, inputs: Arrays, *, raw: bool = False) -> None:
-        """Begin an observation and return; at most two are in flight. Raises UsageError when both slots are taken,
-        InputFault.
+    def submit(self, inputs: Observation, *, raw: bool = False) -> None:
+        """Begin an observation and return; at most two are in flight. The host's part of a policy is computed here,
+        while the engine works on the observation before. Raises UsageError when both slots are taken, InputFault.
         """
         with self._lock:
             self._check_open()
-            free = [slot for slot in self._slots if slot not in self._queue]
-            if not free:
+            pipeline, resident = self._residency.current
+            if len(pipeline.queue) == SLOTS:
                 raise UsageError(f"{SLOTS} observations are in flight; take one with result() first")
-            self._abandon_interrupted()
-            free[0].source.check()
-            free[0].pack(inputs, raw)
-            free[0].raw, free[0].error, free[0].collected = raw, None, False
-            self._queue.append(free[0])
-            self._pump()
+            slot = next(slot for slot in resident.slots if slot not in pipeline.queue)
+            slot.pack(inputs, raw)
+            pipeline.submit(slot)
 
     def done(self) -> bool:
         """True when result() would not wait."""
         with self._lock:
             self._check_open()
-            self._pump()
-            return bool(self._queue) and self._queue[0] is not self._running
+            return self._residency.current[0].done()
 
-    def result(self, timeout: float | None = None, *, out: Arrays | None = None) -> dict[str, np.ndarray]:
+    def result(
+        self, timeout: float | None = None, *, out: Arrays | np.ndarray | None = None
+    ) -> dict[str, np.ndarray] | np.ndarray:
         """The results of the oldest submitted observation, as `infer` returns them. One that fails or is late is given
         up.
         """
         with self._lock:
             self._check_open()
-            if not self._queue:
+            pipeline = self._residency.current[0]
+            if not pipeline.queue:
                 raise UsageError("nothing was submitted; call submit() first")
-            slot = self._queue[0]
-            if out:
-                slot.check_out(slot.raw, out)
-            self._pump()
-            if slot is self._running:
-                self._finish(self.timeout if timeout is None else timeout)
-            self._queue.pop(0)
-            self._pump()
-            slot.raise_error()
-            return slot.unpack(slot.raw, out)
-
-    def _pump(self) -> None:
-        """Collect the run that ended and start the next one that waits."""
-        if self._running is not None and self._engine.finished():
-            self._finish(self.timeout)
-        if self._running is None:
-            for slot in self._queue:
-                if not slot.collected:
-                    try:
-                        return self._begin(slot)
-                    except DeviceFault as error:  # belongs to this observation's result()
-                        slot.error, slot.collected = error, True
+            if out is not None:
+                pipeline.queue[0].check_out(pipeline.queue[0].raw, out)
+            slot = pipeline.take(self.timeout if timeout is None else timeout)
+            try:
+                slot.raise_error()
+                return slot.unpack(out)
+            finally:
+                self._residency.sweep()
 
     # --- the device ---------------------------------------------------------------------------------------------------
 
     def selftest(self) -> dict[str, int]:
-        """Run the package's golden vectors and compare every integer.
+        """Run the package's golden vectors and compare every integer, then the whole policy's golden observations.
 
-        Returns {"vectors", "latency_cycles" (largest), "predicted_cycles"}. Raises SelftestError naming the first
-        difference.
+        Returns {"vectors", "policy_vectors", "latency_cycles" (largest), "predicted_cycles"}. Raises SelftestError
+        naming the first difference.
         """
-        vectors = self.package.selftest
-        count, slowest = len(next(iter(vectors.values()))), 0
-        for i in range(count):
-            got = self.infer({t.name: vectors[t.name][i] for t in self.package.inputs}, raw=True)
-            slowest = max(slowest, self.last_cycles)
-            for name, array in got.items():
-                if (array != vectors[name][i]).any():
-                    at = tuple(int(k) for k in np.argwhere(array != vectors[name][i])[0])
-                    raise SelftestError(
-                        f"package {self.package.path.name}: vector {i} of {count}, "
-                        f"output '{name}' at {at} is {array[at]}, golden says "
-                        f"{vectors[name][i][at]}; the hardware computes wrong: check timing closure and the memory port"
-                    )
-        return {
-            "vectors": count,
-            "latency_cycles": slowest,
-            "predicted_cycles": self.package.manifest["predicted_cycles"],
-        }
+        with self._lock:
+            package = self.package
+            report = selftest.run_vectors(package, self.infer, lambda: self.last_cycles)
+            return {**report, **selftest.run_policy(package, self.infer)}
+
+    def swap(
+        self,
+        package: str | os.PathLike | Package,
+        *,
+        selftest: bool = True,
+        allow_stop: bool = False,
+        wait: bool = True,
+    ) -> Swap:
+        """Change to another package of the same design without a stop; see `hwgen.runtime.control.swap`."""
+        self._check_open()
+        return begin_swap(self, package, selftest, allow_stop, wait)
 
     @property
     def last_cycles(self) -> int:
         """Clocks from START to DONE of the last run."""
         with self._lock:
             self._check_open()
-            return self._engine.latency()
+            return self._residency.current[0].engine.latency()
 
     @property
     def stats(self) -> dict[str, int]:
         """The engine's counters of the last run (clocks; `latency` to `compute`, `runs` since reset) and the driver's
-        own: `infers`, `errors`, `loads` of the package, `predicted_cycles`."""
+        own since it was opened: `infers`, `errors`, `loads`, `resets`, `timeouts`, `bus_errors`, `engine_errors`,
+        `swaps`, and `predicted_cycles`."""
         with self._lock:
             self._check_open()
-            own = {"loads": self._engine.loads, "predicted_cycles": self.package.manifest["predicted_cycles"]}
-            return {**self._engine.counters(), **self._counts, **own}
+            pipeline, resident = self._residency.current
+            return {
+                **pipeline.engine.counters(), "infers": pipeline.infers, "errors": pipeline.errors,
+                **pipeline.engine.counts, "swaps": self._residency.swaps,
+                "predicted_cycles": resident.package.manifest["predicted_cycles"],
+            }  # fmt: skip
+
+    def health(self) -> dict[str, object]:
+        """`stats` in groups, and the board's temperatures; see `hwgen.runtime.control.health`."""
+        return read_health(self)
 
     def reset(self, download: bool = False) -> None:
         """Stop, forget what was submitted, load the package again; with `download` the bitstream first."""
         with self._lock:
             self._check_open()
-            self._queue, self._running = [], None
+            pipeline, resident = self._residency.current
+            pipeline.clear()
             if download:
                 if not hasattr(self.port, "download"):
                     raise UsageError("this device has no bitstream to load again; call reset() without download")
                 self.port.download()
-            self._engine.load_again()
+            pipeline.engine.load_again(resident)
+            self._residency.sweep()
 
     def close(self) -> None:
         """Stop the engine and give the memory back. What may still be written by DMA is kept rather than freed."""
@@ -285,8 +289,9 @@ class Accelerator:
             if self._closed:
                 return
             self._closed = True
-            self._queue, self._running = [], None
-            self._engine.release([buffer for slot in self._slots for buffer in (slot.source, slot.target)])
+            self._residency.close()
+        if self._swap is not None:
+            self._swap.join(self.timeout)
 
     def __enter__(self) -> Accelerator:
         return self
@@ -303,43 +308,31 @@ class Accelerator:
         if self._closed:
             raise UsageError("this Accelerator is closed; open the package again")
 
-    def _ready(self, out: Arrays | None, raw: bool) -> _Slot:
+    def _ready(self) -> tuple[Pipeline, Resident]:
         self._check_open()
-        if self._queue:
-            raise UsageError(f"{len(self._queue)} submitted observations are in flight; take them with result() first")
-        self._abandon_interrupted()
-        if out:
-            self._slots[0].check_out(raw, out)
-        return self._slots[0]
+        current = self._residency.current
+        if current[0].queue:
+            raise UsageError(
+                f"{len(current[0].queue)} submitted observations are in flight; take them with result() first"
+            )
+        return current
 
-    def _abandon_interrupted(self) -> None:
-        """Where an exception such as KeyboardInterrupt left a run unattended, have the engine reset before the next
-        one.
-        """
-        if self._running is not None and self._running not in self._queue:
-            self._running, self._engine.usable = None, False
-
-    def _execute(self, slot: _Slot, timeout: float | None) -> None:
-        slot.error = None
-        self._begin(slot)
-        self._finish(self.timeout if timeout is None else timeout)
-        slot.raise_error()
-
-    def _begin(self, slot: _Slot) -> None:
-        slot.source.check()
-        slot.target.check()
-        slot.source.flush()
-        self._engine.start(slot.source.address, slot.target.address)
-        self._running, slot.collected = slot, False
-
-    def _finish(self, timeout: float) -> None:
-        slot = self._running
-        self._counts["infers"] += 1
+    def _switch(self, package: Package, check: bool) -> None:
+        """Prepare beside the running package, then switch between two inferences."""
+        resident = Resident(self.port, package)
         try:
-            self._engine.wait(timeout)
-            slot.target.invalidate()
-        except DeviceFault as error:
-            self._counts["errors"] += 1
-            slot.error = error
-        slot.collected = True
-        self._running = None
+            with self._lock:
+                self._check_open()
+                self._residency.switch(resident, check)
+        except BaseException:
+            with self._lock:
+                if self._closed:  # close() has stopped the engine
+                    resident.release(stopped=True)
+                else:
+                    self._residency.discard(resident)
+            raise
+
+    def _restart(self, package: Package, check: bool) -> None:
+        with self._lock:
+            self._ready()
+            self._residency.restart(package, check)

@@ -4,12 +4,16 @@ it.
 
 from __future__ import annotations
 
-import time
+from typing import TYPE_CHECKING
 
 from hwgen.runtime import abi
-from hwgen.runtime.device import DmaBuffer, Port
+from hwgen.runtime.clock import SYSTEM, Clock
+from hwgen.runtime.device import Port
 from hwgen.runtime.errors import DeviceFault, EngineError, EngineTimeout, HashMismatch, NoEngineError
 from hwgen.runtime.package import Package
+
+if TYPE_CHECKING:
+    from hwgen.runtime.resident import Resident, Slot
 
 
 def _bit(register: str, name: str) -> int:
@@ -22,7 +26,9 @@ _IDLE, _BUSY, _DRAINING = _bit("STATUS", "IDLE"), _bit("STATUS", "BUSY"), _bit("
 _DONE, _ERROR = _bit("STATUS", "DONE"), _bit("STATUS", "ERROR")
 _START, _LOAD, _SOFT_RESET = _bit("CONTROL", "START"), _bit("CONTROL", "LOAD"), _bit("CONTROL", "SOFT_RESET")
 _COUNTERS = ("LATENCY", "ISSUED", "WAIT_DIN", "WAIT_MM", "WAIT_ROW", "TAIL", "COMPUTE", "RUNS")
+_BUS_ERRORS = ("AXI_READ", "AXI_WRITE")
 _SPIN_SECONDS = 0.005  # poll without a pause this long: a run is microseconds
+_NAP_SECONDS = 50e-6
 _UNMAPPED = "the address is not mapped for the engine's memory port: check the port in the block design and the buffers"
 _WAYS_OUT = {
     "AXI_READ": _UNMAPPED,
@@ -48,98 +54,102 @@ def describe_status(status: int, info: int = 0) -> str:
 
 
 class Engine:
-    """One engine with one package resident. Construction checks the identity and loads; the image stays in DDR for
-    reloads.
-    """
+    """One engine. `loaded` is the resident whose image it surely holds; None whenever that is in doubt, also after an
+    exception such as KeyboardInterrupt at any point of a command: the next start then resets it and loads again.
+    `counts`: loads, resets, timeouts, bus_errors, engine_errors since construction."""
 
-    def __init__(self, port: Port, package: Package, timeout: float) -> None:
-        self.port, self.package, self.timeout = port, package, timeout
-        self.usable, self.loads = False, 0
-        self._read, self._write, self._clock = port.read, port.write, time.perf_counter
+    def __init__(self, port: Port, timeout: float, clock: Clock = SYSTEM) -> None:
+        self.port, self.timeout = port, timeout
+        self.loaded: Resident | None = None
+        self.counts = dict.fromkeys(("loads", "resets", "timeouts", "bus_errors", "engine_errors"), 0)
+        self._read, self._write, self._now, self._sleep = port.read, port.write, clock.now, clock.sleep
         self._pointers = (-1, -1)
-        self._check_identity()
-        self._image = DmaBuffer(port, len(package.image), "load image")
-        self._image.array[:] = memoryview(package.image)
-        self._image.flush()
-        try:
-            if not self._read(_STATUS) & _IDLE:  # what an earlier, killed process left behind
-                self._soft_reset()
-            self.load()
-        except BaseException:
-            self.release([])
-            raise
+        self._open = False  # a run was perhaps begun and its end not seen
 
-    def _check_identity(self) -> None:
-        where, name = f"package {self.package.path.name}", getattr(self.port, "name", type(self.port).__name__)
+    def check_identity(self, package: Package) -> None:
+        """Raise NoEngineError or HashMismatch unless this is an engine that `package` was made for."""
+        where, name = f"package {package.path.name}", getattr(self.port, "name", type(self.port).__name__)
         magic, version = self._read(_AT["MAGIC"]), self._read(_AT["ABI"])
         if magic != abi.MAGIC:
             raise NoEngineError(
                 f"no hwgen engine answers at '{name}': MAGIC reads {magic:#010x} instead of {abi.MAGIC:#010x}; "
                 "load the bitstream that was built for this package"
             )
-        if version != self.package.manifest["abi"]:
+        if version != package.manifest["abi"]:
             raise NoEngineError(
-                f"the engine at '{name}' has ABI {version}, {where} needs {self.package.manifest['abi']}; "
+                f"the engine at '{name}' has ABI {version}, {where} needs {package.manifest['abi']}; "
                 "build the bitstream again, or update hwgen on this machine"
             )
         found = self._read(_AT["HASH_HI"]) << 32 | self._read(_AT["HASH_LO"])
-        if found != self.package.design_hash:
+        if found != package.design_hash:
             raise HashMismatch(
                 f"the bitstream at '{name}' is design {found:016x}, "
-                f"{where} was made for design {self.package.design_hash:016x}; "
+                f"{where} was made for design {package.design_hash:016x}; "
                 "load the bitstream that belongs to this package, or generate the package for this bitstream"
             )
 
-    def load(self) -> None:
-        """Read the image into the engine. Raises EngineError or EngineTimeout."""
-        self._image.check()
-        self._write64("LOAD_PTR", self._image.address)
-        self._write(_AT["LOAD_BEATS"], len(self.package.image) // abi.BEAT_BYTES)
+    def load(self, resident: Resident) -> None:
+        """Read the resident's image into the engine. Raises EngineError or EngineTimeout."""
+        self.loaded = None
+        package, image = resident.package, resident.image
+        image.check()
+        if not self._read(_STATUS) & _IDLE or self._open:  # what an interrupted command or a killed process left
+            self._soft_reset(required=True)
+        self._write64("LOAD_PTR", image.address)
+        self._write(_AT["LOAD_BEATS"], len(package.image) // abi.BEAT_BYTES)
         self._write(_AT["WATCHDOG"], 0)  # that of the manifest is for a run; the time-out guards the load
+        self._open = True
         self._write(_CONTROL, _LOAD)
-        self._await(self.timeout, "load")
-        self._write(_AT["WATCHDOG"], self.package.manifest["watchdog_cycles"])
-        self._pointers, self.usable, self.loads = (-1, -1), True, self.loads + 1
+        self._await(self.timeout, package.path.name + ": load")
+        self._write(_AT["WATCHDOG"], package.manifest["watchdog_cycles"])
+        self._pointers = (-1, -1)
+        self.counts["loads"] += 1
+        self.loaded, self._open = resident, False
 
-    def start(self, source: int, target: int) -> None:
-        """Run the program once on the input buffer at `source` into the output buffer at `target`."""
-        if not self.usable:
-            self.load_again()
-        if self._pointers != (source, target):
-            self._write64("IN_PTR", source)
-            self._write64("OUT_PTR", target)
-            self._pointers = (source, target)
+    def start(self, slot: Slot) -> None:
+        """Run the program of the slot's resident once, from its input buffer into its output buffer."""
+        if self._open or self.loaded is not slot.resident:
+            self.load_again(slot.resident)
+        pointers = (slot.source.address, slot.target.address)
+        if self._pointers != pointers:
+            self._pointers = (-1, -1)
+            self._write64("IN_PTR", pointers[0])
+            self._write64("OUT_PTR", pointers[1])
+            self._pointers = pointers
+        self._open = True
         self._write(_CONTROL, _START)
+
+    def runs(self, slot: Slot) -> bool:
+        """True while the slot's run is under way, as far as is known."""
+        return self._open and self.loaded is slot.resident
 
     def finished(self) -> bool:
         """True once the run ended, well or not; `wait` then tells which."""
         return bool(self._read(_STATUS) & (_DONE | _ERROR))
 
-    def wait(self, timeout: float) -> None:
+    def wait(self, slot: Slot, timeout: float) -> None:
         """Wait for the run. On an error or a time-out the engine is reset and loaded again, then the error raised."""
         try:
-            self._await(timeout, "run")
+            self._await(timeout, slot.resident.package.path.name + ": run")
         except DeviceFault as error:
-            self.usable = False
             try:
-                self.load_again()
+                self.load_again(slot.resident)
             except DeviceFault as second:
                 error.recovered = False
                 error.args = (f"{error.args[0]}; and it did not come back: {second}",)
             raise
+        self._open = False
 
-    def load_again(self) -> None:
+    def load_again(self, resident: Resident) -> None:
         """Soft reset and load. Raises EngineTimeout where the engine does not come back."""
-        self.usable = False
+        self.loaded = None
         self._soft_reset(required=True)
-        self.load()
+        self.load(resident)
 
-    def release(self, buffers: list[DmaBuffer]) -> None:
-        """Stop the engine and give back these buffers and the image; keep them where it does not stop."""
-        self.usable = False
-        stopped = not self._read(_STATUS) & (_BUSY | _DRAINING) or self._soft_reset()
-        for buffer in [*buffers, self._image]:
-            (buffer.free if stopped else buffer.keep)()
+    def stop(self) -> bool:
+        """End whatever runs; False where the engine does not stop, and its buffers must not be given away."""
+        self.loaded = None
+        return not self._read(_STATUS) & (_BUSY | _DRAINING) or self._soft_reset()
 
     def latency(self) -> int:
         """Clocks from the accepted START to DONE of the last run."""
@@ -150,40 +160,44 @@ class Engine:
         return {name.lower(): self._read(_AT[name]) for name in _COUNTERS}
 
     def _await(self, timeout: float, what: str) -> None:
-        """Poll until DONE. Raises EngineError or EngineTimeout; changes nothing."""
-        read, clock = self._read, self._clock
-        begin = clock()
+        """Poll until DONE. Raises EngineError or EngineTimeout; changes nothing but the counts."""
+        read, now = self._read, self._now
+        begin = now()
         while True:
             status = read(_STATUS)
             if status & (_DONE | _ERROR):
                 break
-            now = clock() - begin
-            if now > timeout:
+            passed = now() - begin
+            if passed > timeout:
+                self.counts["timeouts"] += 1
                 raise EngineTimeout(
-                    f"package {self.package.path.name}: {what} not done after {timeout:g} s, "
+                    f"package {what} not done after {timeout:g} s, "
                     f"{describe_status(status, read(_AT['ERROR_INFO']))}; "
                     "allow more time with timeout=, or look for a stalled memory port"
                 )
-            if now > _SPIN_SECONDS:
-                time.sleep(50e-6)
+            if passed > _SPIN_SECONDS:
+                self._sleep(_NAP_SECONDS)
         if status & _ERROR:
             info, code = read(_AT["ERROR_INFO"]), abi.field("STATUS", "CODE", status)
             name = abi.ERRORS.get(code, (f"code {code}", ""))[0]
+            self.counts["bus_errors" if name in _BUS_ERRORS else "engine_errors"] += 1
             way_out = _WAYS_OUT.get(name, "load the bitstream that was built for this package")
-            message = f"package {self.package.path.name}: {what} failed, {describe_status(status, info)}; {way_out}"
-            raise EngineError(message, code, name, info)
+            raise EngineError(f"package {what} failed, {describe_status(status, info)}; {way_out}", code, name, info)
 
     def _soft_reset(self, required: bool = False) -> bool:
+        self.counts["resets"] += 1
         self._write(_CONTROL, _SOFT_RESET)
-        begin = self._clock()
+        begin = self._now()
         while True:
             status = self._read(_STATUS)
             if status & _IDLE and not status & (_BUSY | _DRAINING | _ERROR):
+                self._open = False
                 return True
-            if self._clock() - begin > self.timeout:
+            passed = self._now() - begin
+            if passed > self.timeout:
                 break
-            if self._clock() - begin > _SPIN_SECONDS:
-                time.sleep(50e-6)
+            if passed > _SPIN_SECONDS:
+                self._sleep(_NAP_SECONDS)
         if required:
             raise EngineTimeout(
                 f"soft reset not done after {self.timeout:g} s, "

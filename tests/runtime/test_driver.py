@@ -168,7 +168,12 @@ def test_infer_or_hands_out_the_safe_action(accelerator, model, rng):
 
 
 def test_selftest(accelerator, model):
-    assert accelerator.selftest() == {"vectors": 3, "latency_cycles": 77, "predicted_cycles": 77}
+    assert accelerator.selftest() == {
+        "vectors": 3,
+        "policy_vectors": 0,
+        "latency_cycles": 77,
+        "predicted_cycles": 77,
+    }
     model.compute = lambda data: samples.compute(data)[:50] + b"\x55" + samples.compute(data)[51:]
     with pytest.raises(SelftestError, match=r"vector 0 of 3, output 'z' at \(2,\) is .*, golden says"):
         accelerator.selftest()
@@ -226,7 +231,7 @@ def test_memory_is_given_back(way, package, model, rng):
 
 @pytest.mark.parametrize("which", ["source", "target"])
 def test_a_buffer_freed_too_early_is_named(accelerator, rng, which):
-    getattr(accelerator._slots[0], which)._buffer.freebuffer()
+    getattr(accelerator._residency.current[1].slots[0], which)._buffer.freebuffer()
     with pytest.raises(UsageError, match=r"put buffer 0 was freed; open the Accelerator again"):
         accelerator.infer(frame(rng), raw=True)
 
@@ -269,7 +274,7 @@ def test_an_interrupted_run_is_cleared_away(accelerator, model, rng, monkeypatch
 
     inputs = frame(rng)
     with monkeypatch.context() as patch:
-        patch.setattr(accelerator._engine, "wait", interrupt)
+        patch.setattr(accelerator._residency.current[0].engine, "wait", interrupt)
         with pytest.raises(KeyboardInterrupt):
             accelerator.infer(inputs, raw=True)
     assert same(accelerator.infer(inputs, raw=True), golden(inputs))

@@ -248,7 +248,7 @@ class TestOverlays:
         for name in ("flush", "invalidate"):
             with open_way("pynq", package, samples.model()) as accelerator:
                 with monkeypatch.context() as patch:
-                    for slot in accelerator._slots:
+                    for slot in accelerator._residency.current[1].slots:
                         patch.setattr(slot.source if name == "flush" else slot.target, name, lambda: None)
                     assert not same(accelerator.infer(inputs, raw=True), golden(inputs))
                 assert hasattr(SimBuffer, name) and same(accelerator.infer(inputs, raw=True), golden(inputs))

@@ -1,0 +1,33 @@
+"""What callers hand in is what was asked for; the error names the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hwgen.runtime.errors import InputFault
+
+
+def check_names(given: object, wanted: Mapping[str, object], what: str, who: str) -> None:
+    """Raise InputFault unless `given` is a dict with exactly these names."""
+    if not isinstance(given, Mapping):
+        raise InputFault(f"{what} a {type(given).__name__}; give a dict of arrays: {', '.join(wanted)}")
+    if len(given) != len(wanted) or any(name not in given for name in wanted):
+        names = ", ".join(f"{name!s:.100}" for name in list(given)[:64]) or "none"
+        raise InputFault(f"{what} {names}; {who} {', '.join(wanted)}")
+
+
+def check_shape(what: str, x: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise InputFault where `x` has another shape, with a hint where it is only the batch axis."""
+    if x.shape != shape:
+        hint = "; drop the batch axis" if x.shape == (1, *shape) else ""
+        raise InputFault(f"{what} has shape {x.shape}; this accelerator takes {shape}{hint}")
+
+
+def check_out(what: str, out: object, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """Raise InputFault unless `out` is an array that can take these results."""
+    good = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape and out.flags.writeable
+    if not good:
+        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputFault(f"{what} is {found}; give a writeable {dtype} array of shape {shape}")

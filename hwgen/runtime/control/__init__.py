@@ -1,0 +1,1 @@
+"""Around the driver, on a robot that moves: loop, watchdog, chunks, hot swap, health."""

@@ -64,22 +64,6 @@ def test_truncated(sample, rng):
             parse_package(data[:end], sample)
 
 
-def test_altered_bytes_never_change_what_is_read(sample, rng):
-    data, good, refused = sample.read_bytes(), read_package(sample), 0
-    for _ in range(cases(1000, 10_000)):
-        altered = bytearray(data)
-        for at in rng.integers(0, len(data), rng.integers(1, 4)):
-            altered[at] ^= 1 << rng.integers(8)
-        try:
-            package = parse_package(bytes(altered), sample)
-        except PackageError:
-            refused += 1
-        else:  # the flip fell on what has no meaning, such as a time stamp
-            assert package.manifest == good.manifest and package.image == good.image
-            assert all((package.selftest[k] == good.selftest[k]).all() for k in good.selftest)
-    assert refused
-
-
 @pytest.mark.parametrize("name", [IMAGE, SELFTEST])
 def test_altered_member_names_the_part(sample, name):
     parts = members(sample)
@@ -298,81 +282,3 @@ def test_the_writer_refuses_what_the_reader_would(tmp_path):
     with pytest.raises(PackageError, match="not expressible as JSON"):
         write_package(tmp_path / "p.hwpkg", {**samples.manifest(), "note": object()}, samples.image(), vectors)
     assert not list(tmp_path.iterdir())
-
-
-JUNK = [
-    None,
-    True,
-    -1,
-    0,
-    1,
-    7,
-    2**31,
-    2**63,
-    HUGE,
-    0.5,
-    -0.0,
-    1e308,
-    "",
-    "x",
-    "int32",
-    "\x00",
-    [],
-    [1],
-    [[]],
-    {},
-    {"planar": 8},
-]
-
-
-def spoil(value, rng):
-    """The value with one of its parts, at any depth, replaced, dropped or doubled."""
-    if isinstance(value, (dict, list)) and value and rng.random() < 0.85:
-        keys = list(value) if isinstance(value, dict) else range(len(value))
-        key, copy = keys[rng.integers(len(keys))], value.copy()
-        if rng.random() < 0.1:
-            del copy[key]
-        elif isinstance(copy, list) and rng.random() < 0.1:
-            copy.append(copy[key])
-        else:
-            copy[key] = spoil(copy[key], rng)
-        return copy
-    if isinstance(value, int) and rng.random() < 0.5:
-        return value + int(rng.integers(-16, 17))
-    return JUNK[rng.integers(len(JUNK))]
-
-
-def test_a_hostile_manifest_with_right_hashes_is_refused_or_sound(sample, tmp_path, rng):
-    """What is accepted has tensors that lie inside their buffers and apart, and golden vectors of their shapes."""
-    parts, accepted = members(sample), 0
-    for _ in range(cases(300, 3000)):
-        changed = spoil({k: v for k, v in json.loads(parts[MANIFEST]).items() if k != "sha256"}, rng)
-        if not isinstance(changed, dict):
-            continue
-        path = refit({**parts, MANIFEST: json.dumps(changed).encode()}, tmp_path / "p.hwpkg")
-        try:
-            package = read_package(path)
-        except PackageError:
-            continue
-        accepted += 1
-        for side, size in ((package.inputs, "in_bytes"), (package.outputs, "out_bytes")):
-            taken = np.zeros(package.manifest[size], int)
-            for tensor in side:
-                tensor.view(taken.astype(np.uint8))
-                taken[tensor.offset : tensor.offset + tensor.nbytes] += 1
-                assert package.selftest[tensor.name].shape[1:] == tensor.shape
-            assert taken.max() == 1
-    assert accepted
-
-
-def test_hostile_members_with_right_hashes(sample, tmp_path, rng):
-    parts = members(sample)
-    for _ in range(cases(300, 3000)):
-        name = [IMAGE, SELFTEST][rng.integers(2)]
-        data = bytearray(parts[name])
-        for at in rng.integers(0, len(data), rng.integers(1, 5)):
-            data[at] = rng.integers(256)
-        try:
-            read_package(refit({**parts, name: bytes(data)}, tmp_path / "p.hwpkg"))
-        except PackageError:
-            pass

@@ -6,8 +6,8 @@ PYTHON310 ?= $(shell scripts/find_python310.sh)
 BOARD   ?= zcu104
 BACKEND ?= engine
 POLICY  ?=
-# What the backends take where no POLICY is given; FINN has no LayerNorm.
-GRAPH    = $(or $(POLICY),$(if $(filter finn,$(BACKEND)),demo-nonorm:head,demo:head))
+# What is built where no POLICY is given; FINN has no LayerNorm, and on the ulx3s the engine has no room for one.
+GRAPH    = $(or $(POLICY),$(if $(filter finn ulx3s,$(BACKEND) $(BOARD)),demo-nonorm:head,demo:head))
 ARRAY   ?=
 JOBS    ?= 2
 
@@ -19,7 +19,7 @@ ROBOT_TESTS := tests/runtime tests/notebooks
 PYTEST := -q -n $(JOBS) --dist loadgroup --durations 12 --durations-min 20
 
 .DEFAULT_GOAL := help
-.PHONY: help env sim test test-full lint format train bitstream hls finn compare wheel
+.PHONY: help env sim test test-full lint format train bitstream package hls finn compare wheel
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,12 +73,18 @@ train: $(ENV) ## Train the policy POLICY (demo, demo-nonorm) anew, under an hour
 	@$(BIN)/hwgen train $(POLICY)
 
 # POLICY is a graph here: a QONNX file or a part of a policy that comes along (demo:head). The folder is named after it.
-into = -o build/$(subst :,-,$(basename $(notdir $(1))))-$(BOARD)-$(2)
+folder = build/$(subst :,-,$(basename $(notdir $(1))))-$(BOARD)-$(2)
+into = -o $(call folder,$(1),$(2))
 OPTIONS ?=
 
 bitstream: $(ENV) ## The bitstream of POLICY for BOARD; without the vendor's tools, what it is built from, checked
 	@$(BIN)/hwgen bitstream $(GRAPH) --board $(BOARD) --backend $(BACKEND) $(if $(ARRAY),--array $(ARRAY)) $(OPTIONS) \
 	  $(call into,$(GRAPH),$(BACKEND))
+
+package: DESIGN = $(call folder,$(GRAPH),$(BACKEND))
+package: $(ENV) ## One file for the robot of what `make bitstream` with the same variables wrote
+	@test -d $(DESIGN) || $(MAKE) --no-print-directory bitstream
+	@$(BIN)/hwgen package $(DESIGN) -o $(DESIGN).hwpkg $(OPTIONS)
 
 hls: $(ENV) ## The hls4ml project of POLICY, and Vitis HLS on it where there is one
 	@$(BIN)/hwgen hls $(GRAPH) --board $(BOARD) $(OPTIONS) $(call into,$(GRAPH),hls4ml)

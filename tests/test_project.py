@@ -70,7 +70,7 @@ def test_both_pynq_environments_run_the_robots_tests():
         assert re.search(rf"^{folder}/bin/python -m pytest .* tests/runtime tests/notebooks$", told, re.MULTILINE)
 
 
-@pytest.mark.parametrize("target", ["help", "env", "sim", "test", "test-full", "lint", "train", "bitstream"])
+@pytest.mark.parametrize("target", ["help", "env", "sim", "test", "test-full", "lint", "train", "bitstream", "package"])
 def test_make_targets(target):
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.search(rf"^  make {target}\s", listed, re.MULTILINE)

@@ -83,7 +83,7 @@ bitstream: $(ENV) ## The bitstream of POLICY for BOARD; without the vendor's too
 
 package: DESIGN = $(call folder,$(GRAPH),$(BACKEND))
 package: $(ENV) ## One file for the robot of what `make bitstream` with the same variables wrote
-	@test -d $(DESIGN) || $(MAKE) --no-print-directory bitstream
+	@test -d $(DESIGN) || $(MAKE) --no-print-directory bitstream || test -d $(DESIGN) # also where there is no Vivado
 	@$(BIN)/hwgen package $(DESIGN) -o $(DESIGN).hwpkg $(OPTIONS)
 
 hls: $(ENV) ## The hls4ml project of POLICY, and Vitis HLS on it where there is one

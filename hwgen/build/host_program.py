@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -34,6 +36,27 @@ def serialise(graph: Graph) -> tuple[dict, Arrays]:
 
     HostProgram.parse(description, arrays, "host program", complain)
     return description, arrays
+
+
+def digest(graph: Graph) -> str:
+    """A hash of what a graph computes on integers: equal for graphs whose nodes are the same, whatever they and their
+    tensors are called and in whatever order they stand."""
+    description, arrays = serialise(graph)
+    known = {t["name"]: _sha([i, t["shape"], t["lo"], t["hi"]]) for i, t in enumerate(description["inputs"])}
+    for node in description["nodes"]:
+        entries = {k: _by_value(v, arrays) for k, v in node.items() if k not in ("op", "inputs", "output")}
+        known[node["output"]] = _sha([node["op"], [known[name] for name in node["inputs"]], entries])
+    return _sha([known[name] for name in description["outputs"]])
+
+
+def _by_value(entry: object, arrays: Arrays) -> object:
+    if isinstance(entry, list):
+        return [_by_value(e, arrays) for e in entry]
+    return [arrays[entry].shape, arrays[entry].tolist()] if isinstance(entry, str) else entry
+
+
+def _sha(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 class _Node:

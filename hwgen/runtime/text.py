@@ -20,7 +20,7 @@ from hwgen.runtime.pcg64 import random_signs
 
 TEXT_SIZE = 32
 FLOOR = 0.12
-MAX_CHARACTERS = 2048
+MAX_CHARACTERS = 4096
 """Longest instruction."""
 
 

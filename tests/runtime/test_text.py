@@ -63,7 +63,7 @@ def test_other_letters_separate_words():
 def test_absurd_texts_are_refused():
     encoder = TextEncoder(WEIGHTS)
     assert encoder("a " * (MAX_CHARACTERS // 2)).any()
-    for text, message in (("a" * (MAX_CHARACTERS + 1), "2049 characters"), (None, "NoneType"), (b"red", "bytes")):
+    for text, message in (("a" * (MAX_CHARACTERS + 1), "4097 characters"), (None, "NoneType"), (b"red", "bytes")):
         with pytest.raises(InputFault, match=message):
             encoder(text)
 

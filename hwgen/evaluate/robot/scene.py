@@ -22,6 +22,7 @@ CUBE_GAP = 0.115  # least distance between two cubes' centres
 REACH_RADIUS = 0.02  # success: end effector this close to the right cube's centre
 TOUCH_RADIUS = 0.05  # a cube counts as touched within this distance
 MAX_STEP = 0.015  # displacement commanded by |action| = 1
+CONTROL_RATE_HZ = 25.0  # control steps a second: panda-gym's 20 substeps of 2 ms
 _PANDA_GYM_STEP = 0.05  # panda-gym's own displacement for |action| = 1
 IMAGE_SIZE = 64
 STATE_CENTRE = np.array([0.0, 0.0, 0.13], np.float32)

@@ -1,0 +1,72 @@
+"""What is left of a policy when the accelerator runs one of its parts, as one graph of integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from hwgen.graph import Graph, Tensor, ops
+from hwgen.policies.demo import Demo
+
+
+def before_head(demo: Demo, image: str, state: str, text: str, vector: str) -> Graph:
+    """The encoder and what the head reads beside its features. The arguments name the new graph's tensors: image, state
+    and text in, vector out."""
+    graph = _renamed(demo.encoder, {"image": image, "text": text}, "encoder", "before")
+    features = graph.outputs[0]
+    _add_state(graph, demo, state)
+    _join(graph, demo, features, state, text, vector)
+    graph.outputs = [vector]
+    return graph.validate()
+
+
+def after_encoder(demo: Demo, features: str, state: str, text: str, action: str) -> Graph:
+    """The head and what it reads beside the encoder's features: features, state and text in, action out."""
+    vector = demo.head.inputs[0]
+    graph = _renamed(demo.head, {demo.head.outputs[0]: action}, "head", "after")
+    head, graph.nodes = graph.nodes, []
+    graph.inputs = [features, text]
+    _copy_tensor(graph, demo.encoder, demo.encoder.outputs[0], features)
+    _copy_tensor(graph, demo.encoder, "text", text)
+    _add_state(graph, demo, state)
+    _join(graph, demo, features, state, text, f"head.{vector}")
+    graph.nodes += head
+    return graph.validate()
+
+
+def _add_state(graph: Graph, demo: Demo, state: str) -> None:
+    """An input for the state, on the grid of the head's vector."""
+    vector = demo.head.tensors[demo.head.inputs[0]]
+    graph.inputs = [*graph.inputs, state]
+    graph.tensors[state] = Tensor(state, (demo.config.state,), vector.dtype, vector.scale)
+
+
+def _join(graph: Graph, demo: Demo, features: str, state: str, text: str, vector: str) -> None:
+    """vector = features, state, text: one after the other, all of the vector's type."""
+    target = demo.head.tensors[demo.head.inputs[0]]
+    same, one, zero = f"{features}.same", np.int64(1), np.int64(0)
+    lane = {"mult": [one], "bias": zero, "shift": zero, "lo": target.dtype.lo, "hi": target.dtype.hi}
+    graph.tensors[same] = replace(graph.tensors[features], name=same, dtype=target.dtype, narrow=False)
+    graph.tensors[vector] = replace(target, name=vector, narrow=False)
+    graph.nodes += [
+        ops.Requantize(name=same, inputs=(features,), output=same, **lane),
+        ops.Concat(name=vector, inputs=(same, state, text), output=vector, axis=0),
+    ]
+
+
+def _renamed(graph: Graph, names: Mapping[str, str], prefix: str, name: str) -> Graph:
+    """A copy whose tensors have these names, all others and the nodes their own behind a prefix."""
+    new = {old: names.get(old, f"{prefix}.{old}") for old in graph.tensors}
+    copy = Graph(name, [new[i] for i in graph.inputs], [new[o] for o in graph.outputs])
+    copy.tensors = {new[t.name]: replace(t, name=new[t.name]) for t in graph.tensors.values()}
+    copy.nodes = [
+        replace(n, name=f"{prefix}.{n.name}", inputs=tuple(new[i] for i in n.inputs), output=new[n.output])
+        for n in graph.nodes
+    ]
+    return copy
+
+
+def _copy_tensor(graph: Graph, source: Graph, old: str, new: str) -> None:
+    graph.tensors[new] = replace(source.tensors[old], name=new)

@@ -10,22 +10,23 @@ PAGE = 4096
 
 
 class Pool:
-    """First-fit allocator of whole pages over [base, base + size)."""
+    """First-fit allocator of whole pages over [base, base + size). `what` names the memory in errors."""
 
-    def __init__(self, base: int, size: int) -> None:
-        first = -(-base // PAGE) * PAGE
-        self._free = [(first, (base + size - first) // PAGE * PAGE)]
+    def __init__(self, base: int, size: int, page: int = PAGE, what: str = "the simulated DDR") -> None:
+        self._page, self._what = page, what
+        first = -(-base // page) * page
+        self._free = [(first, (base + size - first) // page * page)]
         self.live: dict[int, int] = {}
 
     def take(self, nbytes: int) -> int:
         """Address of `nbytes` of memory. Raises MemoryError when no gap is large enough."""
-        need = -(-max(nbytes, 1) // PAGE) * PAGE
+        need = -(-max(nbytes, 1) // self._page) * self._page
         for i, (at, size) in enumerate(self._free):
             if size >= need:
                 self._free[i : i + 1] = [(at + need, size - need)] if size > need else []
                 self.live[at] = need
                 return at
-        raise MemoryError(f"the simulated DDR has no {need} bytes in one piece; {len(self.live)} buffers are live")
+        raise MemoryError(f"{self._what} has no {need} bytes in one piece; {len(self.live)} buffers are live")
 
     def give_back(self, address: int) -> None:
         """Return what `take` handed out. Raises KeyError for anything else."""

@@ -12,7 +12,7 @@ module serial_bridge
     parameter int unsigned BAUD         = 3_000_000,
     parameter int unsigned MEMORY_KIB   = 32,          ///< on the chip, a power of two
     parameter int unsigned SLOTS        = 4,           ///< KiB of it for reads of the host's window
-    parameter int unsigned RETRY_CLOCKS = 8_000_000,   ///< 0.1 s
+    parameter int unsigned RETRY_CLOCKS = 8_000_000,   ///< more than SLOTS KiB take on the line
     parameter int unsigned TRIES        = 10
 ) (
     input  logic         clk_i,

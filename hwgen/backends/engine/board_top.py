@@ -13,9 +13,10 @@ from hwgen import resources
 from hwgen.backends.engine.ecp5_pll import pll
 from hwgen.boards import Board
 from hwgen.runtime import abi
+from hwgen.runtime.serial import protocol
 
 MEMORY_KIB, SLOTS = 32, 4  # memory on the chip, and what of it the host's window takes
-RETRY_SECONDS, TRIES = 0.1, 10
+PATIENCE_SECONDS, TRIES = 0.1, 10  # the host is asked again after that, beside the time of the bytes
 LITE_WIDTHS = {
     "awaddr": 12, "wdata": 32, "wstrb": 4, "bresp": 2, "araddr": 12, "rdata": 32, "rresp": 2,
 }  # fmt: skip
@@ -49,6 +50,12 @@ def library() -> list[Path]:
     return sorted(found, key=lambda file: (not file.name.endswith("_pkg.sv"), file.name))
 
 
+def retry_clocks(hertz: float, baud: int) -> int:
+    """Clocks without a served burst after which the host is asked again: its own delays, and twice the time that all
+    slots' bytes take, escapes included."""
+    return round(hertz * (PATIENCE_SECONDS + 2 * SLOTS * 2 * 10 * protocol.BURST_BYTES / baud))
+
+
 def _render(board: Board, top: str, ports: dict[str, tuple[str, ...]]) -> str:
     clock = pll(board.clock_mhz, board.ecp5.oscillator_mhz)
     hertz = round(clock.mhz * 1e6)
@@ -61,6 +68,6 @@ def _render(board: Board, top: str, ports: dict[str, tuple[str, ...]]) -> str:
     )
     return template.render(
         top=top, board=board.name, pll=clock, clock_hz=hertz, baud=board.serial.baud,
-        memory_kib=MEMORY_KIB, slots=SLOTS, retry_clocks=round(RETRY_SECONDS * hertz), tries=TRIES,
+        memory_kib=MEMORY_KIB, slots=SLOTS, retry_clocks=retry_clocks(hertz, board.serial.baud), tries=TRIES,
         status=abi.register("STATUS").offset, lite=lite, full=full, unused=UNUSED, **ports,
     )  # fmt: skip

@@ -4,6 +4,7 @@
     write(offset, value)
     allocate(nbytes) -> buffer      a uint8 array with physical_address, flush(), invalidate(), freebuffer()
     timeout                         (optional) seconds to wait for a command when the caller names none
+    page                        (optional) bytes to which buffers are rounded; 4096 otherwise
 
 `PynqPort` is that protocol over pynq's Overlay, MMIO and allocate: on a board and on `SimDevice` by the very same code.
 """
@@ -160,10 +161,11 @@ _kept: list[object] = []  # memory that an engine without an answer may still wr
 
 
 class DmaBuffer:
-    """A buffer of a port as plain uint8 memory, zeroed, page sized, with its addresses checked."""
+    """A buffer of a port as plain uint8 memory, zeroed, whole pages, with its addresses checked."""
 
     def __init__(self, port: Port, nbytes: int, what: str) -> None:
-        size = -(-max(nbytes, 1) // PAGE) * PAGE
+        page = getattr(port, "page", PAGE)
+        size = -(-max(nbytes, 1) // page) * page
         try:
             self._buffer = port.allocate(size)
         except (MemoryError, RuntimeError, OSError) as error:

@@ -164,9 +164,8 @@ class Link:
 
     def _wait(self, done: Callable[[], bool]) -> None:
         """Take what comes until `done()`; send again what is not answered in time."""
-        self._check()
         tries, deadline = 0, self._now() + self._patience()
-        while not done():
+        while self._check() and not done():
             if self._take(self._receive(deadline - self._now())):
                 tries, deadline = 0, self._now() + self._patience()
             elif self._now() >= deadline:
@@ -177,7 +176,6 @@ class Link:
                 self._resent = None
                 self._again(0)
                 deadline = self._now() + self._patience()
-        self._check()
 
     def _patience(self) -> float:
         waiting = sum(len(r.line) + 2 * 4 * r.frame.count * r.reads for r in self._pending)
@@ -279,9 +277,10 @@ class Link:
         self._broken = why
         raise self._error() from cause
 
-    def _check(self) -> None:
+    def _check(self) -> bool:
         if self._broken is not None:
             raise self._error()
+        return True
 
     def _error(self) -> LineError:
         return LineError(

@@ -1,7 +1,8 @@
 """Measure the driver's own time: `python -m hwgen.runtime.bench [PACKAGE]`, with a device that answers at once.
 
-Printed: median and 99th percentile in microseconds of infer() with float32 inputs and out=, on the plain protocol and,
-where pynq is installed, through pynq's Overlay, MMIO and allocate.
+Printed: median and 99th percentile of infer() in microseconds, with `out=`, on the plain protocol and, where pynq is
+installed, through pynq's Overlay, MMIO and allocate. Of a whole policy: everything, the processor's part of the network
+included, and the accelerator's integers alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from hwgen.runtime.errors import RuntimeFault
 from hwgen.runtime.instant import InstantBus
 from hwgen.runtime.layout import parse_tensors
 from hwgen.runtime.package import FORMAT, Package, read_package
+from hwgen.runtime.selftest import observations
 from hwgen.runtime.sim_direct import SimDirect
 
 
@@ -45,25 +48,38 @@ def sample_package(
     return Package(Path("bench.hwpkg"), manifest, bytes(32), {}, *specs)
 
 
-def measure(accelerator: Accelerator, count: int) -> dict[str, float]:
-    """Microseconds of one infer(): {"median", "p99"}, float32 in, float32 out into the caller's arrays."""
+def calls(accelerator: Accelerator) -> dict[str, Callable[[], object]]:
+    """What is measured, by name: each call is one infer()."""
     rng = np.random.default_rng(0)
     package = accelerator.package
-    inputs = {t.name: (rng.standard_normal(t.shape) * 30 * t.scale).astype(np.float32) for t in package.inputs}
-    out = {t.name: np.empty(t.shape, np.float32) for t in package.outputs}
+    integers = {t.name: rng.integers(t.lo, t.hi + 1, t.shape).astype(t.dtype) for t in package.inputs}
+    answer = {t.name: np.empty(t.shape, t.dtype) for t in package.outputs}
+    alone = {"integers": lambda: accelerator.infer(integers, raw=True, out=answer)}
+    if package.policy is not None:
+        observation = observations(package)[0]
+        actions = np.empty(package.policy.action.shape, np.float32)
+        return {"whole policy": lambda: accelerator.infer(observation, out=actions), **alone}
+    floats = {t.name: (integers[t.name] * t.scale).astype(np.float32) for t in package.inputs}
+    result = {t.name: np.empty(t.shape, np.float32) for t in package.outputs}
+    return {"float32": lambda: accelerator.infer(floats, out=result), **alone}
+
+
+def measure(call: Callable[[], object], count: int) -> dict[str, float]:
+    """Microseconds of one call: {"median", "p99"}."""
     times = []
     for _ in range(count):
         begin = time.perf_counter()
-        accelerator.infer(inputs, out=out)
+        call()
         times.append((time.perf_counter() - begin) * 1e6)
     times.sort()
     return {"median": statistics.median(times), "p99": times[int(0.99 * (len(times) - 1))]}
 
 
-def bench(package: Package, count: int = 2000) -> dict[str, dict[str, float]]:
-    """`measure` by device: "direct", and "pynq VERSION" where pynq is installed."""
+def bench(package: Package, count: int = 2000) -> dict[str, dict[str, dict[str, float]]]:
+    """`measure` of each of `calls`, by device: "direct", and "pynq VERSION" where pynq is installed."""
+    results = {}
     with Accelerator(package, device=SimDirect(InstantBus(package))) as accelerator:
-        results = {"direct": measure(accelerator, count)}
+        results["direct"] = {name: measure(call, count) for name, call in calls(accelerator).items()}
     try:
         import pynq
 
@@ -72,8 +88,8 @@ def bench(package: Package, count: int = 2000) -> dict[str, dict[str, float]]:
         return results
     device, bitstream = open_sim(InstantBus(package))
     with Accelerator(package, bitstream=bitstream, device=device) as accelerator:
-        results[f"pynq {pynq.__version__}"] = measure(accelerator, count)
-    return results
+        measured = {name: measure(call, count) for name, call in calls(accelerator).items()}
+    return {**results, f"pynq {pynq.__version__}": measured}
 
 
 def main() -> int:
@@ -92,11 +108,10 @@ def main() -> int:
     if options.json:
         print(json.dumps(results))
         return 0
-    print(
-        f"driver overhead per infer(), {package.manifest['name']}, {options.count} inferences, device answers at once:"
-    )
-    for name, times in results.items():
-        print(f"  {name:12s} median {times['median']:6.1f} us   99 % below {times['p99']:6.1f} us")
+    print(f"driver overhead per infer(), {package.manifest['name']}, {options.count} times, device answers at once:")
+    for device, kinds in results.items():
+        for kind, times in kinds.items():
+            print(f"  {device:10s} {kind:12s} median {times['median']:7.1f} us   99 % below {times['p99']:7.1f} us")
     return 0
 
 

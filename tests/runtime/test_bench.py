@@ -5,6 +5,8 @@ from tests.support import cases
 
 
 def test_overhead():
-    for name, times in bench(sample_package(), cases(200, 5000)).items():
-        print(f"driver overhead on {name}: median {times['median']:.1f} us, 99 % below {times['p99']:.1f} us")
-        assert 0 < times["median"] <= times["p99"]
+    for device, kinds in bench(sample_package(), cases(200, 5000)).items():
+        assert set(kinds) == {"float32", "integers"}
+        for kind, times in kinds.items():
+            print(f"{device}, {kind}: median {times['median']:.1f} us, 99 % below {times['p99']:.1f} us")
+            assert 0 < times["median"] <= times["p99"]

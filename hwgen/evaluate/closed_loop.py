@@ -78,6 +78,7 @@ def run_episodes(
     workers: int = 2,
     record: int = 0,
     words: dict[str, float] | None = None,
+    whole: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> EpisodeReport:
     """Run one episode per seed and judge it.
@@ -86,6 +87,7 @@ def run_episodes(
     a grey image (control). execute: motions of a chunk carried out before the robot looks again. limit: control steps.
     lanes: robots per process that share one call of the policy. workers: processes; 1 keeps everything in this one.
     record: keep pictures of the first so many episodes. words: weights of the text encoder (default: as trained).
+    whole: the policy is given what a robot has, positions float32 [B, 3] in metres and sentences str [B].
     progress(done, total). Deterministic for given arguments. Raises InputError for a policy that answers nonsense.
     """
     if phrasing not in PHRASINGS:
@@ -97,7 +99,7 @@ def run_episodes(
     except ImportError:
         raise InputError("panda-gym is not installed, and the robot lives there; pip install 'hwgen[flow]'") from None
     weights = informativeness(TRAIN_TEMPLATES, COLOURS) if words is None else words
-    trial = Trial(phrasing, shuffle, blank, execute, limit, dict(weights))
+    trial = Trial(phrasing, shuffle, blank, execute, limit, dict(weights), whole)
 
     def checked(images: np.ndarray, state: np.ndarray, text: np.ndarray) -> np.ndarray:
         chunk = np.asarray(policy(images, state, text), np.float32)

@@ -17,6 +17,7 @@ import numpy as np
 import hwgen
 from hwgen.errors import HwgenError, ToolError
 from hwgen.runtime.frames import decode, encode
+from hwgen.runtime.package_vectors import pack_texts
 
 
 class DriverError(HwgenError):
@@ -75,6 +76,14 @@ class DriverClient:
         _, arrays = self._ask({"do": "infer", "raw": raw}, {name: np.asarray(a) for name, a in inputs.items()})
         cycles = arrays.pop("cycles")
         return {name[len("out.") :]: array for name, array in arrays.items()}, cycles
+
+    def act(self, observations: dict[str, np.ndarray | list[str]]) -> np.ndarray:
+        """Observations of a whole policy, each [B, *shape] or B sentences -> actions float32 [B, chunk, dof]."""
+        arrays = {
+            name: pack_texts(list(values)) if isinstance(values[0], str) else np.asarray(values)
+            for name, values in observations.items()
+        }
+        return self._ask({"do": "act"}, arrays)[1]["action"]
 
     def selftest(self) -> dict[str, int]:
         """Run the package's golden vectors; DriverError of kind SelftestError when one differs."""

@@ -15,10 +15,12 @@ from rich.table import Table
 
 from hwgen import boards
 from hwgen.backends.engine import generate
+from hwgen.build.package import package
 from hwgen.errors import HwgenError
 from hwgen.evaluate import simulate_engine, timeline
 from hwgen.evaluate.closed_loop import CONDITIONS, EpisodeReport, picture, run_episodes, unseen_seeds
 from hwgen.evaluate.driver_client import DriverClient
+from hwgen.evaluate.robot.scene import MAX_STEP, normalize_state
 from hwgen.evaluate.vectors import load_graph
 from hwgen.graph import golden, qonnx_out
 from hwgen.policies.demo import Demo, load_demo
@@ -49,7 +51,8 @@ def run(
     )
     _generate(demo, board, out, console)
     report = _verify(demo, out, frames, console)
-    report["robot"], runs = _drive(demo, out, episodes, console)
+    whole = _package(policy, out, console)
+    report["robot"], runs = _drive(demo, whole, out, episodes, console)
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     image = picture(runs["RTL"], out / "robot.png")
     chart = timeline.draw(report, out / "timeline.png")
@@ -84,16 +87,26 @@ def _verify(demo: Demo, out: Path, frames: int, console: Console) -> dict:
     return report
 
 
-def _drive(demo: Demo, out: Path, episodes: int, console: Console) -> tuple[dict, dict[str, EpisodeReport]]:
+def _package(policy: Path | str | None, out: Path, console: Console) -> Path:
+    """The whole policy as the robot gets it; its self-test runs when the robot opens it."""
+    made = package(out, out / "robot.hwpkg", policy=str(policy or "demo"))
+    console.print(f"packaged {made.path}: accelerator, encoder for the robot's processor, instruction encoder, units")
+    return made.path
+
+
+def _drive(
+    demo: Demo, whole: Path, out: Path, episodes: int, console: Console
+) -> tuple[dict, dict[str, EpisodeReport]]:
     """Closed-loop episodes: float, integers and RTL as told, and the integer policy under the controls."""
     seeds = unseen_seeds(episodes)
     runs: dict[str, EpisodeReport] = {}
-    with _bar(console) as advance, DriverClient(out / generate.PACKAGE, out) as driver:
+    with _bar(console) as advance, DriverClient(whole, out) as driver:
+        driver.selftest()
         checked = _Checked(driver, demo)
         jobs: dict[str, tuple] = {
             "float": (demo.float_policy, {}),
             "integer": (demo.integer_policy(), {}),
-            "RTL": (demo.integer_policy(checked), {"record": RECORDED}),
+            "RTL": (checked, {"record": RECORDED, "whole": True}),
         }
         jobs |= {name: (demo.integer_policy(), dict(how)) for name, how in CONDITIONS.items() if how}
         for name, (policy, how) in jobs.items():
@@ -108,22 +121,21 @@ def _drive(demo: Demo, out: Path, episodes: int, console: Console) -> tuple[dict
 
 
 class _Checked:
-    """The head in RTL behind the robot's driver; every answer is compared with golden as well."""
+    """The package on the robot's side: picture, position in metres and sentence go in, motions come out, the head is
+    RTL. Every answer is compared with golden as well."""
 
     def __init__(self, driver: DriverClient, demo: Demo):
         self.driver, self.demo = driver, demo
         self.count = self.wrong = 0
 
-    def __call__(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        outputs, _ = self.driver.infer(inputs)
-        want = golden.run(self.demo.head, inputs)
-        rows = len(next(iter(want.values())))
-        differs = np.zeros(rows, bool)
-        for name, values in want.items():
-            differs |= (outputs[name] != values).reshape(rows, -1).any(axis=1)
-        self.count += rows
-        self.wrong += int(differs.sum())
-        return outputs
+    def __call__(self, images: np.ndarray, positions: np.ndarray, sentences: np.ndarray) -> np.ndarray:
+        told = [str(sentence) for sentence in sentences]
+        metres = self.driver.act({"image": images, "state": positions, "instruction": told})
+        text = np.stack([self.demo.text_encoder(sentence) for sentence in told])
+        want = self.demo.integer_policy()(images, normalize_state(positions), text)
+        self.count += len(images)
+        self.wrong += int((metres != want * np.float32(MAX_STEP)).reshape(len(images), -1).any(axis=1).sum())
+        return metres / np.float32(MAX_STEP)
 
 
 @contextmanager
@@ -149,7 +161,7 @@ def _show_robot(robot: dict, episodes: int, console: Console) -> None:
     table = Table(title=f"Franka arm, {episodes} unseen scenes: reach the named cube within 2 cm, touch no other")
     for column in ("policy", "success", "wrong cube", "steps (mean)", "steps (least)"):
         table.add_column(column, justify="left" if column == "policy" else "right")
-    label = {"float": "float", "integer": "integers (golden)", "RTL": "head as RTL behind the driver"}
+    label = {"float": "float", "integer": "integers (golden)", "RTL": "the package on the driver, head as RTL"}
     for name, row in robot.items():
         steps = ("-", "-") if row["steps_mean"] is None else (f"{row['steps_mean']:.1f}", str(row["steps_min"]))
         table.add_row(label.get(name, f"integers, {name}"), f"{row['success']:.1%}", f"{row['wrong_cube']:.1%}", *steps)

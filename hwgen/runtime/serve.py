@@ -5,8 +5,10 @@
     python -m hwgen.runtime.serve PACKAGE --bitstream FILE.bit     a board
 
 Messages (`frames`) come in on stdin and go out on stdout; one answer to each. Requests: {"do": "info"}; {"do": "infer",
-"raw"} with arrays [B, *shape], answered with outputs [B, *shape] and `cycles` uint32 [B]; {"do": "selftest"}; {"do":
-"stats"}; {"do": "reset"}; {"do": "close"}. An error answers {"error": class name, "message"}, and the server goes on.
+"raw"} with arrays [B, *shape], answered with outputs [B, *shape] and `cycles` uint32 [B]; {"do": "act"} with the
+observations of a whole policy [B, *shape] (texts as `package_vectors.pack_texts` makes them), answered with `action`
+float32 [B, chunk, dof]; {"do": "selftest"}; {"do": "stats"}; {"do": "reset"}; {"do": "close"}. An error answers
+{"error": class name, "message"}, and the server goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from hwgen.runtime.driver import Accelerator
 from hwgen.runtime.errors import InputFault, RuntimeFault, UsageError
 from hwgen.runtime.frames import decode, encode
 from hwgen.runtime.package import read_package
+from hwgen.runtime.package_vectors import unpack_texts
 
 Answer = tuple[dict, dict[str, np.ndarray]]
 
@@ -54,10 +57,7 @@ class Server:
 
     def _do_infer(self, header: dict, arrays: dict[str, np.ndarray]) -> Answer:
         raw = bool(header.get("raw", True))
-        counts = {len(a) if a.ndim else -1 for a in arrays.values()}
-        if len(counts) != 1 or min(counts) < 0:
-            raise InputFault("the arrays of a batch must have the same first axis")
-        count, package = counts.pop(), self.accelerator.package
+        count, package = _batch(arrays), self.accelerator.package
         outputs = {t.name: np.empty((count, *t.shape), t.dtype if raw else np.float32) for t in package.outputs}
         cycles = np.empty(count, np.uint32)
         for i in range(count):
@@ -65,6 +65,20 @@ class Server:
             self.accelerator.infer({name: array[i] for name, array in arrays.items()}, out=out, raw=raw)
             cycles[i] = self.accelerator.last_cycles
         return {"cycles": "cycles"}, {"cycles": cycles, **{"out." + name: array for name, array in outputs.items()}}
+
+    def _do_act(self, header: dict, arrays: dict[str, np.ndarray]) -> Answer:
+        policy = self.accelerator.policy
+        if policy is None:
+            raise UsageError(f"package {self.accelerator.package.path.name} holds no policy; ask it to infer")
+        count, columns = _batch(arrays), dict(arrays)
+        for name in arrays.keys() & {o.name for o in policy.observation if o.kind == "text"}:
+            try:
+                columns[name] = unpack_texts(arrays[name])
+            except ValueError as error:
+                raise InputFault(f"observation '{name}' holds no zero-padded UTF-8 ({error}); pack texts") from error
+        rows = [{name: column[i] for name, column in columns.items()} for i in range(count)]
+        actions = self.accelerator.infer_batch(rows)
+        return {}, {"action": np.stack(actions) if actions else np.empty((0, policy.chunk, policy.dof), np.float32)}
 
     def _do_selftest(self, header: dict, arrays: dict) -> Answer:
         return self.accelerator.selftest(), {}
@@ -79,6 +93,14 @@ class Server:
     def _do_close(self, header: dict, arrays: dict) -> Answer:
         self.accelerator.close()
         return {"closed": True}, {}
+
+
+def _batch(arrays: dict[str, np.ndarray]) -> int:
+    """The length of the first axis, which all arrays share."""
+    counts = {len(a) if a.ndim else -1 for a in arrays.values()}
+    if len(counts) != 1 or min(counts) < 0:
+        raise InputFault("the arrays of a batch must have the same first axis")
+    return counts.pop()
 
 
 def open_accelerator(

@@ -77,6 +77,26 @@ def test_lanes_do_not_change_the_result():
         assert a.instruction == b.instruction
 
 
+def test_a_whole_policy_is_given_what_a_robot_has():
+    """The same observations, as positions in metres and sentences instead of normalized states and vectors."""
+    from hwgen.evaluate.robot.scene import normalize_state
+    from hwgen.policies.text import TextEncoder
+
+    seen = {True: [], False: []}
+    for whole, calls in seen.items():
+
+        def look(images, state, text, calls=calls):
+            calls.append((images, state, text))
+            return still(images, state, text)
+
+        run_episodes(look, unseen_seeds(2), limit=4, workers=1, whole=whole, words={"red": 1.0})
+    encode = TextEncoder({"red": 1.0})
+    for (images, metres, sentences), (same, state, text) in zip(seen[True], seen[False], strict=True):
+        np.testing.assert_array_equal(images, same)
+        np.testing.assert_array_equal(normalize_state(metres), state)
+        np.testing.assert_array_equal(np.stack([encode(str(s)) for s in sentences]), text)
+
+
 def test_controls_change_what_the_policy_sees():
     seen = []
 

@@ -13,7 +13,8 @@ import pytest
 
 from hwgen.runtime.frames import decode, encode
 from hwgen.runtime.serve import Server, serve
-from tests.runtime import samples
+from tests.runtime import policy_samples, samples
+from tests.runtime.conftest import open_way
 from tests.support import ROOT, cases
 
 
@@ -89,6 +90,25 @@ def test_real_units_and_an_empty_batch(accelerator):
         accelerator, ({"do": "infer", "raw": False}, reals), ({"do": "infer", "raw": False}, none)
     )
     assert two["out.y"].dtype == np.float32 and two["out.y"].shape == (2, 20) and zero["out.y"].shape == (0, 20)
+
+
+def test_a_whole_policy_acts(way, tmp_path, model):
+    vectors = policy_samples.vectors()
+    actions = vectors.pop("action")
+    none = {name: array[:0] for name, array in vectors.items()}
+    no_utf8 = {**vectors, "instruction": np.full((3, 2), 255, np.uint8)}
+    uneven = {**vectors, "state": vectors["state"][:2]}
+    with open_way(way, policy_samples.write(tmp_path / "p.hwpkg"), model) as opened:
+        asked = [({"do": "act"}, arrays) for arrays in (vectors, none, no_utf8, uneven, {})]
+        (_, three), (_, zero), *wrong = ask(opened, *asked)
+    assert (three["action"] == actions).all() and zero["action"].shape == (0, *actions.shape[1:])
+    assert [header["error"] for header, _ in wrong] == ["InputFault"] * 3
+    assert "'instruction' holds no zero-padded UTF-8" in wrong[0][0]["message"]
+
+
+def test_an_accelerator_alone_does_not_act(accelerator):
+    ((header, _),) = ask(accelerator, ({"do": "act"}, {"x": np.zeros((1, 20), np.float32)}))
+    assert header["error"] == "UsageError" and "holds no policy" in header["message"]
 
 
 def test_errors_come_back_and_the_server_goes_on(accelerator, model, rng):

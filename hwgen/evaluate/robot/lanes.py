@@ -29,6 +29,7 @@ class Trial:
     execute: int = 4
     limit: int = 60
     words: dict[str, float] = field(default_factory=dict)
+    whole: bool = False
 
 
 @dataclass
@@ -62,13 +63,15 @@ class Lane:
         self.path, self.frames = [world.ee], []
         self.success, self.wrong = False, -1
 
-    def look(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(image, state, text) for the policy."""
+    def look(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | str]:
+        """(image, state, text) for the policy; of a whole one, the position in metres and the sentence."""
         if self.record:
             self.frames.append(self.world.image(FRAME_SIZE))
         image = self.world.image()
         if self.trial.blank:
             image = np.full_like(image, BLANK)
+        if self.trial.whole:
+            return image, self.world.ee.astype(np.float32), self.instruction
         return image, normalize_state(self.world.ee), self.text
 
     def move(self, chunk: np.ndarray) -> Episode | None:

@@ -13,8 +13,6 @@ from hwgen.runtime.errors import InputFault
 from hwgen.runtime.policy_spec import ObservationSpec, PolicyTensor
 from hwgen.runtime.quantize import Quantizer
 
-MAX_TEXT = 4096
-"""Characters of an instruction."""
 Reader = Callable[[object], np.ndarray]
 Encoder = Callable[[str], np.ndarray]
 _KINDS = (np.dtype("i1"), np.dtype("u1"), np.dtype("i2"), np.dtype("i4"))
@@ -70,18 +68,13 @@ class VectorReader:
 
 
 class TextReader:
-    """A str of at most MAX_TEXT characters -> the encoder's vector, quantized."""
+    """A str -> the encoder's vector, quantized. The encoder bounds the length and keeps the latest."""
 
     def __init__(self, o: ObservationSpec, encoder: Encoder) -> None:
-        self._what, self._encoder = f"observation '{o.name}'", encoder
-        self._quantize = _quantizer(self._what, o)
+        self._encoder, self._quantize = encoder, _quantizer(f"observation '{o.name}'", o)
         self._integers = np.empty(o.tensor.shape, narrowest(o.tensor))
 
     def __call__(self, value: object) -> np.ndarray:
-        if not isinstance(value, str):
-            raise InputFault(f"{self._what} is a {type(value).__name__}; give a str, such as 'reach the red cube'")
-        if len(value) > MAX_TEXT:
-            raise InputFault(f"{self._what} has {len(value)} characters; at most {MAX_TEXT} are taken")
         real = self._encoder(value)
         self._quantize.check_finite(real)
         self._quantize(real, self._integers)

@@ -15,8 +15,9 @@ import numpy as np
 
 from hwgen.runtime.checks import check_names, check_out
 from hwgen.runtime.convert import Unpacker
-from hwgen.runtime.observation import Encoder, narrowest, reader
-from hwgen.runtime.policy_spec import ObservationSpec, PolicySpec
+from hwgen.runtime.observation import narrowest, reader
+from hwgen.runtime.policy_spec import PolicySpec
+from hwgen.runtime.text import TextEncoder
 
 Views = Mapping[str, np.ndarray]
 
@@ -26,7 +27,8 @@ class PolicyHost:
 
     def __init__(self, spec: PolicySpec) -> None:
         self.spec = spec
-        self.encoders = {o.name: _encoder(o) for o in spec.observation if o.kind == "text"}
+        texts = {o.name: o.words for o in spec.observation if o.kind == "text"}
+        self.encoders = {name: TextEncoder(words.weights, words.size, words.floor) for name, words in texts.items()}
 
     def slot(self, inputs: Views, outputs: Mapping[str, Unpacker]) -> PolicySlot:
         """The policy over one slot: `inputs` are written, `outputs` read."""
@@ -40,10 +42,10 @@ class PolicySlot:
         self.spec, self._inputs, self._outputs = host.spec, inputs, outputs
         self._readers = {o.name: reader(o, host.encoders.get(o.name)) for o in self.spec.observation}
         self._to = {o.name: o.to for o in self.spec.observation}
-        late = set() if self.spec.after is None else set(self.spec.after.inputs)
+        late = set() if self.spec.after is None else set(self.spec.after.inputs) - set(inputs)
         self._kept = {
             o.to: np.empty(o.tensor.shape, narrowest(o.tensor)) for o in self.spec.observation if o.to in late
-        }  # what the last step still reads, while the caller's arrays change
+        }  # what `after` still reads while the caller's arrays change already
         self._tensors: dict[str, np.ndarray] = {}
         self._result: np.ndarray | None = None
         action = self.spec.action
@@ -76,8 +78,8 @@ class PolicySlot:
         if program is None:
             self._result = self._outputs[source].integers()
             return
-        made = {name: u.integers() for name, u in self._outputs.items() if name in program.inputs}
-        self._result = program.run({**self._kept, **made})[source]
+        made = {**self._inputs, **self._kept, **{name: out.integers() for name, out in self._outputs.items()}}
+        self._result = program.run({name: made[name] for name in program.inputs})[source]
 
     def actions(self, out: np.ndarray | None = None) -> np.ndarray:
         """float32 [chunk, dof] in the action's units, in `out` where given."""
@@ -97,9 +99,3 @@ class PolicySlot:
     def check_out(self, out: object) -> None:
         """Raise InputFault where `out` cannot take the actions."""
         check_out("out", out, np.dtype("f4"), self.spec.action.shape)
-
-
-def _encoder(o: ObservationSpec) -> Encoder:
-    from hwgen.runtime.text import TextEncoder
-
-    return TextEncoder(o.words.weights, o.words.size, o.words.floor)

@@ -12,8 +12,24 @@ WAYS = ["direct", pytest.param("pynq", marks=pytest.mark.pynq)]
 HAS_PYNQ = importlib.util.find_spec("pynq") is not None
 
 
+class FakeClock:
+    """Each look at it takes a millisecond, and sleeping is free of charge for the tests."""
+
+    def __init__(self, step=1e-3):
+        self.time, self.step = 0.0, step
+
+    def now(self):
+        self.time += self.step
+        return self.time
+
+    def sleep(self, seconds):
+        self.time += max(seconds, 0.0)
+
+
 def open_way(way, package, bus, **options):
-    """An Accelerator on `bus`, through SimDirect or through pynq's Overlay and SimDevice."""
+    """An Accelerator on `bus`, through SimDirect or through pynq's Overlay and SimDevice; or on a device as it is."""
+    if way == "device":
+        return Accelerator(package, device=bus, **options)
     if way == "direct":
         return Accelerator(package, device=SimDirect(bus), **options)
     from hwgen.runtime.sim_device import open_sim

@@ -18,7 +18,8 @@ IDLE, BUSY, DONE, ERROR, LOADED, DRAINING = (1 << i for i in range(6))
 
 class EngineModel:
     """See the module. Faults: `hang` (runs never end), `stuck` (nor does a soft reset), `fail`, `fail_load` (code name
-    of the error of the next run, load), `polls` (STATUS reads until a command ends)."""
+    of the error of the next run, load), `polls` (STATUS reads until a command ends). `image`: what is loaded;
+    `on_reset`: called by the reset pin."""
 
     name = "model"
 
@@ -35,6 +36,7 @@ class EngineModel:
         self.fail: str | None = None
         self.fail_load: str | None = None
         self.polls, self.runs, self.loads, self.resets = 2, 0, 0, 0
+        self.image, self.on_reset = b"", lambda: None
         self.log: list[tuple[str, int]] = []
         self.reset()
 
@@ -45,6 +47,7 @@ class EngineModel:
     def reset(self) -> None:
         """The reset pin."""
         self.resets += 1
+        self.on_reset()
         self.regs = {register.name: 0 for register in abi.REGISTERS}
         self._soft_reset()
 
@@ -100,7 +103,7 @@ class EngineModel:
             return self._error("BAD_IMAGE", 0)
         if header["hash"] != self.design_hash:
             return self._error("HASH", 0)
-        self.loaded, self.state = True, IDLE | DONE
+        self.image, self.loaded, self.state = image, True, IDLE | DONE
 
     def _run(self) -> None:
         fail, self.fail = self.fail, None

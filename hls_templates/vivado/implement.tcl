@@ -10,12 +10,17 @@ proc hwgen::finish {run jobs} {
   }
 }
 
-# Slack and hold slack in ns of the design that is open.
+# Slack and hold slack in ns of the design that is open. No path at all means no clock, which is not met timing.
 proc hwgen::slacks {} {
   set found {}
   foreach kind {-setup -hold} {
+    set slack ""
     set path [get_timing_paths $kind -max_paths 1]
-    lappend found [expr {[llength $path] ? [get_property SLACK $path] : 0}]
+    if {[llength $path]} {set slack [get_property SLACK $path]}
+    if {![string is double -strict $slack]} {
+      error "the design has no timed path ([string range $kind 1 end]): its clock is not constrained"
+    }
+    lappend found $slack
   }
   return $found
 }
@@ -45,6 +50,7 @@ proc hwgen::implement {jobs} {
   set mhz [ps_clock ps_0]
   finish synth_1 $jobs
   # Placement is a gamble: when one strategy misses the clock, the next is tried.
+  set tried {}
   foreach strategy $design(strategies) {
     reset_runs impl_1
     set_property strategy $strategy [get_runs impl_1]
@@ -52,6 +58,7 @@ proc hwgen::implement {jobs} {
     open_run impl_1
     lassign [slacks] setup hold
     puts "hwgen: $strategy: slack $setup ns at $mhz MHz, hold slack $hold ns"
+    lappend tried $strategy:$setup/$hold
     set met [expr {$setup >= 0 && $hold >= 0}]
     if {$met || $strategy eq [lindex $design(strategies) end]} break
     close_design
@@ -62,9 +69,9 @@ proc hwgen::implement {jobs} {
   report_timing_summary -file [file join $result timing.rpt]
   report_power -file [file join $result power.rpt]
   write_summary [list design_hash $design(design_hash) version [version -short] clock_mhz $mhz \
-    strategy $strategy wns_ns $setup whs_ns $hold worst_path $worst timing_met $met]
+    strategy $strategy tried $tried wns_ns $setup whs_ns $hold worst_path $worst timing_met $met]
   if {!$met} {
-    error "timing is not met at $mhz MHz with any strategy: slack $setup ns, hold slack $hold ns; worst path $worst"
+    error "timing is not met at $mhz MHz with any strategy (slack/hold slack in ns: $tried); worst path $worst"
   }
   write_bitstream -force [file join $result $design(name).bit]
   file copy -force [file join $here work system system.gen sources_1 bd system hw_handoff system.hwh] \

@@ -26,12 +26,32 @@ proc hwgen::design_files {} {
   return [lsort $files]
 }
 
-# An interface that Vivado found by its port names, else made from them now.
-proc hwgen::interface {name type core} {
+# An AXI interface: Vivado finds it by the names of its ports.
+proc hwgen::axi {name core} {
+  if {![llength [ipx::get_bus_interfaces -quiet $name -of_objects $core]]} {
+    ipx::infer_bus_interfaces xilinx.com:interface:aximm_rtl:1.0 $core
+  }
+  return [ipx::get_bus_interfaces $name -of_objects $core]
+}
+
+# The interface of a single port (clock, reset, interrupt), made now where Vivado did not find it by its name.
+proc hwgen::signal {name type core} {
   if {![llength [ipx::get_bus_interfaces -quiet $name -of_objects $core]]} {
     ipx::infer_bus_interface $name $type $core
   }
   return [ipx::get_bus_interfaces $name -of_objects $core]
+}
+
+# A DMA master: its clock, and the address space that the block design fills.
+proc hwgen::add_master {name core} {
+  set master [axi $name $core]
+  ipx::associate_bus_interfaces -busif $name -clock aclk $core
+  if {![llength [ipx::get_address_spaces -quiet $name -of_objects $core]]} {
+    set space [ipx::add_address_space $name $core]
+    set_property range 16E $space
+    set_property width 64 $space
+    set_property master_address_space_ref $name $master
+  }
 }
 
 proc hwgen::add_registers {block} {
@@ -72,15 +92,13 @@ proc hwgen::package_ip {} {
   set_property display_name "hwgen $design(name)" $core
   set_property supported_families {zynq Production zynquplus Production} $core
 
-  set axi xilinx.com:interface:aximm_rtl:1.0
-  set lite [interface s_axi_ctrl $axi $core]
-  set master [interface m_axi $axi $core]
-  set clock [interface aclk xilinx.com:signal:clock_rtl:1.0 $core]
-  interface aresetn xilinx.com:signal:reset_rtl:1.0 $core
-  set irq [interface irq_o xilinx.com:signal:interrupt_rtl:1.0 $core]
+  set lite [axi s_axi_ctrl $core]
+  set clock [signal aclk xilinx.com:signal:clock_rtl:1.0 $core]
+  signal aresetn xilinx.com:signal:reset_rtl:1.0 $core
+  set irq [signal irq_o xilinx.com:signal:interrupt_rtl:1.0 $core]
   ipx::associate_bus_interfaces -busif s_axi_ctrl -clock aclk $core
-  ipx::associate_bus_interfaces -busif m_axi -clock aclk $core
   ipx::associate_bus_interfaces -clock aclk -reset aresetn $core
+  foreach {master port bits} $design(memory) {add_master $master $core}
   # A frequency that the packager writes down would have to equal the board's.
   if {[llength [ipx::get_bus_parameters -quiet FREQ_HZ -of_objects $clock]]} {
     ipx::remove_bus_parameter FREQ_HZ $clock
@@ -93,12 +111,6 @@ proc hwgen::package_ip {} {
   if {![llength [ipx::get_memory_maps -quiet s_axi_ctrl -of_objects $core]]} {
     ipx::add_memory_map s_axi_ctrl $core
     set_property slave_memory_map_ref s_axi_ctrl $lite
-  }
-  if {![llength [ipx::get_address_spaces -quiet m_axi -of_objects $core]]} {
-    set space [ipx::add_address_space m_axi $core]
-    set_property range 16E $space
-    set_property width 64 $space
-    set_property master_address_space_ref m_axi $master
   }
   set map [ipx::get_memory_maps s_axi_ctrl -of_objects $core]
   if {![llength [ipx::get_address_blocks -quiet reg0 -of_objects $map]]} {ipx::add_address_block reg0 $map}

@@ -1,5 +1,5 @@
-# Step 2: the block design. Processor -> AXI4-Lite -> registers; DMA master -> SmartConnect -> one memory port.
-# One clock and one reset for all. What differs between the chip families is in ps_FAMILY.tcl.
+# Step 2: the block design. Processor -> AXI4-Lite -> registers; every DMA master -> a memory port; a SmartConnect on
+# each way. One clock and one reset for all. What differs between the chip families is in ps_FAMILY.tcl.
 
 # The newest version of an IP in the catalog.
 proc hwgen::ip {vln name} {
@@ -16,9 +16,14 @@ proc hwgen::bus {master slave} {
   connect_bd_intf_net [get_bd_intf_pins $master] [get_bd_intf_pins $slave]
 }
 
-proc hwgen::switch_of_two {name} {
+# SmartConnect NAME between a master and a slave: width, protocol and address bits are its business.
+proc hwgen::way {name master slave clock reset} {
   ip xilinx.com:ip:smartconnect $name
   set_property -dict {CONFIG.NUM_SI 1 CONFIG.NUM_MI 1} [get_bd_cells $name]
+  net $clock $name/aclk
+  net $reset $name/aresetn
+  bus $master $name/S00_AXI
+  bus $name/M00_AXI $slave
 }
 
 # Board files that did not come with Vivado may lie in a folder named by HWGEN_BOARD_FILES.
@@ -34,15 +39,29 @@ proc hwgen::choose_board {} {
   set_property board_part [lindex $found end] [current_project]
 }
 
+# A clock far from the one asked for would only be seen in the timing report, hours later.
+proc hwgen::check_clock {} {
+  variable design
+  set made [ps_clock ps_0]
+  if {abs($made - $design(clock_mhz)) > 0.01 * $design(clock_mhz)} {
+    error "the processor makes $made MHz where $design(clock_mhz) are asked for: set clock.pll_mhz and\
+      clock.assumed_mhz of $design(board) to what its preset has"
+  }
+}
+
 proc hwgen::assign_addresses {ps} {
-  assign_bd_address -offset [dict get $ps base] -range 4K \
+  variable design
+  assign_bd_address -offset $design(control_base) -range 4K \
     -target_address_space [get_bd_addr_spaces [dict get $ps space]] \
     [get_bd_addr_segs hwgen_top_0/s_axi_ctrl/reg0]
   # Memory only: a wrong pointer must not reach the boot flash or the firmware's on-chip memory.
-  set space [get_bd_addr_spaces hwgen_top_0/m_axi]
-  foreach name [dict get $ps not_memory] {
-    foreach segment [get_bd_addr_segs -quiet $name] {
-      exclude_bd_addr_seg -target_address_space $space $segment
+  foreach {master port bits} $design(memory) {
+    set space [get_bd_addr_spaces hwgen_top_0/$master]
+    foreach name [dict get $ps not_memory] {
+      if {![string match */[string map {S_AXI_ {} _FPD {}} $port]_* $name]} continue
+      foreach segment [get_bd_addr_segs -quiet $name] {
+        exclude_bd_addr_seg -target_address_space $space $segment
+      }
     }
   }
   assign_bd_address
@@ -58,21 +77,21 @@ proc hwgen::build_system {} {
   update_ip_catalog
   create_bd_design system
 
-  set ps [ps_create ps_0 $design(clock_mhz) $design(memory_port) $design(memory_port_bits)]
+  set ports {}
+  foreach {master port bits} $design(memory) {lappend ports $port $bits}
+  set ps [ps_create ps_0 $design(clock_mhz) $ports $design(control_port)]
+  check_clock
   ip hwgen:accel:$design(top) hwgen_top_0
   ip xilinx.com:ip:proc_sys_reset reset_0
-  switch_of_two control_bus
-  switch_of_two memory_bus
-
   dict with ps {
-    net $clock {*}$bus_clocks reset_0/slowest_sync_clk control_bus/aclk memory_bus/aclk hwgen_top_0/aclk
+    net $clock {*}$bus_clocks reset_0/slowest_sync_clk hwgen_top_0/aclk
     net $reset reset_0/ext_reset_in
-    net reset_0/peripheral_aresetn control_bus/aresetn memory_bus/aresetn hwgen_top_0/aresetn
+    net reset_0/peripheral_aresetn hwgen_top_0/aresetn
     net hwgen_top_0/irq_o $interrupt
-    bus $control control_bus/S00_AXI
-    bus control_bus/M00_AXI hwgen_top_0/s_axi_ctrl
-    bus hwgen_top_0/m_axi memory_bus/S00_AXI
-    bus memory_bus/M00_AXI $memory
+    way control_bus ps_0/$design(control_port) hwgen_top_0/s_axi_ctrl $clock reset_0/peripheral_aresetn
+    foreach {master port bits} $design(memory) {
+      way ${master}_bus hwgen_top_0/$master ps_0/$port $clock reset_0/peripheral_aresetn
+    }
   }
   assign_addresses $ps
   validate_bd_design

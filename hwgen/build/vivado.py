@@ -125,15 +125,32 @@ def _settings(folder: Path, board: Board, backend: str, manifest: dict) -> str:
     settings = {
         "name": design_name(manifest), "design_hash": manifest["design_hash"], "top": TOP, "backend": backend,
         "board": board.name, "family": board.family, "part": board.part, "board_part": board.board_part,
-        "clock_mhz": f"{board.clock_mhz:g}", "memory_port": next(iter(board.memory.ports)),
-        "memory_port_bits": next(iter(board.memory.ports.values())), "strategies": " ".join(STRATEGIES),
-        "hls_verilog": hls_verilog(folder) if backend == "hls4ml" else "",
+        "clock_mhz": f"{board.clock_mhz:g}", "control_port": board.processor.port,
+        "control_base": f"0x{board.processor.base:X}",
+        "memory": " ".join(f"{master} {port} {bits}" for master, port, bits in _memory(folder, board)),
+        "strategies": " ".join(STRATEGIES), "hls_verilog": hls_verilog(folder) if backend == "hls4ml" else "",
     }  # fmt: skip
     env = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     env.filters["tcl"] = tcl_word
     template = env.from_string(resources.path("hls_templates", "vivado", "settings.tcl.j2").read_text())
     width = max(map(len, settings))
     return template.render(settings=settings, width=width, registers=abi.REGISTERS, access=ACCESS)
+
+
+def _memory(folder: Path, board: Board) -> list[tuple[str, str, int]]:
+    """The AXI masters of DIR's top (m_axi, m_axi_1, ...), each with the memory port that it gets and its width in bits.
+
+    Raises InputError when the board has fewer ports.
+    """
+    text = (folder / "rtl" / f"{TOP}.sv").read_text()
+    masters = sorted(set(re.findall(r"\b(m_axi(?:_\d+)?)_arvalid\b", text)), key=lambda name: (len(name), name))
+    ports = list(board.memory.ports.items())
+    if len(masters) > len(ports):
+        raise InputError(
+            f"the design has {len(masters)} AXI masters, {board.name} has {len(ports)} memory ports: name more in "
+            f"memory.ports of its board.toml, or generate a design with fewer"
+        )
+    return [(master, *port) for master, port in zip(masters, ports, strict=False)]
 
 
 def _forget(target: Path, code: str) -> None:

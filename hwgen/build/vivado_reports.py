@@ -14,8 +14,11 @@ ROWS = {
     "dsp": ("DSPs",),
     "bram36": ("Block RAM Tile",),
     "uram": ("URAM",),
+    "lutram": ("LUT as Memory",),
 }
 """Labels of utilization.rpt, which differ by family."""
+TIMING = ("WNS(ns)", "TNS(ns)", "WHS(ns)", "THS(ns)", "WPWS(ns)", "TPWS(ns)")
+"""Columns of timing.rpt: worst and total slack of setup, hold and pulse width."""
 NUMBER = r"(\d{1,12}(?:\.\d{1,12})?)\s*\|"
 
 
@@ -30,6 +33,7 @@ def read(result: Path) -> dict:
     }
     power = result / "power.rpt"
     watts = _table_value(power, read_text(power, again), ("Total On-Chip Power (W)",), again)
+    summary |= _timing(result / "timing.rpt", again)
     return {"vivado": summary | {"power_w": watts}, "resources": resources | {"source": "vivado"}}
 
 
@@ -41,6 +45,18 @@ def _summary(file: Path, again: str) -> dict:
         return found | {"timing_met": pairs["timing_met"] == "1"}
     except (KeyError, ValueError) as error:
         raise ToolError(f"{file} lacks {error}: {again}") from error
+
+
+def _timing(file: Path, again: str) -> dict[str, float]:
+    """`tns_ns` and `wpws_ns` of the design timing summary: a row of figures below a row of names and one of dashes."""
+    lines = read_text(file, again).splitlines()
+    heads = [i for i, line in enumerate(lines) if all(name in line for name in TIMING)]
+    try:
+        names = re.split(r"\s{2,}", lines[heads[0]].strip())
+        row = dict(zip(names, lines[heads[0] + 2].split(), strict=True))
+        return {"tns_ns": finite(row["TNS(ns)"]), "wpws_ns": finite(row["WPWS(ns)"])}
+    except (IndexError, ValueError) as error:
+        raise ToolError(f"{file} has no design timing summary: {again}") from error
 
 
 def _table_value(

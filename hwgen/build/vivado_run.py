@@ -58,11 +58,11 @@ def read_back(folder: Path) -> Path:
     if found["vivado"]["design_hash"] != manifest["design_hash"]:
         raise ToolError(f"{result} is of another design than {folder}/rtl: run Vivado again, {command(folder)}")
     timing = found["vivado"]
-    if not timing["timing_met"]:
+    if not timing["timing_met"] or timing["wpws_ns"] < 0:
         raise ToolError(
             f"timing is not met at {timing['clock_mhz']:g} MHz: slack {timing['wns_ns']:g} ns, hold slack "
-            f"{timing['whs_ns']:g} ns; worst path {timing['worst_path']}. Lower clock.assumed_mhz of the board, or "
-            "choose a smaller design"
+            f"{timing['whs_ns']:g} ns, pulse width slack {timing['wpws_ns']:g} ns; worst path {timing['worst_path']}. "
+            "Lower clock.assumed_mhz of the board, or choose a smaller design"
         )
     name = vivado.design_name(manifest)
     for suffix in (".bit", ".hwh"):

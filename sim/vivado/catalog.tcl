@@ -4,12 +4,18 @@ namespace eval catalog {
   variable parts {xczu7ev-ffvc1156-2-e xck26-sfvc784-2LV-c xczu3eg-sbva484-1-i xc7z020clg400-1}
   # Other boards: what a Zynq part looks like, for a folder of the user's own.
   variable part_form {^(xczu\d+(cg|eg|ev|dr)-[a-z]{4}\d+-[123]L?V?-[ei]|xck2[46]-[a-z]{4}\d+-2LV-[ci]|xc7z\d{3}s?[a-z]{3}\d+-[123][il]?)$}
+  # Board files: version, part, and the PLL in MHz that makes the clocks of the fabric. AMD's are all here; those of
+  # others are taken on trust, with the part that the project has.
   variable boards {
-    xilinx.com:zcu104:part0    {1.1 xczu7ev-ffvc1156-2-e}
-    xilinx.com:kv260_som:part0 {1.4 xck26-sfvc784-2LV-c}
-    xilinx.com:kr260_som:part0 {1.1 xck26-sfvc784-2LV-c}
-    avnet.com:ultra96v2:part0  {1.2 xczu3eg-sbva484-1-i}
-    tul.com.tw:pynq-z2:part0   {1.0 xc7z020clg400-1}
+    xilinx.com:zcu102:part0    {3.4 xczu9eg-ffvb1156-2-e 1499.985}
+    xilinx.com:zcu104:part0    {1.1 xczu7ev-ffvc1156-2-e 1499.985}
+    xilinx.com:zcu106:part0    {2.6 xczu7ev-ffvc1156-2-e 1499.985}
+    xilinx.com:kv260_som:part0 {1.4 xck26-sfvc784-2LV-c 1499.985}
+    xilinx.com:kr260_som:part0 {1.1 xck26-sfvc784-2LV-c 1499.985}
+    xilinx.com:zc702:part0     {1.4 xc7z020clg484-1 1000}
+    xilinx.com:zc706:part0     {1.4 xc7z045ffg900-2 1000}
+    avnet.com:ultra96v2:part0  {1.2 xczu3eg-sbva484-1-i 1499.9985}
+    tul.com.tw:pynq-z2:part0   {1.0 xc7z020clg400-1 1000}
   }
   variable strategies {
     "Vivado Implementation Defaults" Performance_Explore Performance_ExplorePostRoutePhysOpt
@@ -23,6 +29,38 @@ namespace eval catalog {
     xilinx.com:ip:processing_system7 5.5
     xilinx.com:ip:proc_sys_reset    5.0
     xilinx.com:ip:smartconnect      1.0
+  }
+
+  # The board files that match a pattern, as {name version part pll}.
+  proc find_boards {pattern part} {
+    variable boards
+    set found {}
+    dict for {name entry} $boards {
+      if {[string match $pattern $name:[lindex $entry 0]]} {lappend found [list $name {*}$entry]}
+    }
+    set name [string range $pattern 0 end-2]
+    if {![llength $found] && [regexp {^[\w.-]+:[\w.-]+:part\d$} $name] && ![string match xilinx.com:* $name]} {
+      lappend found [list $name 1.0 $part [expr {[family $part] eq "zynq7" ? 1000 : 1499.985}]]
+    }
+    return $found
+  }
+
+  # What a PLL makes for a clock that is asked for: over two dividers of 1 .. 63, the nearest.
+  proc made {pll mhz} {
+    set best 0
+    for {set a 1} {$a <= 63} {incr a} {
+      for {set b $a} {$b <= 63} {incr b} {
+        set one [expr {$pll / double($a * $b)}]
+        if {abs($one - $mhz) < abs($best - $mhz)} {set best $one}
+      }
+    }
+    return [format %.6f $best]
+  }
+
+  # First and last address behind a control port.
+  variable windows {
+    M_AXI_HPM0_FPD {0xA0000000 0xAFFFFFFF} M_AXI_HPM1_FPD {0xB0000000 0xBFFFFFFF} M_AXI_HPM0_LPD {0x80000000 0x9FFFFFFF}
+    M_AXI_GP0 {0x40000000 0x7FFFFFFF} M_AXI_GP1 {0x80000000 0xBFFFFFFF}
   }
 
   proc family {part} {return [expr {[string match xc7z* $part] ? "zynq7" : "zynqmp"}]}

@@ -54,8 +54,9 @@ namespace eval diagram {
     if {[string match *FREQMHZ $key]} {
       if {![string is double -strict $value] || $value <= 0 || $value > 800} {model::fail "$name $value is no clock"}
       set actual [string map {__FREQMHZ __ACT_FREQMHZ PCW_FPGA0 PCW_ACT_FPGA0} $key]
-      dict set config $cell $actual $value
-      model::put $cell CONFIG.$actual $value
+      set made [catalog::made $project::pll $value]
+      dict set config $cell $actual $made
+      model::put $cell CONFIG.$actual $made
     } elseif {[string match *DATA_WIDTH $key]} {
       if {$value ni {32 64 128} || ([string match PCW* $key] && $value == 128)} {model::fail "$name $value"}
     } elseif {[string match NUM_* $key]} {

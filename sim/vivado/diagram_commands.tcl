@@ -132,10 +132,12 @@ model::command assign_bd_address {-force} {-offset -range -target_address_space}
     set segment [model::need [lindex $rest 0] segment]
     set space [model::need [dict get $options -target_address_space] address_space]
     set offset [expr {[dict get $options -offset]}]
-    set window [dict get {zynqmp {0xA0000000 0xB0000000} zynq7 {0x40000000 0x80000000}} \
-      [catalog::family $project::part]]
-    if {$offset % 4096 || $offset < [lindex $window 0] || $offset >= [lindex $window 1]} {
-      model::fail "$segment at [format %#x $offset] is not in the processor's window [join $window { to }]"
+    foreach {bus owner} [diagram::spaces] {
+      if {$owner ne $space || $segment ni [diagram::reach $bus]} continue
+      lassign [dict get $catalog::windows [lindex [split $bus /] 1]] low high
+      if {$offset % 4096 || $offset < $low || $offset > $high} {
+        model::fail "$segment at [format %#x $offset] is not in the window of $bus, $low to $high"
+      }
     }
     dict set diagram::assigned $segment,$space $offset
   } else {

@@ -6,8 +6,9 @@
 # not exist; a clock, reset or interrupt that nothing or two things drive; a bus or an address left open; a step before
 # the one that it needs. What it accepts is "checked", not built: the .bit and the reports it leaves are made up.
 #
-# HWGEN_MODEL: a dict of what goes wrong in this run: slacks {SETUP...} (one a strategy), fail RUN, no_boards 1,
-# bare 1 (the packager infers interfaces without their maps and address spaces).
+# HWGEN_MODEL: a dict of what goes wrong in this run: slacks {SETUP...} (one a strategy), pulse SLACK (of the narrowest
+# clock pulse), fail RUN, no_boards 1, no_paths 1 (nothing is timed), no_axi 1 (the packager finds no AXI by itself),
+# bare 1 (it finds interfaces without their maps and address spaces).
 
 namespace eval model {
   variable calls 0

@@ -10,6 +10,10 @@ namespace eval packager {
   variable made {}        ;# maps, blocks and spaces that there are
   variable checked 0
   variable root ""
+  variable optional {
+    awid awlen awsize awburst awlock awcache awqos awregion wid wlast bid arid arlen arsize arburst arlock arcache arqos
+    arregion rid rlast
+  }
   variable suffixes {
     awaddr awprot awvalid awready wdata wstrb wvalid wready bresp bvalid bready araddr arprot arvalid arready rdata
     rresp rvalid rready
@@ -85,10 +89,20 @@ namespace eval packager {
   # What Vivado finds by itself: AXI by its valid signals, clocks and resets by their names.
   proc infer {} {
     variable ports
+    if {![model::wrong no_axi 0]} infer_axi
     foreach port [dict keys $ports] {
-      if {[regexp {^(\w+)_awvalid$} $port -> prefix]} {add_bus $prefix aximm [axi_mode $prefix]}
       if {$port in {aclk clk ap_clk}} {add_bus $port clock slave}
       if {$port in {aresetn rst_n ap_rst_n}} {add_bus $port reset slave}
+    }
+  }
+
+  proc infer_axi {} {
+    variable ports
+    variable buses
+    foreach port [dict keys $ports] {
+      if {[regexp {^(\w+)_awvalid$} $port -> prefix] && ![dict exists $buses $prefix]} {
+        add_bus $prefix aximm [axi_mode $prefix]
+      }
     }
   }
 
@@ -98,6 +112,8 @@ namespace eval packager {
     variable buses
     variable clock_of
     variable parameters
+    variable suffixes
+    variable optional
     set pins {}
     set found {}
     set covered {}
@@ -105,7 +121,7 @@ namespace eval packager {
       lassign $entry type mode
       if {$type eq "aximm"} {
         lappend found $name [list $mode [dict get $clock_of $name] 1 ""]
-        foreach port [dict keys $ports ${name}_*] {lappend covered $port}
+        foreach suffix [concat $suffixes $optional] {lappend covered ${name}_$suffix}
       } else {
         set hertz [expr {[dict exists $parameters "bus_interface component_1 $name FREQ_HZ"] ? 100000000 : ""}]
         lappend pins $name [list [dict get $ports $name] $type 1 $hertz]
@@ -154,12 +170,19 @@ model::command ipx::get_bus_interfaces {-quiet} {-of_objects} {1 1} {
 model::command ipx::infer_bus_interface {} {} {3 3} {
   lassign $rest name type core
   packager::must $core
-  if {![regexp {^xilinx.com:(interface:aximm|signal:(clock|reset|interrupt))_rtl:1.0$} $type -> -> signal]} {
+  if {![regexp {^xilinx.com:signal:(clock|reset|interrupt)_rtl:1.0$} $type -> signal]} {
     model::fail "unknown interface $type"
   }
-  if {[string match *aximm* $type]} {return [packager::add_bus $name aximm [packager::axi_mode $name]]}
   if {![dict exists $packager::ports $name]} {model::fail "the core has no port $name"}
   return [packager::add_bus $name $signal slave]
+}
+
+model::command ipx::infer_bus_interfaces {} {} {2 2} {
+  lassign $rest type core
+  packager::must $core
+  if {$type ne "xilinx.com:interface:aximm_rtl:1.0"} {model::fail "unknown interface $type"}
+  packager::infer_axi
+  return
 }
 
 model::command ipx::associate_bus_interfaces {} {-busif -clock -reset} {1 1} {

@@ -10,6 +10,8 @@ namespace eval project {
   variable repository {}
   variable catalogued 0
   variable board ""
+  variable board_files {} ;# name:version -> {part pll} of those found
+  variable pll 0         ;# MHz, of the board
   variable components {} ;# VLNV -> component, of cores saved
 
   proc must {} {
@@ -25,7 +27,7 @@ model::command create_project {-force -in_memory} {-part} {1 2} {
   if {$part ni $catalog::parts && ![regexp $catalog::part_form $part]} {model::fail "unknown part '$part'"}
   file mkdir $folder
   foreach {variable value} [list open $name folder $folder part $part files {} top {} ordered 0 repository {} \
-    catalogued 0 board {}] {set project::$variable $value}
+    catalogued 0 board {} board_files {} pll 0] {set project::$variable $value}
   diagram::clear
   runs::clear
   model::object [current_project] project
@@ -74,9 +76,10 @@ model::command update_compile_order {} {-fileset} {0 0} {
 model::command get_board_parts {-quiet -latest_file_version} {} {1 1} {
   if {[model::wrong no_boards 0]} return
   set found {}
-  dict for {name entry} $catalog::boards {
-    set full $name:[lindex $entry 0]
-    if {[string match [lindex $rest 0] $full]} {lappend found [model::object $full board_part]}
+  foreach entry [catalog::find_boards [lindex $rest 0] $project::part] {
+    lassign $entry name version part pll
+    dict set project::board_files $name:$version [list $part $pll]
+    lappend found [model::object $name:$version board_part]
   }
   return $found
 }
@@ -115,7 +118,7 @@ namespace eval properties {
     switch $type,$name {
       project,board_part {
         model::need $value board_part
-        set wanted [lindex [dict get $catalog::boards [join [lrange [split $value :] 0 2] :]] 1]
+        lassign [dict get $project::board_files $value] wanted project::pll
         if {$wanted ne $project::part} {model::fail "board part $value is for $wanted, the project for $project::part"}
         set project::board $value
       }

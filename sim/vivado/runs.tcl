@@ -43,10 +43,19 @@ namespace eval runs {
 |          Site Type         |  Used | Fixed | Prohibited | Available | Util% |
 +----------------------------+-------+-------+------------+-----------+-------+
 | CLB LUTs                   | 61234 |     0 |          0 |    230400 | 26.58 |
+|   LUT as Memory            |  2048 |     0 |          0 |    101760 |  2.01 |
 | CLB Registers              | 70321 |     0 |          0 |    460800 | 15.26 |
 | Block RAM Tile    | 72.5 |     0 |          0 |       312 | 23.24 |
 | URAM              |   32 |     0 |          0 |        96 | 33.33 |
 | DSPs              |  271 |     0 |          0 |      1728 | 15.68 |
+  }
+  variable timing {
+| Design Timing Summary
+| ---------------------
+
+    WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints      WHS(ns)      THS(ns)  THS Failing Endpoints  THS Total Endpoints     WPWS(ns)     TPWS(ns)  TPWS Failing Endpoints  TPWS Total Endpoints
+    -------      -------  ---------------------  -------------------      -------      -------  ---------------------  -------------------     --------     --------  ----------------------  --------------------
+      @setup@        0.000                      0                93421        0.010        0.000                      0                93421        @pulse@        0.000                       0                 41873
   }
   variable power {
 | Total On-Chip Power (W)  | 3.912        |
@@ -98,6 +107,7 @@ model::command wait_on_run {} {} {1 1} {
 model::command open_run {} {} {1 1} {
   set run [get_runs [lindex $rest 0]]
   if {[dict get $runs::state $run] ne "done"} {model::fail "open_run $run before it is done"}
+  if {$runs::opened ne ""} {model::fail "open_run $run while $runs::opened is open"}
   set runs::opened $run
   return
 }
@@ -110,6 +120,7 @@ model::command close_design {} {} {0 0} {
 
 model::command get_timing_paths {-setup -hold} {-max_paths} {0 0} {
   runs::need_open get_timing_paths
+  if {[model::wrong no_paths 0]} return
   set path [model::object "path [lindex [dict keys $options] 0]" path]
   model::put $path SLACK [expr {[dict exists $options -hold] ? 0.01 : [runs::slack]}]
   foreach {key pin} {STARTPOINT_PIN count_q_reg[3]/C ENDPOINT_PIN sum_q_reg[17]/D} {
@@ -131,7 +142,10 @@ model::command get_cells {-quiet} {-of_objects} {0 1} {
   return $name
 }
 
-foreach {name text} {report_utilization $runs::utilization report_timing_summary {} report_power $runs::power} {
+foreach {name text} {
+  report_utilization $runs::utilization report_power $runs::power
+  report_timing_summary {[string map [list @setup@ [runs::slack] @pulse@ [model::wrong pulse 1.250]] $runs::timing]}
+} {
   model::command $name {-hierarchical} {-file} {0 0} "
     runs::need_open $name
     runs::leave \[dict get \$options -file\] \"$text\"

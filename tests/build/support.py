@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -33,6 +34,18 @@ def _engine(board_name: str) -> Path:
 def engine_design(folder: Path, board_name: str = "zcu104") -> Path:
     """A generated engine in `folder`."""
     return Path(shutil.copytree(_engine(board_name), folder, dirs_exist_ok=True))
+
+
+def with_masters(design: Path, count: int) -> Path:
+    """The design with its AXI master's ports `count` times, as m_axi, m_axi_1, ...: for the scripts alone."""
+    file = design / "rtl" / "hwgen_top.sv"
+    text = file.read_text()
+    lines = [
+        line for line in text.splitlines(keepends=True) if re.match(r"\s*(input|output) +wire .*\bm_axi_\w+,$", line)
+    ]
+    more = "".join(line.replace("m_axi_", f"m_axi_{i}_") for i in range(1, count) for line in lines)
+    file.write_text(text.replace(lines[-1], lines[-1] + more))
+    return design
 
 
 def hls4ml_design(folder: Path, board_name: str = "zcu104", top: str = "policy_core") -> Path:

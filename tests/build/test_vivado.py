@@ -9,7 +9,7 @@ import pytest
 from hwgen import boards
 from hwgen.build import toolchain, vivado
 from hwgen.errors import InputError, ToolError
-from tests.build.support import BOARDS, MODEL, engine_design, hls4ml_design, needs_tclsh
+from tests.build.support import BOARDS, MODEL, engine_design, hls4ml_design, needs_tclsh, with_masters
 
 
 @needs_tclsh
@@ -21,6 +21,37 @@ def test_every_board_and_backend_runs_from_start_to_end(tmp_path, board, backend
     told = vivado.check(design)
     assert int(re.search(r"\((\d+) commands\)", told)[1]) > 400
     assert not (design / "vivado" / "result").exists()  # the check leaves nothing behind
+
+
+@needs_tclsh
+@pytest.mark.parametrize("masters", [2, 3, 4])
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_master_gets_a_memory_port(tmp_path, board, masters):
+    design = with_masters(engine_design(tmp_path, board), masters)
+    target = vivado.write_vivado(design, boards.load(board), "engine")
+    memory = re.search(r"^ *memory +\{(.*)\}$", (target / "settings.tcl").read_text(), re.M)[1].split()
+    assert memory[0::3] == ["m_axi", "m_axi_1", "m_axi_2", "m_axi_3"][:masters]
+    assert memory[1::3] == list(boards.load(board).memory.ports)[:masters]
+    assert vivado.check(design)
+
+
+def test_more_masters_than_ports_are_refused(tmp_path):
+    design = with_masters(engine_design(tmp_path), 5)
+    with pytest.raises(InputError, match="has 5 AXI masters, zcu104 has 4 memory ports"):
+        vivado.write_vivado(design, boards.load("zcu104"), "engine")
+
+
+@needs_tclsh
+@pytest.mark.parametrize(
+    "port, base", [("M_AXI_HPM0_FPD", 0xA001_0000), ("M_AXI_HPM1_FPD", 0xB000_0000), ("M_AXI_HPM0_LPD", 0x8000_0000)]
+)
+def test_registers_lie_where_the_board_says(tmp_path, port, base):
+    text = (boards.load("zcu104").folder / "board.toml").read_text()
+    text = text.replace("M_AXI_HPM0_FPD", port).replace("0xA0000000", hex(base))
+    (tmp_path / "board.toml").write_text(text.replace("S_AXI_HP0_FPD = 128", "S_AXI_HPC0_FPD = 64"))
+    design = engine_design(tmp_path / "design")
+    vivado.write_vivado(design, boards.load(f"{tmp_path}/"), "engine")
+    assert vivado.check(design)
 
 
 @needs_tclsh
@@ -112,36 +143,47 @@ FAULTS = {
     "unknown IP": ("system", "xilinx.com:ip:smartconnect", "xilinx.com:ip:smartconect", "is not in this Vivado"),
     "own IP not in the catalog": ("system", "  update_ip_catalog\n", "", "hwgen:accel:hwgen_top is not in"),
     "unknown cell": ("system", "net $reset reset_0/", "net $reset reset_1/", "there is no cell reset_1"),
-    "unknown pin": ("system", "control_bus/aclk", "control_bus/clk", "cell control_bus has no pin clk"),
-    "unknown bus": ("system", "memory_bus/M00_AXI", "memory_bus/M01_AXI", "cell memory_bus has no bus M01_AXI"),
+    "unknown pin": ("system", "$name/aclk", "$name/clk", "cell control_bus has no pin clk"),
+    "unknown bus": ("system", "$name/M00_AXI", "$name/M01_AXI", "cell control_bus has no bus M01_AXI"),
     "unknown property": ("ps_zynqmp", "PSU__USE__IRQ0", "PSU__USE__IRQ", "has no property CONFIG.PSU__USE__IRQ"),
     "value of a property": ("ps_zynqmp", "PSU__USE__IRQ0 1", "PSU__USE__IRQ0 yes", "takes 0 or 1, not 'yes'"),
-    "clock that no PLL makes": ("settings", "{250}", "{2500}", "is no clock"),
+    "clock that is none": ("settings", "{250}", "{2500}", "is no clock"),
+    "clock that the PLL does not make": ("settings", "{250}", "{200}", "makes 187.498125 MHz where 200 are asked for"),
     "memory port": ("settings", "S_AXI_HP0_FPD", "S_AXI_HP4_FPD", "memory port S_AXI_HP4_FPD is not"),
+    "width of a memory port": ("settings", "FPD 128}", "FPD 256}", "DATA_WIDTH 256"),
+    "control port": ("settings", "M_AXI_HPM0_FPD", "M_AXI_HPM2_FPD", "control port M_AXI_HPM2_FPD is not"),
+    "address of another control port": ("settings", "M_AXI_HPM0_FPD", "M_AXI_HPM1_FPD", "window of ps_0/M_AXI_HPM1"),
+    "address that is not aligned": ("settings", "0xA0000000", "0xA0000800", "is not in the window"),
+    "interface that the top has not": ("settings", "{m_axi S_AXI", "{m_axis S_AXI", "no bus interface m_axis"),
+    "interface given to nobody": (
+        "package", "foreach {master port bits} $design(memory) {add_master $master $core}", "",
+        "interface m_axi is associated with no clock",
+    ),
     "reset driven twice": (
         "system", "net $reset reset_0/ext_reset_in",
         "net $reset reset_0/ext_reset_in; net reset_0/mb_reset reset_0/ext_reset_in", "drive one net",
     ),
-    "clock not connected": ("system", " memory_bus/aclk", "", "clock memory_bus/aclk is not driven"),
-    "port that the preset opened": ("ps_zynqmp", "PSU__USE__M_AXI_GP1 0", "PSU__USE__M_AXI_GP1 1", "hpm1_fpd_aclk is"),
-    "reset not connected": ("system", " memory_bus/aresetn", "", "reset memory_bus/aresetn is not driven"),
+    "clock not connected": ("system", "  net $clock $name/aclk\n", "", "clock control_bus/aclk is not driven"),
+    "port that the preset opened": ("ps_zynqmp", "[expr {$i == $master}]", "[expr {$i < 2}]", "hpm1_fpd_aclk is"),
+    "reset not connected": ("system", "  net $reset $name/aresetn\n", "", "reset control_bus/aresetn is not driven"),
     "interrupt not connected": ("system", "    net hwgen_top_0/irq_o $interrupt\n", "", "interrupt ps_0/pl_ps_irq0 is"),
     "reset driven by a clock": ("system", "net $reset reset_0", "net $clock reset_0", "is driven by clock"),
-    "bus not connected": ("system", "    bus memory_bus/M00_AXI $memory\n", "", "is connected to nothing"),
+    "bus not connected": ("system", "  bus $name/M00_AXI $slave\n", "", "is connected to nothing"),
     "bus connected twice": (
-        "system", "    bus memory_bus/M00_AXI $memory\n",
-        "    bus memory_bus/M00_AXI $memory\n    bus memory_bus/M00_AXI control_bus/S00_AXI\n", "is connected already",
+        "system", "  bus $name/M00_AXI $slave\n", "  bus $name/M00_AXI $slave\n  bus $name/M00_AXI $slave\n",
+        "is connected already",
     ),
-    "two masters": ("system", "bus $control control_bus/S00_AXI", "bus $control hwgen_top_0/m_axi", "are both masters"),
+    "two masters": ("system", "bus $master $name/S00_AXI", "bus $master $name/M00_AXI", "are both masters"),
     "switch with an open port": ("system", "NUM_SI 1", "NUM_SI 2", "S01_AXI is connected to nothing"),
     "memory without an address": ("system", "  assign_bd_address\n}", "}", "HP0_DDR_LOW has no address"),
-    "address outside the window": ("ps_zynqmp", "base 0xA0000000", "base 0x40000000", "not in the processor's window"),
+    "address outside the window": ("settings", "0xA0000000", "0x40000000", "not in the window of ps_0/M_AXI_HPM0_FPD"),
     "no preset": ("ps_zynqmp", "apply_board_preset 1", "apply_board_preset 0", "has not got the board's preset"),
     "processor of another family": ("ps_zynqmp", "ip:zynq_ultra_ps_e", "ip:processing_system7", "not exist in"),
     "saved before validated": ("system", "  validate_bd_design\n", "", "save_bd_design before validate_bd_design"),
     "generated before saved": ("system", "  save_bd_design\n", "", "no file matches 'system.bd'"),
     "wrapper before generation": ("system", "  generate_target all $diagram\n", "", "make_wrapper before"),
     "another top than the wrapper": ("system", "top system_wrapper", "top wrapper", "not the wrapper"),
+    "opened twice": ("implement", "    close_design\n", "", "open_run impl_1 while impl_1 is open"),
     "opened before it is done": ("implement", "  wait_on_run $run\n", "", "ended with"),
     "report of nothing": ("implement", "    open_run impl_1\n", "", "get_timing_paths before open_run"),
     "implementation before synthesis": ("implement", "  finish synth_1 $jobs\n", "", "impl_1 before synth_1 is done"),
@@ -149,7 +191,7 @@ FAULTS = {
     "SystemVerilog top": ("package", "src] *.v *.sv]", "src] *.sv]", "is in no Verilog file"),
     "packaged before ordered": ("package", "  update_compile_order -fileset sources_1\n", "", "package_project before"),
     "bus without a clock": (
-        "package", "  ipx::associate_bus_interfaces -busif m_axi -clock aclk $core\n", "", "associated with no clock",
+        "package", "  ipx::associate_bus_interfaces -busif $name -clock aclk $core\n", "", "associated with no clock",
     ),
     "clock without a reset": (
         "package", "  ipx::associate_bus_interfaces -clock aclk -reset aresetn $core\n", "", "associated with no reset",
@@ -158,7 +200,7 @@ FAULTS = {
         "package", "    ipx::remove_bus_parameter FREQ_HZ $clock\n", "", "FREQ_HZ of hwgen_top_0/aclk is 100000000",
     ),
     "interrupt as a plain port": (
-        "package", "set irq [interface irq_o xilinx.com:signal:interrupt_rtl:1.0 $core]", "set irq $clock",
+        "package", "set irq [signal irq_o xilinx.com:signal:interrupt_rtl:1.0 $core]", "set irq $clock",
         "port irq_o of the IP is in no interface",
     ),
     "unknown interface": ("package", "interrupt_rtl:1.0", "interupt_rtl:1.0", "unknown interface"),
@@ -170,12 +212,46 @@ FAULTS = {
 }  # fmt: skip
 
 
+WRONG = {"opened twice": "slacks {-0.1 0.1}"}  # in the model, for the fault to show
+
+
 @needs_tclsh
 @pytest.mark.parametrize("name", list(FAULTS))
 def test_the_model_catches(tmp_path, name):
     script, text, replacement, told = FAULTS[name]
     design = engine_design(tmp_path)
     target = vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    file = target / (script if "/" in script else f"{script}.tcl")
+    content = file.read_text()
+    assert text in content
+    file.write_text(content.replace(text, replacement))
+    with pytest.raises(ToolError, match=re.escape(told)):
+        vivado.check(design, WRONG.get(name, ""))
+
+
+# With two masters: what is planted in the second way to memory.
+SECOND = {
+    "no way to memory": (
+        "system", "      way ${master}_bus", "      if {$master eq {m_axi}} continue\n      way ${master}_bus",
+        "ps_0/S_AXI_HP0_FPD is connected to nothing",
+    ),
+    "the same port twice": ("settings", "S_AXI_HP1_FPD", "S_AXI_HP0_FPD", "S_AXI_HP0_FPD is connected already"),
+    "master without a port": ("settings", " m_axi_1 S_AXI_HP1_FPD 128", "", "interface m_axi_1 is associated with no"),
+    "port that is not clocked": (
+        "ps_zynqmp", "  return [dict create", "  set clocks [lrange $clocks 0 1]\n  return [dict create",
+        "clock ps_0/saxihp1_fpd_aclk is not driven",
+    ),
+    "channel missing": ("src/hwgen_top.v", "m_axi_1_bready,", "m_axi_1_bredy,", "lacks port m_axi_1_bready"),
+}  # fmt: skip
+
+
+@needs_tclsh
+@pytest.mark.parametrize("name", list(SECOND))
+def test_the_model_catches_in_a_second_way_to_memory(tmp_path, name):
+    script, text, replacement, told = SECOND[name]
+    design = with_masters(engine_design(tmp_path), 2)
+    target = vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    assert vivado.check(design)
     file = target / (script if "/" in script else f"{script}.tcl")
     content = file.read_text()
     assert text in content
@@ -200,7 +276,12 @@ def test_the_model_catches_what_zynq7_must_bring_out(tmp_path):
     [
         ("no_boards 1", "has no board files for zcu104"),
         ("fail synth_1", "synth_1 ended with"),
-        ("slacks -0.2", "timing is not met at 250 MHz .* worst path system_i/hwgen_top_0/.* \\(module mm_unit\\)"),
+        ("fail impl_1", "impl_1 ended with"),
+        ("no_paths 1", "no timed path .setup.: its clock is not constrained"),
+        (
+            "slacks -0.2",
+            "timing is not met at 249.9975.* MHz .* worst path system_i/hwgen_top_0/.* \\(module mm_unit\\)",
+        ),
     ],
 )
 def test_what_goes_wrong_in_vivado_ends_with_its_reason(tmp_path, wrong, told):
@@ -221,9 +302,10 @@ def test_a_strategy_that_misses_the_clock_is_followed_by_the_next(tmp_path):
 def test_a_packager_that_infers_less_gets_the_rest_from_the_script(tmp_path):
     design = engine_design(tmp_path)
     target = vivado.write_vivado(design, boards.load("zcu104"), "engine")
+    assert vivado.check(design, "no_axi 1")
     assert vivado.check(design, "bare 1")
     file = target / "package.tcl"
-    file.write_text(file.read_text().replace("    set_property master_address_space_ref m_axi $master\n", ""))
+    file.write_text(file.read_text().replace("    set_property master_address_space_ref $name $master\n", ""))
     assert vivado.check(design)  # nobody misses it where the packager does it itself
     with pytest.raises(ToolError, match="master_address_space_ref"):
         vivado.check(design, "bare 1")

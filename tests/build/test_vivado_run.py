@@ -33,13 +33,15 @@ def test_a_run_leaves_bit_hwh_and_figures(design, as_model):
     lines = []
     bit = vivado_run.run(design, lines.append)
     assert bit.is_file() and bit.with_suffix(".hwh").is_file() and bit.parent == design / "vivado" / "result"
-    assert any("slack 0.123 ns at 250 MHz" in line for line in lines)
+    assert any("slack 0.123 ns at 249.997500 MHz" in line for line in lines)
     report = json.loads((design / "report.json").read_text())
     assert report["resources"] == {
-        "lut": 61234, "ff": 70321, "dsp": 271, "bram36": 72.5, "uram": 32, "source": "vivado",
+        "lut": 61234, "ff": 70321, "dsp": 271, "bram36": 72.5, "uram": 32, "lutram": 2048,
+        "source": "vivado",
     }  # fmt: skip
     assert report["vivado"]["wns_ns"] == 0.123 and report["vivado"]["power_w"] == 3.912
-    assert report["vivado"]["timing_met"] is True and report["vivado"]["clock_mhz"] == 250
+    assert report["vivado"]["timing_met"] is True and report["vivado"]["clock_mhz"] == 249.9975
+    assert report["vivado"]["wpws_ns"] == 1.25 and report["vivado"]["tns_ns"] == 0
     assert report["predicted_cycles"] and report["spans"]  # what was there stays
 
 
@@ -47,11 +49,11 @@ def test_a_run_leaves_bit_hwh_and_figures(design, as_model):
 def test_negative_slack_names_the_cells_and_leaves_no_bitstream(design, as_model, monkeypatch):
     monkeypatch.setenv("HWGEN_MODEL", "slacks {-0.4 -0.3 -0.25}")
     with pytest.raises(
-        ToolError, match=r"slack -0.25 ns.* u_mm/sum_q_reg\[17\] \(module mm_unit\)".replace(" u_mm", ".*u_mm")
+        ToolError, match=r"NetDelay_high:-0.3/.*ExtraTimingOpt:-0.25/.*u_mm/sum_q_reg\[17\] \(module mm_unit\)"
     ):
         vivado_run.run(design)
     assert not list((design / "vivado" / "result").glob("*.bit"))
-    with pytest.raises(ToolError, match="timing is not met at 250 MHz: slack -0.25 ns.*module mm_unit"):
+    with pytest.raises(ToolError, match="timing is not met at 249.998 MHz: slack -0.25 ns.*module mm_unit"):
         vivado_run.read_back(design)
     assert "vivado" not in json.loads((design / "report.json").read_text())
 
@@ -64,6 +66,8 @@ def test_negative_slack_names_the_cells_and_leaves_no_bitstream(design, as_model
         ("utilization.rpt", "", "utilization.rpt is empty"),
         ("utilization.rpt", "| CLB LUTs | 12", "has no row 'CLB LUTs'"),
         ("utilization.rpt", "| CLB LUTs | 12 | 0 |\n| CLB Regi", "has no row 'CLB Registers'"),
+        ("timing.rpt", "WNS(ns)\n", "timing.rpt has no design timing summary"),
+        ("timing.rpt", None, "timing.rpt is missing"),
         ("power.rpt", "Power Report\n", "has no row 'Total On-Chip Power"),
         ("summary.txt", "design_hash=00", "summary.txt lacks 'clock_mhz'"),
         ("summary.txt", "clock_mhz=fast\n", "summary.txt lacks could not convert"),
@@ -78,6 +82,13 @@ def test_a_missing_or_spoilt_report_is_named(design, as_model, name, content, to
     file.unlink() if content is None else file.write_text(content)
     with pytest.raises(ToolError, match=told):
         vivado_run.read_back(design)
+
+
+@needs_tclsh
+def test_a_clock_pulse_that_is_too_narrow(design, as_model, monkeypatch):
+    monkeypatch.setenv("HWGEN_MODEL", "pulse -0.041")
+    with pytest.raises(ToolError, match="timing is not met .* pulse width slack -0.041 ns"):
+        vivado_run.run(design)
 
 
 @needs_tclsh

@@ -27,7 +27,7 @@ _KEYS = {
 _POLICY_KEYS = (
     "name", "observation", "before", "after", "action", "chunk", "execute", "rate_hz", "safe_action", "tensors",
 )  # fmt: skip
-_MAX_WORDS, _MAX_TEXT, _MAX_RATE = 100_000, 1 << 16, 1e6
+_MAX_WORDS, _MAX_TEXT, _MAX_RATE = 100_000, 4096, 1e6
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,24 +53,23 @@ def plan_mul(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     along = _Along(f, shape)
     mult = along(f.parameter("mult", along.count, 1 - MULT_LIMITS[0], MULT_LIMITS[0] - 1))
     lane = Lane(mult, np.int64(0), along(f.parameter("shift", along.count, 0, MAX_SHIFT)), *f.clamp())
-    lo, hi = _product_range(ins[0], ins[1])
     bound = ins[0].bound * ins[1].bound
-    if bound >= EXACT64:
-        raise f.fault(f"multiplies values up to {ins[0].bound} and {ins[1].bound}: a product beyond 2**51")
+    if bound > INT32[1]:
+        raise f.fault(f"multiplies values up to {ins[0].bound} and {ins[1].bound}: a product beyond 32 bits")
+    lo, hi = _product_range(ins[0], ins[1])
     product = plan.buffer(shape, exact_float(bound))
-    plan.do(np.multiply, ins[0].data, ins[1].data, product)
+    plan.compute(np.multiply, ins[0].data, ins[1].data, out=product)
     return plan_lane(f, plan, value(product, lo, hi), lane)
 
 
 def plan_lookup(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     """y = table[x + offset]; offset: 128 for signed x, 0 for unsigned x"""
     x, offset = ins[0], f.integer("offset", 0, 128)
-    table = f.array("table", 1, *INT32)
-    (lo, hi), size = x.ends, len(table)
-    if lo + offset < 0 or hi + offset >= size:
-        raise f.fault(f"looks values from {lo} to {hi} up in a table for {-offset} to {size - 1 - offset}")
+    table, (lo, hi) = f.table("table", *INT32), x.ends
+    if lo + offset < 0 or hi + offset > 255:
+        raise f.fault(f"looks values from {lo} to {hi} up in a table for {-offset} to {255 - offset}")
     # Rolled so that x itself is the index: what lies below 0 counts from the end.
-    entries = np.roll(table.astype(np.int64), -offset)
+    entries = np.roll(table, -offset)
     index = plan.buffer(x.shape, np.intp)
     out = plan.buffer(x.shape, exact_float(int(np.abs(entries).max())))
     plan.do(np.copyto, index, x.data, "unsafe")
@@ -83,12 +82,16 @@ def plan_lane(f: Entry, plan: Plan, x: Value, lane: Lane) -> Value:
     lo, hi, peak = _sums(x, lane)
     if peak >= EXACT64:
         raise f.fault(f"has sums that can reach 2**{np.log2(float(peak)):.1f}, beyond the 2**51 of the lane")
-    dtype, unit = exact_float(peak), np.exp2(-lane.shift.astype(np.float64))
+    lo, hi = round_shift(lo, lane.shift), round_shift(hi, lane.shift)
+    clamps = [(np.maximum, lane.lo)] if lo.min() < lane.lo else []
+    clamps += [(np.minimum, lane.hi)] if hi.max() > lane.hi else []
+    dtype = exact_float(max(peak, *(abs(limit) for _, limit in clamps), 0))
+    unit = np.exp2(-lane.shift.astype(np.float64))
     work, now = plan.buffer(x.shape, dtype), x.data
 
     def step(function, *args) -> None:
         nonlocal now
-        plan.do(function, now, *args, out=work)
+        plan.compute(function, now, *args, out=work)
         now = work
 
     factor, offset = lane.mult * unit, lane.bias * unit
@@ -101,15 +104,12 @@ def plan_lane(f: Entry, plan: Plan, x: Value, lane: Lane) -> Value:
     if lane.residual:
         other, mult = lane.residual
         added = plan.buffer(other.shape, dtype)
-        plan.do(np.multiply, other.data, plan.constant(mult * unit, dtype), added)
+        plan.compute(np.multiply, other.data, plan.constant(mult * unit, dtype), out=added)
         step(np.add, added)
     if lane.shift.any():
         step(np.rint)
-    lo, hi = round_shift(lo, lane.shift), round_shift(hi, lane.shift)
-    if lo.min() < lane.lo:
-        step(np.maximum, dtype(lane.lo))
-    if hi.max() > lane.hi:
-        step(np.minimum, dtype(lane.hi))
+    for function, limit in clamps:
+        step(function, dtype(limit))
     done = value(now, np.clip(lo, lane.lo, lane.hi), np.clip(hi, lane.lo, lane.hi))
     return value(plan.cast(now, exact_float(done.bound)), done.lo, done.hi)
 

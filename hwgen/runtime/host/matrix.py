@@ -10,17 +10,15 @@ import math
 
 import numpy as np
 
-from hwgen.runtime.host.plan import Plan, Value, exact_float, value
+from hwgen.runtime.host.plan import EXACT64, Plan, Value, exact_float, value
 from hwgen.runtime.host.reader import INT32, Entry
 from hwgen.runtime.host.windows import Windows, read_windows
-
-_INT8 = (-128, 127)
 
 
 def plan_linear(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     """acc[..., o] = sum over i of x[..., i] * weight[i, o]"""
     x = ins[0]
-    weight = f.array("weight", 2, *_INT8)
+    weight = f.weight("weight", 2)
     if not x.shape or x.shape[-1] != weight.shape[0]:
         raise f.fault(f"reads shape {x.shape}, whose last axis is not its weight's {weight.shape[0]} rows")
     lo, hi, dtype = _sums(f, weight, 0, *x.ends)
@@ -34,7 +32,7 @@ def plan_linear(f: Entry, plan: Plan, ins: list[Value]) -> Value:
 def plan_conv(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     """acc[o, p] = sum over channels c of o's group and taps k: x[c, p*stride + k*dilation - pad] * w[o, c, k]"""
     x, axes = ins[0], {"Conv1D": 1, "Conv2D": 2}[f.get("op")]
-    weight = f.array("weight", 2 + axes, *_INT8)
+    weight = f.weight("weight", 2 + axes)
     outs, per_group, *kernel = weight.shape
     groups = f.integer("groups", 1, outs)
     windows = read_windows(f, x.shape, tuple(kernel), dilated=True)
@@ -71,7 +69,8 @@ def _sums(f: Entry, weight: np.ndarray, axis: int, lo: int, hi: int) -> tuple[np
     """Extremes of sums of weight * x along an axis of the weight, lo <= x <= hi, and the dtype that is exact."""
     plus = np.maximum(weight, 0).sum(axis, dtype=np.int64)
     minus = np.minimum(weight, 0).sum(axis, dtype=np.int64)
-    low, high = plus * lo + minus * hi, plus * hi + minus * lo
-    if low.min() < INT32[0] or high.max() > INT32[1]:
-        raise f.fault(f"has sums from {int(low.min())} to {int(high.max())}, beyond 32 bits")
-    return low, high, exact_float(int((plus - minus).max()) * max(abs(lo), abs(hi)))
+    most = int((plus - minus).max()) * max(abs(lo), abs(hi))  # of any partial sum
+    low, high = plus * lo + minus * hi, plus * hi + minus * lo  # within 64 bits where `most` is within 51
+    if most >= EXACT64 or low.min() < INT32[0] or high.max() > INT32[1]:
+        raise f.fault(f"has sums that can reach 2**{math.log2(most):.1f}, beyond 32 bits")
+    return low, high, exact_float(most)

@@ -11,7 +11,7 @@ import numpy as np
 
 MAX_BYTES = 512 << 20
 """All buffers and weights of one program."""
-MAX_WORK = 1 << 33
+MAX_WORK = 1 << 32
 """Elements touched and multiplications, of one run."""
 MAX_CALLS = 1 << 17
 EXACT32, EXACT64 = 1 << 24, 1 << 51
@@ -61,6 +61,10 @@ class Plan:
         if len(self.calls) == MAX_CALLS:
             raise TooLarge(f"needs more than the {MAX_CALLS} calls allowed")
         self.calls.append(partial(function, *args, **options))
+
+    def compute(self, function: np.ufunc, *args: object, out: np.ndarray) -> None:
+        """Call a ufunc in each run, in the precision of `out` (NumPy would take that of the inputs)."""
+        self.do(function, *args, out=out, dtype=out.dtype)
 
     def spend(self, work: int) -> None:
         """Account for elements touched or multiplications. Raises TooLarge."""

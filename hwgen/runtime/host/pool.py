@@ -33,7 +33,7 @@ def plan_sumpool(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     if any(windows.pads):
         lo, hi = min(lo, 0), max(hi, 0)
     count = math.prod(windows.kernel)
-    lo, hi = min(lo * count, lo), max(hi * count, hi)
+    lo, hi = lo * count, hi * count
     if lo < INT32[0] or hi > INT32[1]:
         raise f.fault(f"has sums from {lo} to {hi}, beyond 32 bits")
     x = plan.cast(x.data, exact_float(max(-lo, hi)))
@@ -52,5 +52,5 @@ def _pool(plan: Plan, windows: Windows, x: np.ndarray, fill: int, best: np.ufunc
         x = plan.buffer(taps[0].shape, x.dtype)
         plan.do(np.copyto, x, taps[0])
         for tap in taps[1:]:
-            plan.do(best, x, tap, out=x)
+            plan.compute(best, x, tap, out=x)
     return x

@@ -79,12 +79,16 @@ class Entry(Fields):
         lo = self.integer("lo", *INT32)
         return lo, self.integer("hi", lo, INT32[1])
 
-    def array(self, key: str, ndim: int, lowest: int, highest: int) -> np.ndarray:
-        """The array that the entry names, of so many axes, within bounds; in its own dtype."""
+    def weight(self, key: str, ndim: int) -> np.ndarray:
+        """The array that the entry names: int8, of so many axes."""
         array = self.arrays.take(self.get(key), self.path(key))
-        if array.ndim != ndim:
-            raise self.complain(self.path(key), f"must have {ndim} axes, its shape is {array.shape}")
-        return self._bounded(array, self.path(key), lowest, highest)
+        if array.ndim != ndim or array.dtype != np.int8:
+            raise self.complain(self.path(key), f"must be int8 with {ndim} axes, is {array.dtype} {array.shape}")
+        return array
+
+    def table(self, key: str, lowest: int, highest: int) -> np.ndarray:
+        """The array that the entry names: 256 integers within bounds, as int64."""
+        return self._array(self.get(key), self.path(key), 256, lowest, highest)
 
     def parameter(self, key: str, channels: int, lowest: int, highest: int) -> np.ndarray:
         """A number for all channels, or the name of an array with one for each: int64, 0-d or [channels]."""
@@ -102,16 +106,16 @@ class Entry(Fields):
             if not lowest <= value <= highest:
                 raise self.complain(where, f"must be from {lowest} to {highest}, is {value!r:.80}")
             return np.array(value, np.int64)
-        array = self.arrays.take(value, where)
-        if array.shape != (channels,):
-            raise self.complain(where, f"must hold one integer for each of {channels} channels, is {array.shape}")
-        return self._bounded(array, where, lowest, highest).astype(np.int64)
+        return self._array(value, where, channels, lowest, highest)
 
-    def _bounded(self, array: np.ndarray, where: str, lowest: int, highest: int) -> np.ndarray:
+    def _array(self, name: object, where: str, count: int, lowest: int, highest: int) -> np.ndarray:
+        array = self.arrays.take(name, where)
+        if array.shape != (count,):
+            raise self.complain(where, f"must be a number or {count} integers, is an array of shape {array.shape}")
         low, high = int(array.min()), int(array.max())
         if low < lowest or high > highest:
             raise self.complain(where, f"must be from {lowest} to {highest}, reaches {low if low < lowest else high}")
-        return array
+        return array.astype(np.int64)
 
 
 def _is_integers(array: object) -> bool:

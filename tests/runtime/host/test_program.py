@@ -2,6 +2,8 @@
 graphs; these run under the robot's Python and NumPy, too.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -67,13 +69,14 @@ def test_results_stay_when_the_program_runs_again(rng):
 
 
 def test_threads_take_turns(rng):
-    from concurrent.futures import ThreadPoolExecutor
-
     graph, program = image_program()
-    inputs = random_inputs(graph, rng, 32)
-    want = program.run_batch(inputs)
+    inputs = random_inputs(graph, rng, 40)
+    want, locked = program.run_batch(inputs), []
+    program._calls.insert(1, lambda: locked.append(program._lock.locked()))
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda i: program.run({name: x[i] for name, x in inputs.items()}), range(32)))
+        found = list(pool.map(lambda i: program.run({name: x[i] for name, x in inputs.items()}), range(40)))
+    program.run_batch(inputs)
+    assert locked == [True] * 80
     for name in want:
         np.testing.assert_array_equal(np.stack([f[name] for f in found]), want[name])
 

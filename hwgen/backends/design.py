@@ -31,7 +31,7 @@ def golden_vectors(graph: Graph, count: int, seed: int = 1) -> dict[str, np.ndar
 
 
 def input_entry(graph: Graph, name: str) -> dict:
-    """A graph input as the manifest tells it to the driver (docs/runtime.md), without its place in memory."""
+    """A graph input as the manifest tells it to the driver (docs/package.md), without its place in memory."""
     lo, hi = graph.input_range(name)
     return _tensor_entry(graph.tensors[name]) | {"lo": lo, "hi": hi}
 

@@ -18,6 +18,7 @@ from hwgen.schedule.config import SIZES
 from hwgen.schedule.image import image
 
 ARRAYS = ((8, 8), (8, 16), (16, 16), (16, 32), (32, 32), (32, 64))  # tried when none is asked for
+OF_FAMILY = {"ecp5": ((8, 8),)}  # fewer: the arrays whose clock has been routed (docs/ecp5.md)
 
 
 def generate(graph_file: Path, board_name: str, options: Options, out: Path) -> Path:
@@ -46,7 +47,7 @@ def choose(graph: Graph, board: boards.Board, array: tuple[int, int] | None) -> 
         fit.check(design.config, board)
         return design
     best, why = None, ""  # why the smallest array does not fit
-    for n, m in ARRAYS:
+    for n, m in OF_FAMILY.get(board.family, ARRAYS):
         try:
             design = compile_graph(graph, n, m)
             fit.check(design.config, board)
@@ -71,7 +72,7 @@ def write(design: Design, board: boards.Board, out: Path, graph_file: Path | Non
 
 
 def describe(design: Design, board: boards.Board, code: int) -> dict:
-    """The package's manifest (docs/runtime.md)."""
+    """The package's manifest (docs/package.md)."""
     graph, plan, config = design.graph, design.plan, design.config
 
     inputs = [input_entry(graph, name) | {"offset": plan.input_offsets[name]} for name in graph.inputs]

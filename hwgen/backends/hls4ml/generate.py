@@ -111,7 +111,7 @@ def _port(mapped: Mapped, tensor: str, place: Place, name: str) -> CorePort:
 
 
 def manifest_of(graph: Graph, board: boards.Board, core: CoreDescription, code: int) -> dict:
-    """The package's manifest (docs/runtime.md)."""
+    """The package's manifest (docs/package.md)."""
     cycles = shell.plan(core).predicted_cycles
     return {
         "name": graph.name or "policy", "board": board.name, "backend": "hls4ml", "abi": abi.ABI_VERSION,

@@ -78,7 +78,7 @@ def image(code: int) -> bytes:
 
 
 def manifest_ports(graph: Graph, core: CoreDescription) -> dict:
-    """The manifest's `inputs`, `outputs`, `in_bytes` and `out_bytes` (docs/runtime.md)."""
+    """The manifest's `inputs`, `outputs`, `in_bytes` and `out_bytes` (docs/package.md)."""
     shell = plan(core)
 
     def place(port: CorePort, offset: int) -> dict:

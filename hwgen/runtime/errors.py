@@ -48,3 +48,7 @@ class SelftestError(DeviceFault):
 
 class UsageError(RuntimeFault):
     """The driver was called in the wrong order: closed, a freed buffer, no free slot, nothing submitted."""
+
+
+class DeadlineMissed(RuntimeFault):
+    """A control loop with overrun="stop" was late. Names the tick and by how much."""

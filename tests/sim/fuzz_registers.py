@@ -198,8 +198,8 @@ class Fuzz:
         watchdog, ends = self.registers["WATCHDOG"], {}
         places = (("IN_PTR", self.small.inputs.shape[1], "AXI_READ"), ("OUT_PTR", self.small.out_bytes, "AXI_WRITE"))
         for pointer, size, error in places:
-            at = self.pointer(pointer)
-            if not self.sim.base <= at & ~15 <= at + size <= self.sim.base + self.sim.size:
+            at = self.pointer(pointer) & ~15  # the bus is 16 bytes wide: the lowest bits are not looked at
+            if not self.sim.base <= at <= at + size <= self.sim.base + self.sim.size:
                 ends[error] = None
         if not ends and not 0 < watchdog < self.small.predicted:
             return {"DONE": None}

@@ -1,6 +1,6 @@
 """The whole board in Verilator as a C library (sim/ecp5/board.cpp), and the serial line to it as the driver sees it.
 
-Time is simulated: `SimLine` is transport and clock in one, so that patience and time-outs are counted in the chip's clocks.
+Time is simulated: `SimLine` is transport and clock in one, so that all patience is counted in the chip's clocks.
 """
 
 from __future__ import annotations

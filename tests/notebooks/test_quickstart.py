@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def test_every_cell(board):
     assert "instruction: text" in printed and "-> 8 actions of 3 numbers" in printed
     assert actions.shape == (8, 3)
     assert (of(shown, "policy.swap(PACKAGE)")[1] == actions).all(), "the same policy answers after the swap"
+    assert re.match(r"\d+ actions; \d+ ticks, \d+ misses, \d+ skipped, 0 faults;", of(shown, "ControlLoop(")[0])
     assert f"{report['predicted_cycles']} clocks" in of(shown, "time.perf_counter()")[0]
     health = of(shown, "policy.health()")[1]
     assert health["swaps"] == 1 and not health["errors"]

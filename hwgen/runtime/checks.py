@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwgen.runtime.errors import InputFault
+from hwgen.runtime.errors import InputFault, UsageError
+
+MAX_TIMEOUT = 1e6
+"""Seconds."""
 
 
 def check_names(given: object, wanted: Mapping[str, object], what: str, who: str) -> None:
@@ -31,3 +34,20 @@ def check_out(what: str, out: object, dtype: np.dtype, shape: tuple[int, ...]) -
     if not good:
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise InputFault(f"{what} is {found}; give a writeable {dtype} array of shape {shape}")
+
+
+def as_array(what: str, value: object) -> np.ndarray:
+    """`value` as an array. Raises InputFault where NumPy makes none of it, as of lists of different lengths."""
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise InputFault(f"{what} is no array ({error}); give a NumPy array") from error
+
+
+def check_timeout(seconds: float) -> float:
+    """The seconds. Raises UsageError for a time-out that would never come, or has come already."""
+    if not (isinstance(seconds, (int, float)) and 0 <= seconds < MAX_TIMEOUT):
+        raise UsageError(f"timeout is {seconds!r:.40}; give seconds from 0, below {MAX_TIMEOUT:g}")
+    return seconds

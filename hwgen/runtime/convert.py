@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwgen.runtime.checks import check_out, check_shape
+from hwgen.runtime.checks import as_array, check_out, check_shape
 from hwgen.runtime.errors import InputFault
 from hwgen.runtime.layout import TensorSpec, planar_to_int32
 from hwgen.runtime.quantize import Quantizer
@@ -24,7 +24,7 @@ class Packer:
 
     def real(self, value: object) -> None:
         """Quantize a float array in real units. Raises InputFault for a wrong dtype or shape, NaN or infinity."""
-        x = value if isinstance(value, np.ndarray) else np.asarray(value)
+        x = as_array(self._what, value)
         check_shape(self._what, x, self.spec.shape)
         if x.dtype.kind != "f" or x.dtype.itemsize > 8:
             raise InputFault(
@@ -36,7 +36,7 @@ class Packer:
 
     def raw(self, value: object) -> None:
         """Copy integers. Raises InputFault for a wrong dtype or shape or a value outside the tensor's range."""
-        x = value if isinstance(value, np.ndarray) else np.asarray(value)
+        x = as_array(self._what, value)
         check_shape("raw " + self._what, x, self.spec.shape)
         if x.dtype.kind not in "iu":
             raise InputFault(f"raw {self._what} has dtype {x.dtype}; give {self.spec.dtype} integers, or raw=False")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.runtime import selftest
+from hwgen.runtime.checks import check_timeout
 from hwgen.runtime.clock import SYSTEM, Clock
 from hwgen.runtime.control.health import read_health
 from hwgen.runtime.control.swap import Swap, begin_swap
@@ -23,7 +24,7 @@ from hwgen.runtime.package import Package, read_package
 from hwgen.runtime.pipeline import Pipeline
 from hwgen.runtime.policy_spec import PolicySpec
 from hwgen.runtime.residency import Residency
-from hwgen.runtime.resident import SLOTS, Arrays, Resident
+from hwgen.runtime.resident import SLOTS, Arrays, Resident, Slot
 
 Observation = Mapping[str, object]
 DEFAULT_TIMEOUT = 1.0  # seconds; a run is microseconds
@@ -59,8 +60,9 @@ class Accelerator:
         self.last_error: Exception | None = None
         self._lock, self._closed = threading.RLock(), False
         self._swap: Swap | None = None
+        given = None if timeout is None else check_timeout(timeout)
         port = open_port(package, bitstream, overlay, device, ip)
-        self.timeout = timeout or getattr(port, "timeout", None) or DEFAULT_TIMEOUT
+        self.timeout = given or getattr(port, "timeout", None) or DEFAULT_TIMEOUT
         self._residency = Residency(port, package, self.timeout, clock, reopen=(device, ip))
 
     @property
@@ -101,7 +103,7 @@ class Accelerator:
             if out is not None:
                 slot.check_out(raw, out)
             slot.pack(inputs, raw)
-            pipeline.execute(slot, self.timeout if timeout is None else timeout)
+            pipeline.execute(slot, self._patience(timeout))
             self._residency.sweep()
             return slot.unpack(out)
 
@@ -154,8 +156,8 @@ class Accelerator:
     def run(self, timeout: float | None = None, slot: int = 0) -> int:
         """Run on what `input_views(slot)` hold; the results are in `output_views(slot)`. Returns the clocks it took."""
         with self._lock:
-            pipeline, resident = self._ready()
-            pipeline.execute(resident.slots[slot], self.timeout if timeout is None else timeout)
+            pipeline, _ = self._ready()
+            pipeline.execute(self._slot(slot), self._patience(timeout))
             return pipeline.engine.latency()
 
     def input_views(self, slot: int = 0) -> dict[str, np.ndarray]:
@@ -163,8 +165,7 @@ class Accelerator:
 
         Valid until close() or swap(). The padding around them stays zero.
         """
-        self._check_open()
-        return {name: packer.view for name, packer in self._residency.current[1].slots[slot].packers.items()}
+        return {name: packer.view for name, packer in self._slot(slot).packers.items()}
 
     def output_views(self, slot: int = 0) -> dict[str, np.ndarray]:
         """The integers of each output in the DMA buffer itself, read-only; a planar output as its byte planes
@@ -172,9 +173,7 @@ class Accelerator:
 
         Valid until close() or swap(); overwritten by the next run of this slot.
         """
-        self._check_open()
-        unpackers = self._residency.current[1].slots[slot].unpackers
-        views = {name: unpacker.view.view() for name, unpacker in unpackers.items()}
+        views = {name: unpacker.view.view() for name, unpacker in self._slot(slot).unpackers.items()}
         for view in views.values():
             view.flags.writeable = False  # a dirty cache line would later fall on the engine's results
         return views
@@ -213,7 +212,7 @@ class Accelerator:
                 raise UsageError("nothing was submitted; call submit() first")
             if out is not None:
                 pipeline.queue[0].check_out(pipeline.queue[0].raw, out)
-            slot = pipeline.take(self.timeout if timeout is None else timeout)
+            slot = pipeline.take(self._patience(timeout))
             try:
                 slot.raise_error()
                 return slot.unpack(out)
@@ -303,6 +302,15 @@ class Accelerator:
         manifest = self.package.manifest
         state = ", closed" if self._closed else ""
         return f"<Accelerator {manifest['name']} on {manifest['board']}, design {manifest['design_hash']}{state}>"
+
+    def _patience(self, timeout: float | None) -> float:
+        return self.timeout if timeout is None else check_timeout(timeout)
+
+    def _slot(self, number: int) -> Slot:
+        self._check_open()
+        if number not in range(SLOTS):
+            raise UsageError(f"slot {number!r:.20} does not exist; there are slots 0 to {SLOTS - 1}")
+        return self._residency.current[1].slots[number]
 
     def _check_open(self) -> None:
         if self._closed:

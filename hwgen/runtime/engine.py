@@ -168,7 +168,7 @@ class Engine:
             if status & (_DONE | _ERROR):
                 break
             passed = now() - begin
-            if passed > timeout:
+            if not passed <= timeout and not (status := read(_STATUS)) & (_DONE | _ERROR):  # time passed unseen, too
                 self.counts["timeouts"] += 1
                 raise EngineTimeout(
                     f"package {what} not done after {timeout:g} s, "

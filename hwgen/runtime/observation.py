@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwgen.runtime.checks import check_shape
+from hwgen.runtime.checks import as_array, check_shape
 from hwgen.runtime.errors import InputFault
 from hwgen.runtime.policy_spec import ObservationSpec, PolicyTensor
 from hwgen.runtime.quantize import Quantizer
@@ -37,7 +37,7 @@ class ImageReader:
         self._what, self._shape, self._axes = f"observation '{o.name}'", o.shape, o.axes
 
     def __call__(self, value: object) -> np.ndarray:
-        x = _array(self._what, value)
+        x = as_array(self._what, value)
         check_shape(self._what, x, self._shape)
         if x.dtype != np.uint8:
             raise InputFault(f"{self._what} has dtype {x.dtype}; give uint8, 0 to 255, as a camera does")
@@ -54,7 +54,7 @@ class VectorReader:
         self._integers = np.empty(o.shape, narrowest(o.tensor))
 
     def __call__(self, value: object) -> np.ndarray:
-        x, o, work = _array(self._what, value), self._spec, self._work
+        x, o, work = as_array(self._what, value), self._spec, self._work
         check_shape(self._what, x, o.shape)
         if x.dtype.kind != "f":
             raise InputFault(f"{self._what} has dtype {x.dtype}; give float32 in {o.unit or 'real units'}")
@@ -83,12 +83,3 @@ class TextReader:
 
 def _quantizer(what: str, o: ObservationSpec) -> Quantizer:
     return Quantizer(what, o.tensor.shape, float(o.tensor.scale.reshape(-1)[0]), o.tensor.lo, o.tensor.hi)
-
-
-def _array(what: str, value: object) -> np.ndarray:
-    if isinstance(value, np.ndarray):
-        return value
-    try:
-        return np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise InputFault(f"{what} is no array ({error}); give a NumPy array") from error

@@ -38,7 +38,7 @@ class Quantizer:
 
     def __call__(self, x: np.ndarray, target: np.ndarray) -> None:
         """Write the integers of `x` (the shape, a float dtype, no NaN) into `target`."""
-        work, factor, lo, hi = self._work.get(x.dtype) or self._work[np.dtype("f4")]
+        work, factor, lo, hi = self._work.get(x.dtype) or self._work[np.dtype("f8" if x.dtype.itemsize == 8 else "f4")]
         if x.dtype != work.dtype:  # float16, or a foreign byte order
             work[...] = x
             x = work

@@ -73,6 +73,13 @@ def test_float16_is_taken_as_float32():
     assert pack(np.array([0.5, -3.25, 1000], np.float16), scale=0.3).tolist() == [2, -11, 127]
 
 
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_the_order_of_bytes_changes_nothing(rng, kind):
+    x = np.concatenate([[0.35], rng.normal(0, 1e3, 5000)])
+    native, foreign = x.astype("<" + kind), x.astype(">" + kind)
+    assert (pack(native, scale=0.1) == pack(foreign, scale=0.1)).all()
+
+
 def test_saturation_of_the_largest_floats_is_silent():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

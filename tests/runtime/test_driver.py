@@ -12,7 +12,7 @@ import pytest
 from hwgen.runtime import Accelerator, InputFault, SelftestError, UsageError
 from hwgen.runtime.sim_direct import SimDirect
 from tests.runtime import samples
-from tests.runtime.conftest import open_way
+from tests.runtime.conftest import FakeClock, open_way
 from tests.support import cases
 
 
@@ -136,6 +136,7 @@ def test_zero_copy(accelerator, rng, slot):
         ({"x": np.zeros(20), "k": np.zeros((2, 3)), "z": 0}, "inputs are x, k, z"),
         (np.zeros(20), "inputs are a ndarray; give a dict"),
         ({"x": np.zeros(21), "k": np.zeros((2, 3))}, r"input 'x' has shape \(21,\)"),
+        ({"x": [[1.0], [1.0, 2.0]], "k": np.zeros((2, 3))}, "input 'x' (is no array|has)"),
         ({"x": np.full(20, np.nan), "k": np.zeros((2, 3))}, "input 'x' is nan at"),
         ({"x": np.zeros(20, int), "k": np.zeros((2, 3))}, "input 'x' has dtype int64"),
     ],
@@ -307,3 +308,29 @@ def test_memory_does_not_grow(accelerator, model, rng):
         assert work(cases(200, 5000)) - before < 4000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1, float("inf"), "soon"])
+def test_a_timeout_that_would_never_come_is_refused(accelerator, package, rng, timeout):
+    inputs = frame(rng)
+    with pytest.raises(UsageError, match="timeout is .*; give seconds from 0"):
+        accelerator.infer(inputs, raw=True, timeout=timeout)
+    with pytest.raises(UsageError, match="timeout is"):
+        Accelerator(package, device=SimDirect(samples.model()), timeout=timeout)
+    assert same(accelerator.infer(inputs, raw=True), golden(inputs))
+
+
+@pytest.mark.parametrize("slot", [2, -1, 5])
+def test_a_slot_that_does_not_exist(accelerator, slot):
+    for call in (accelerator.input_views, accelerator.output_views, lambda number: accelerator.run(slot=number)):
+        with pytest.raises(UsageError, match="does not exist; there are slots 0 to 1"):
+            call(slot)
+
+
+def test_time_that_passed_unseen_is_not_the_engines_fault(package, model, rng):
+    """The process slept between two polls for longer than the time-out; the run had ended."""
+    clock = FakeClock(step=10.0)
+    model.polls = 2  # done at the second look
+    with open_way("direct", package, model, timeout=1.0, clock=clock) as accelerator:
+        inputs = frame(rng)
+        assert same(accelerator.infer(inputs, raw=True), golden(inputs)) and accelerator.stats["timeouts"] == 0

@@ -21,6 +21,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwgen.runtime.checks import check_timeout
 from hwgen.runtime.errors import DeviceFault, EngineTimeout, HashMismatch, RuntimeFault, UsageError
 from hwgen.runtime.package import Package, read_package
 
@@ -42,7 +43,7 @@ class Swap:
     def result(self, timeout: float = 60.0) -> None:
         """Wait for the end. Raises PackageError, HashMismatch, UsageError, SelftestError or another DeviceFault where
         the old package stayed; EngineTimeout when the swap is still under way after `timeout` seconds."""
-        if not self._ended.wait(timeout):
+        if not self._ended.wait(check_timeout(timeout)):
             raise EngineTimeout(f"the swap to {self.name} is not done after {timeout:g} s; wait longer with timeout=")
         if self.error is not None:
             raise self.error

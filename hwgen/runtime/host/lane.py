@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwgen.runtime.host.kernels import round_shift
-from hwgen.runtime.host.plan import EXACT64, Plan, Value, exact_float, value
+from hwgen.runtime.host.plan import ELEMENT, EXACT64, Plan, Value, exact_float, value
 from hwgen.runtime.host.reader import INT32, Entry
 
 MULT_LIMITS = (1 << 17, 1 << 26)
@@ -68,13 +68,11 @@ def plan_lookup(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     table, (lo, hi) = f.table("table", *INT32), x.ends
     if lo + offset < 0 or hi + offset > 255:
         raise f.fault(f"looks values from {lo} to {hi} up in a table for {-offset} to {255 - offset}")
-    # Rolled so that x itself is the index: what lies below 0 counts from the end.
-    entries = np.roll(table, -offset)
-    index = plan.buffer(x.shape, np.intp)
-    out = plan.buffer(x.shape, exact_float(int(np.abs(entries).max())))
-    plan.do(np.copyto, index, x.data, "unsafe")
-    plan.do(np.take, plan.constant(entries, out.dtype), index, None, out, "wrap")
-    return value(out, entries.min(), entries.max())
+    index, out = plan.buffer(x.shape, np.intp), plan.buffer(x.shape, exact_float(int(np.abs(table).max())))
+    work = ELEMENT * index.size
+    plan.do(work, np.add, x.data, offset, out=index, casting="unsafe")
+    plan.do(work, np.take, plan.constant(table, out.dtype), index, None, out, "clip")
+    return value(out, table.min(), table.max())
 
 
 def plan_lane(f: Entry, plan: Plan, x: Value, lane: Lane) -> Value:

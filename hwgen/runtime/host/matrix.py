@@ -24,8 +24,7 @@ def plan_linear(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     lo, hi, dtype = _sums(f, weight, 0, *x.ends)
     rows = plan.cast(x.data, dtype).reshape(-1, weight.shape[0])
     out = plan.buffer((*x.shape[:-1], weight.shape[1]), dtype)
-    plan.spend(len(rows) * weight.size)
-    plan.do(np.dot, rows, plan.constant(weight, dtype), out.reshape(-1, weight.shape[1]))
+    plan.do(len(rows) * weight.size, np.dot, rows, plan.constant(weight, dtype), out.reshape(-1, weight.shape[1]))
     return value(out, lo, hi)
 
 
@@ -44,11 +43,11 @@ def plan_conv(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     columns = _columns(plan, x, windows, dtype).reshape(groups, -1, math.prod(windows.counts))
     kernels = plan.constant(weight.reshape(groups, outs // groups, -1), dtype)
     out = plan.buffer((outs, *windows.counts), dtype)
-    plan.spend(weight.size * columns.shape[-1])
+    macs = weight.size * columns.shape[-1]
     if groups == 1:
-        plan.do(np.dot, kernels[0], columns[0], out.reshape(outs, -1))
+        plan.do(macs, np.dot, kernels[0], columns[0], out.reshape(outs, -1))
     else:
-        plan.do(np.matmul, kernels, columns, out.reshape(groups, outs // groups, -1))
+        plan.do(macs, np.matmul, kernels, columns, out.reshape(groups, outs // groups, -1))
     tail = (1,) * axes
     return value(out, lo.reshape(-1, *tail), hi.reshape(-1, *tail))
 
@@ -61,7 +60,7 @@ def _columns(plan: Plan, x: Value, windows: Windows, dtype: type) -> np.ndarray:
     axes = len(windows.counts)
     order = (0, *range(1 + axes, 1 + 2 * axes), *range(1, 1 + axes))
     columns = plan.buffer(tuple(view.shape[i] for i in order), dtype)
-    plan.do(np.copyto, columns, view.transpose(order))
+    plan.copy(columns, view.transpose(order))
     return columns
 
 

@@ -50,12 +50,12 @@ def plan_concat(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     out = plan.buffer((*shapes[0][:axis], size, *shapes[0][axis + 1 :]), np.result_type(*(x.data for x in ins)))
     at = 0
     for x in ins:
-        plan.do(np.copyto, out[(*(slice(None),) * axis, slice(at, at := at + x.shape[axis]))], x.data)
+        plan.copy(out[(*(slice(None),) * axis, slice(at, at := at + x.shape[axis]))], x.data)
     return value(out, min(x.ends[0] for x in ins), max(x.ends[1] for x in ins))
 
 
 def _copied(plan: Plan, view: np.ndarray) -> np.ndarray:
     """What each run copies from a view: buffers lie in row-major order without gaps, which a Reshape relies on."""
     out = plan.buffer(view.shape, view.dtype)
-    plan.do(np.copyto, out, view)
+    plan.copy(out, view)
     return out

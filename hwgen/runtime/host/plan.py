@@ -12,7 +12,8 @@ import numpy as np
 MAX_BYTES = 512 << 20
 """All buffers and weights of one program."""
 MAX_WORK = 1 << 32
-"""Elements touched and multiplications, of one run."""
+"""Multiplications of one run; each element that a call touches otherwise counts for ELEMENT of them."""
+ELEMENT = 8
 MAX_CALLS = 1 << 17
 EXACT32, EXACT64 = 1 << 24, 1 << 51
 """Integers up to here, and all sums of them that stay up to here, are exact in float32 and float64."""
@@ -50,35 +51,37 @@ class Value:
 
 
 class Plan:
-    """Grows while nodes are read: `do` appends a call, `buffer` makes a place for its result."""
+    """Grows while nodes are read: `do`, `compute` and `copy` append calls, `buffer` makes a place for a result. All of
+    them raise TooLarge before anything is allocated or appended beyond the budget.
+    """
 
     def __init__(self) -> None:
         self.calls: list[Callable[[], object]] = []
         self.bytes = self.work = 0
 
-    def do(self, function: Callable, *args: object, **options: object) -> None:
-        """Call function(*args, **options) in each run. Raises TooLarge."""
+    def do(self, work: int, function: Callable, *args: object, **options: object) -> None:
+        """Call function(*args, **options) in each run, which is this much work (see MAX_WORK)."""
+        self.work += work
+        if self.work > MAX_WORK:
+            raise TooLarge(f"needs more than the {MAX_WORK} operations allowed")
         if len(self.calls) == MAX_CALLS:
             raise TooLarge(f"needs more than the {MAX_CALLS} calls allowed")
         self.calls.append(partial(function, *args, **options))
 
     def compute(self, function: np.ufunc, *args: object, out: np.ndarray) -> None:
         """Call a ufunc in each run, in the precision of `out` (NumPy would take that of the inputs)."""
-        self.do(function, *args, out=out, dtype=out.dtype)
+        self.do(ELEMENT * out.size, function, *args, out=out, dtype=out.dtype)
 
-    def spend(self, work: int) -> None:
-        """Account for elements touched or multiplications. Raises TooLarge."""
-        self.work += work
-        if self.work > MAX_WORK:
-            raise TooLarge(f"needs more than the {MAX_WORK} operations allowed")
+    def copy(self, target: np.ndarray, source: np.ndarray) -> None:
+        """Copy in each run."""
+        self.do(ELEMENT * target.size, np.copyto, target, source)
 
     def buffer(self, shape: tuple[int, ...], dtype: type, fill: int | None = None) -> np.ndarray:
-        """A new array for a result that each run writes. Raises TooLarge before anything is allocated."""
+        """A new array for a result that each run writes."""
         count = math.prod(shape)
         self.bytes += count * np.dtype(dtype).itemsize
         if self.bytes > MAX_BYTES:
             raise TooLarge(f"needs more than the {MAX_BYTES} bytes of memory allowed")
-        self.spend(count)
         return np.empty(shape, dtype) if fill is None else np.full(shape, fill, dtype)
 
     def constant(self, array: np.ndarray, dtype: type) -> np.ndarray:
@@ -92,7 +95,7 @@ class Plan:
         if x.dtype == dtype:
             return x
         made = self.buffer(x.shape, dtype)
-        self.do(np.copyto, made, x)
+        self.copy(made, x)
         return made
 
 

@@ -50,7 +50,7 @@ def _pool(plan: Plan, windows: Windows, x: np.ndarray, fill: int, best: np.ufunc
         before = (slice(None),) * (i + 1)
         taps = [x[(*before, slice(k, k + (count - 1) * stride + 1, stride))] for k in range(kernel)]
         x = plan.buffer(taps[0].shape, x.dtype)
-        plan.do(np.copyto, x, taps[0])
+        plan.copy(x, taps[0])
         for tap in taps[1:]:
             plan.compute(best, x, tap, out=x)
     return x

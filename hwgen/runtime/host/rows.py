@@ -8,7 +8,7 @@ import numpy as np
 
 from hwgen.runtime.host.kernels import reciprocal, reciprocal_sqrt
 from hwgen.runtime.host.lane import BIAS_LIMIT, MAX_SHIFT, MULT_LIMITS, Lane, plan_lane
-from hwgen.runtime.host.plan import Plan, Value, exact_float, value
+from hwgen.runtime.host.plan import ELEMENT, Plan, Value, exact_float, value
 from hwgen.runtime.host.reader import Entry
 
 MAX_ROW = 65535
@@ -16,8 +16,8 @@ EPS_LIMIT = 1 << 40
 EXP_ONE = 1 << 23
 """exp(0) in Softmax's table."""
 MAX_SOFTMAX_SHIFT = 47
-_ROW_WORK = 64
-"""What the kernels cost, as so many elements."""
+_PASSES, _KERNEL = 8, 64
+"""What is done to each element, and what the integer kernels cost a row, in elements."""
 
 
 def plan_layernorm(f: Entry, plan: Plan, ins: list[Value]) -> Value:
@@ -34,8 +34,7 @@ def plan_layernorm(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     )
     x = plan.cast(ins[0].data, np.float64)
     z = plan.buffer(x.shape, np.float64)
-    plan.spend(_ROW_WORK * (x.size // row))
-    plan.do(_normalize, x, eps, rms, z)
+    plan.do(_work(x), _normalize, x, eps, rms, z)
     most = int(2**20 * np.sqrt(row) * 1.01) + 1  # with room for the error of the reciprocal root
     return plan_lane(f, plan, value(z, -most, most), lane)
 
@@ -55,7 +54,8 @@ def _normalize(x: np.ndarray, eps: int, rms: bool, z: np.ndarray) -> None:
 
 def plan_softmax(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     """t = table[max - x]; y = clamp(round_half_even(t * (mult / sum(t))))"""
-    x, row = ins[0], _row(f, ins[0])
+    x = ins[0]
+    _row(f, x)
     if x.ends[1] - x.ends[0] > 255:
         raise f.fault(f"reads values from {x.ends[0]} to {x.ends[1]}; they may span 256 at most")
     table = f.table("table", 0, EXP_ONE)
@@ -67,8 +67,7 @@ def plan_softmax(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     lo, most = max(lo, min(0, hi)), max(lo, min(one, hi))
     index, terms = plan.buffer(x.shape, np.intp), plan.buffer(x.shape, np.float64)
     out = plan.buffer(x.shape, exact_float(max(abs(lo), abs(most))))
-    plan.spend(_ROW_WORK * (x.data.size // row))
-    plan.do(_softmax, x.data, plan.constant(table, np.float64), mult, shift, (lo, hi), index, terms, out)
+    plan.do(_work(x.data), _softmax, x.data, plan.constant(table, np.float64), mult, shift, (lo, hi), index, terms, out)
     return value(out, lo, most)
 
 
@@ -86,3 +85,7 @@ def _row(f: Entry, x: Value) -> int:
     if not x.shape or x.shape[-1] > MAX_ROW:
         raise f.fault(f"reads shape {list(x.shape)}; rows of at most {MAX_ROW} elements are possible")
     return x.shape[-1]
+
+
+def _work(x: np.ndarray) -> int:
+    return ELEMENT * (_PASSES * x.size + _KERNEL * (x.size // x.shape[-1]))

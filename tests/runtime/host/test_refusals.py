@@ -161,18 +161,46 @@ def test_bad_arrays_are_named(arrays, message):
         parsed(program(LINEAR), arrays)
 
 
-def test_memory_work_and_calls_are_bounded():
-    wide = [X, {"name": "big", "shape": [1 << 27], "lo": 0, "hi": 1}]
+def one_input(shape: list[int]) -> list[dict]:
+    return [{"name": "x", "shape": shape, "lo": 0, "hi": 1}]
+
+
+def test_memory_is_bounded():
     with pytest.raises(Refused, match=f"needs more than the {plan.MAX_BYTES} bytes"):
-        parsed(program(LINEAR, inputs=wide), used(program(LINEAR)))
-    image = [{"name": "x", "shape": [1, 1 << 20], "lo": 0, "hi": 1}]
-    conv = node("Conv1D", "x", weight="k", stride=[1], pads=[0, 0], dilation=[1], groups=1)
-    arrays = {"k": np.ones((5000, 1, 1), np.int8)}
-    with pytest.raises(Refused, match="bytes of memory|operations allowed"):
-        parsed(program(conv, inputs=image), arrays)
-    pool = {**node("SumPool", "x", kernel=[60000], stride=[1 << 16], pads=[0, 0])}
+        parsed(program(LINEAR, inputs=[X, {**X, "name": "big", "shape": [1 << 28]}]), used(program(LINEAR)))
+    conv = node("Conv1D", "x", weight="k", stride=[1], pads=[1 << 16] * 2, dilation=[1], groups=1)
+    with pytest.raises(Refused, match="bytes of memory"):
+        parsed(program(conv, inputs=one_input([1, 10])), {"k": np.ones((5000, 1, 1), np.int8)})
+
+
+def test_calls_are_bounded():
+    pool = node("SumPool", "x", kernel=[60_000], stride=[1 << 16], pads=[0, 0])
+    nodes = [{**pool, "output": f"y{k}"} for k in range(3)]
     with pytest.raises(Refused, match=f"more than the {plan.MAX_CALLS} calls"):
-        parsed(program(*[{**pool, "output": f"y{k}"} for k in range(3)], inputs=image), {})
+        parsed(program(*nodes, inputs=one_input([1, 60_000])), {})
+
+
+LONG_POOL = node("MaxPool", "x", kernel=[32768], stride=[1], pads=[32767, 32767], fill=0)
+LONG_CONV = node("Conv1D", "x", weight="k", stride=[1], pads=[0, 0], dilation=[1], groups=1)
+
+
+@pytest.mark.parametrize("entry", [LONG_POOL, LONG_CONV], ids=["pool", "conv"])
+def test_work_is_bounded(entry):
+    """What fits into memory, but not into the time of a robot."""
+    arrays = {"k": np.ones((300, 16, 32), np.int8)} if entry is LONG_CONV else {}
+    with pytest.raises(Refused, match=f"more than the {plan.MAX_WORK} operations"):
+        parsed(program(entry, inputs=one_input([16, 32768])), arrays)
+
+
+@pytest.mark.parametrize("entry", WHOLE, ids=[f"{n['op']}{len(n['inputs'])}" for n in WHOLE])
+def test_no_call_is_free(entry, monkeypatch):
+    calls = parsed(program(entry), used(program(entry)))._calls
+    monkeypatch.setattr(plan, "MAX_WORK", 8 * len(calls) - 1)  # each call touches an element at least
+    if calls:
+        with pytest.raises(Refused, match="operations allowed"):
+            parsed(program(entry), used(program(entry)))
+    else:
+        assert entry["op"] == "Reshape" or entry is REQUANTIZE
 
 
 def spoil(value: object, rng: random.Random) -> object:

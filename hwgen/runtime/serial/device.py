@@ -82,6 +82,6 @@ def _reason(error: Exception, device: str, baud: int) -> str:
         return "permission denied; add yourself to its group (sudo usermod -aG dialout $USER) and log in again"
     if code in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
         return "another program has it open; close that one"
-    if isinstance(error, ValueError) or code in (errno.EINVAL, errno.ENOTTY):
+    if isinstance(error, ValueError) or code in (errno.EINVAL, errno.ENOTTY) or "configure port" in str(error):
         return f"it does not do {baud} baud, or is no serial device ({error})"
     return str(error)

@@ -147,17 +147,21 @@ async def sessions(dut):
 
 @bench
 async def memory_by_the_host(rig):
-    shadow = bytearray(SIZE)
-    await rig.put(MEMORY, bytes(1024))
-    await rig.put(MEMORY + 1024, bytes(SIZE - 1024) if SIZE <= 2048 else bytes(1024))
-    for _ in range(12 * SCALE):
-        count = rig.rng.choice((1, 2, rig.rng.randrange(1, 40)))
-        at = 4 * rig.rng.randrange(2048 // 4 - count + 1)
+    area = 256  # bytes, at both ends of the memory
+    shadow = {at: bytearray(area) for at in (0, SIZE - area)}
+    for base in shadow:
+        await rig.put(MEMORY + base, bytes(area))
+    for _ in range(10 * SCALE):
+        count = rig.rng.choice((1, 2, rig.rng.randrange(1, 30)))
+        base, at = rig.rng.choice(list(shadow)), 4 * rig.rng.randrange(area // 4 - count + 1)
         data = bytes(rig.rng.choice((0x7D, 0x7E, rig.rng.randrange(256))) for _ in range(4 * count))
-        await rig.put(MEMORY + at, data)
-        shadow[at : at + len(data)] = data
-        assert await rig.get(MEMORY + at, count) == data
-    assert await rig.get(MEMORY, 256) == shadow[:1024]
+        await rig.put(MEMORY + base + at, data)
+        shadow[base][at : at + len(data)] = data
+        assert await rig.get(MEMORY + base + at, count) == data
+    for base, data in shadow.items():
+        assert await rig.get(MEMORY + base, area // 4) == data
+    await rig.put(MEMORY, bytes(range(256)) * 4)  # the longest frames
+    assert await rig.get(MEMORY, 256) == bytes(range(256)) * 4
 
 
 @bench
@@ -333,12 +337,12 @@ async def both_at_once(rig):
     await rig.put(MEMORY, data)
 
     async def engine():
-        for _ in range(60):
+        for _ in range(20):
             assert await rig.engine.read(MEMORY, 64) == (data, {OKAY})
             assert await rig.engine.write(MEMORY + 1536, data[:256]) == OKAY
 
     running = cocotb.start_soon(engine())
-    for i in range(4 * SCALE):
+    for i in range(2 * SCALE):
         await rig.put(MEMORY + 1024, words(*range(i, i + 16)))
         assert await rig.get(MEMORY + 1024, 16) == words(*range(i, i + 16))
     await running

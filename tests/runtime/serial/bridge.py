@@ -85,7 +85,7 @@ class Board:
         self.silent = self.pulled = False
         self.written = 0
         self._time, self._order, self._events = 0.0, itertools.count(), []
-        self._lines = [0.0, 0.0]  # until when each direction is busy
+        self.busy_until = [0.0, 0.0]  # each direction of the line
         self.reset()
 
     def reset(self) -> None:
@@ -135,8 +135,8 @@ class Board:
     def _carry(self, line: int, data: bytes, faults: Callable | None, deliver: Callable) -> None:
         for delay, piece in faults(data) if faults else [(0.0, data)]:
             if piece:
-                self._lines[line] = max(self._lines[line], self._time) + delay + len(piece) * self.byte
-                self.later(self._lines[line] - self._time, deliver, piece)
+                self.busy_until[line] = max(self.busy_until[line], self._time) + delay + len(piece) * self.byte
+                self.later(self.busy_until[line] - self._time, deliver, piece)
 
     def _arrive(self, data: bytes) -> None:
         self.inbox += data

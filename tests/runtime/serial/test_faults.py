@@ -102,7 +102,7 @@ def test_random_faults(packages, seed, share, large):
                 bounded(board, lambda: made[0].reset(download=True))
     for cable in cables:
         cable.on = False
-    board.sleep(5)
+    board.sleep(5 + max(0, *(end - board.now() for end in board.busy_until)))
     if made:  # the cable is good again: so is everything, after one reset
         made[0].reset(download=True)
         infer(made[0], seed)

@@ -1,0 +1,76 @@
+"""The whole ulx3s over its serial pins: cocotb at the pins, and the same chip as a library for what takes longer."""
+
+import numpy as np
+import pytest
+
+from hwgen import boards, resources
+from hwgen.backends.engine import board_top, generate
+from hwgen.build import toolchain, verilate
+from hwgen.graph.builder import GraphBuilder
+from hwgen.runtime import Accelerator
+from hwgen.runtime.serial import SerialPort
+from hwgen.schedule import compile_graph
+from tests.rtl.runner import run_bench
+from tests.rtl.serial.board import SimLine, build
+from tests.support import FULL
+
+pytestmark = pytest.mark.rtl
+CLOCK_HZ = 80_000_000
+
+
+def small(rng: np.random.Generator):
+    """Two layers, so that the image is a few KiB and the engine has no norms."""
+    b = GraphBuilder("small")
+    x = b.input("x", (16,), scale=2**-6)
+    for rows, columns in ((16, 64), (64, 12)):
+        weight = rng.integers(-8, 8, (rows, columns))
+        x = b.linear(x, weight, 2.0**-6, rng.normal(size=columns), weight_bits=4)
+        x = b.requantize(x, bits=8, signed=True, scale=2**-4)
+    b.output(x, "y")
+    return b.build()
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """DIR for ulx3s."""
+    generate.write(compile_graph(small(rng), 8, 8), boards.load("ulx3s"), tmp_path / "design")
+    return tmp_path / "design"
+
+
+def sources(folder):
+    return [*verilate.sources(folder), resources.path("sim", "ecp5", "EHXPLLL.sv")]
+
+
+def test_pins(tmp_path, folder, seed):
+    baud = boards.load("ulx3s").serial.baud
+    retry = round(0.006 * CLOCK_HZ)
+    env = {"HWGEN_DIR": folder, "CLOCK_HZ": CLOCK_HZ, "BAUD": baud, "GIVE_UP": 4 * retry / CLOCK_HZ, "LONG": int(FULL)}
+    ran = run_bench(
+        tmp_path, sources(folder), "ulx3s_top", "tests.rtl.serial.bench_board", env,
+        build_args=("--assert", "-Wno-fatal"), seed=seed, RETRY_CLOCKS=retry, TRIES=2,
+    )  # fmt: skip
+    assert ran == 3
+
+
+def test_lint(folder):
+    """The generated top itself is clean; its library is linted module by module."""
+    top = board_top.name(boards.load("ulx3s"))
+    words = ["verilator", "--lint-only", "-Wall", "-Wno-UNUSEDPARAM", "--top-module", top, *sources(folder)]
+    toolchain.run(words, env=toolchain.environment())
+
+
+@pytest.mark.full
+def test_head_of_a_policy(tmp_path):
+    """A policy's whole head: its image goes over the line at 3 Mbaud, every golden vector is right."""
+    from hwgen.backends.options import Options
+    from hwgen.policies import shipped
+
+    graph = shipped.save_part("demo-nonorm:head", tmp_path)
+    generate.generate(graph, "ulx3s", Options(array=(8, 8)), tmp_path / "design")
+    line = SimLine(build(tmp_path / "design", RETRY_CLOCKS=8_000_000), CLOCK_HZ, 3e6)
+    with (
+        SerialPort(line, clock=line) as port,
+        Accelerator(tmp_path / "design" / "policy.hwpkg", device=port, clock=line) as head,
+    ):
+        print(f"load of {len(head.package.image)} bytes: {line.now():.3f} s")
+        head.selftest()

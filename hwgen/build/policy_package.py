@@ -9,18 +9,11 @@ import numpy as np
 
 from hwgen.build.host_program import digest, serialise
 from hwgen.errors import InputError
-from hwgen.evaluate.robot.instructions import TRAIN_TEMPLATES, UNSEEN_TEMPLATES
-from hwgen.evaluate.robot.scene import (
-    COLOURS,
-    CONTROL_RATE_HZ,
-    MAX_STEP,
-    STATE_CENTRE,
-    STATE_SCALE,
-    normalize_state,
-)
 from hwgen.graph import Graph
 from hwgen.policies import compose
 from hwgen.policies.demo import Demo, load_demo
+from hwgen.policies.embodiment import COLOURS, CONTROL_RATE_HZ, MAX_STEP, STATE_CENTRE, STATE_SCALE, normalize_state
+from hwgen.policies.instructions import TRAIN_TEMPLATES, UNSEEN_TEMPLATES
 from hwgen.policies.shipped import PARTS
 from hwgen.runtime.package_vectors import pack_texts
 from hwgen.runtime.text import FLOOR

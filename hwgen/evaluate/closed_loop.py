@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.errors import InputError
-from hwgen.evaluate.robot.instructions import PHRASINGS, TRAIN_TEMPLATES
 from hwgen.evaluate.robot.lanes import Episode, Trial, run_lanes
-from hwgen.evaluate.robot.scene import COLOURS, STATE_SIZE
+from hwgen.policies.embodiment import COLOURS, STATE_SIZE
+from hwgen.policies.instructions import PHRASINGS, TRAIN_TEMPLATES
 from hwgen.policies.text import informativeness
 from hwgen.runtime.text import TEXT_SIZE
 

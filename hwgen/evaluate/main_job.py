@@ -20,10 +20,10 @@ from hwgen.errors import HwgenError
 from hwgen.evaluate import simulate_engine, timeline
 from hwgen.evaluate.closed_loop import CONDITIONS, EpisodeReport, picture, run_episodes, unseen_seeds
 from hwgen.evaluate.driver_client import DriverClient
-from hwgen.evaluate.robot.scene import MAX_STEP, normalize_state
 from hwgen.evaluate.vectors import load_graph
 from hwgen.graph import golden, qonnx_out
 from hwgen.policies.demo import Demo, load_demo
+from hwgen.policies.embodiment import MAX_STEP, normalize_state
 
 FRAMES = 1000
 EPISODES = 300

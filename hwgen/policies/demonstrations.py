@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.evaluate.robot.expert import expert_action, expert_chunk
-from hwgen.evaluate.robot.scene import MAX_STEP, ReachWorld
+from hwgen.evaluate.robot.scene import ReachWorld
+from hwgen.policies.embodiment import MAX_STEP
 
 _FRAMES = 9  # per episode at most
 _JUMP_SHARE = 0.5  # episodes that start anywhere above the table

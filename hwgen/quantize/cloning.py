@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hwgen.evaluate.robot.instructions import TRAIN_TEMPLATES
-from hwgen.evaluate.robot.scene import COLOURS, normalize_state
 from hwgen.policies.demonstrations import Demonstrations
+from hwgen.policies.embodiment import COLOURS, normalize_state
+from hwgen.policies.instructions import TRAIN_TEMPLATES
 from hwgen.policies.text import drop_words
 from hwgen.runtime.text import TextEncoder
 

@@ -77,8 +77,8 @@ def train(
     _tensorflow(threads)
     import keras
 
-    from hwgen.evaluate.robot.instructions import TRAIN_TEMPLATES
-    from hwgen.evaluate.robot.scene import COLOURS
+    from hwgen.policies.embodiment import COLOURS
+    from hwgen.policies.instructions import TRAIN_TEMPLATES
     from hwgen.quantize import cloning
 
     keras.utils.set_random_seed(recipe.seed)

@@ -7,9 +7,9 @@ import pytest
 
 from hwgen.build.policy_package import VECTORS, PolicyPart, golden_vectors, part_of, policy_part
 from hwgen.errors import InputError
-from hwgen.evaluate.robot.scene import CONTROL_RATE_HZ, MAX_STEP, STATE_CENTRE, STATE_SCALE, normalize_state
 from hwgen.graph import Graph, golden, qonnx_in
 from hwgen.policies.demo import Demo, load_demo
+from hwgen.policies.embodiment import CONTROL_RATE_HZ, MAX_STEP, STATE_CENTRE, STATE_SCALE, normalize_state
 from hwgen.policies.shipped import PARTS, SHAPES, checkpoint_file, save_part
 from hwgen.runtime.layout import parse_tensors
 from hwgen.runtime.package_vectors import unpack_texts

@@ -79,7 +79,7 @@ def test_lanes_do_not_change_the_result():
 
 def test_a_whole_policy_is_given_what_a_robot_has():
     """The same observations, as positions in metres and sentences instead of normalized states and vectors."""
-    from hwgen.evaluate.robot.scene import normalize_state
+    from hwgen.policies.embodiment import normalize_state
     from hwgen.policies.text import TextEncoder
 
     seen = {True: [], False: []}

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from hwgen.evaluate.robot.instructions import TRAIN_TEMPLATES, UNSEEN_TEMPLATES
-from hwgen.evaluate.robot.scene import COLOURS
 from hwgen.policies.demo import load_demo
+from hwgen.policies.embodiment import COLOURS
+from hwgen.policies.instructions import TRAIN_TEMPLATES, UNSEEN_TEMPLATES
 from hwgen.policies.shipped import SHAPES
 from hwgen.policies.text import drop_words, informativeness
 from hwgen.runtime.text import TextEncoder, word_vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwgen.evaluate.robot.scene import MAX_STEP
+from hwgen.policies.embodiment import MAX_STEP
 
 CHUNK = 8
 TRACKING = 0.85  # share of a commanded displacement that the arm makes within one step (measured)

@@ -11,8 +11,9 @@ from multiprocessing.connection import wait
 import numpy as np
 
 from hwgen.errors import ToolError
-from hwgen.evaluate.robot.instructions import instruction
-from hwgen.evaluate.robot.scene import REACH_RADIUS, TOUCH_RADIUS, ReachWorld, normalize_state
+from hwgen.evaluate.robot.scene import REACH_RADIUS, TOUCH_RADIUS, ReachWorld
+from hwgen.policies.embodiment import normalize_state
+from hwgen.policies.instructions import instruction
 from hwgen.runtime.text import TextEncoder
 
 FRAME_SIZE = 192

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.evaluate.robot.lanes import Episode
-from hwgen.evaluate.robot.scene import COLOURS, CUBE_HALF
+from hwgen.evaluate.robot.scene import CUBE_HALF
+from hwgen.policies.embodiment import COLOURS
 
 _FRAMES = 6
 _PAINT = {"red": "#cc2222", "green": "#228833", "blue": "#2244cc"}

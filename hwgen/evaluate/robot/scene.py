@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hwgen.policies.embodiment import COLOURS, MAX_STEP
 from hwgen.quiet import STDERR, STDOUT, quiet
 
-COLOURS = ("red", "green", "blue")
 _RGBA = {"red": (0.9, 0.1, 0.1, 1.0), "green": (0.1, 0.9, 0.1, 1.0), "blue": (0.1, 0.1, 0.9, 1.0)}
 CUBE_HALF = 0.0275
 TABLE_X = (-0.15, 0.15)
@@ -21,18 +21,8 @@ TABLE_Y = (-0.17, 0.17)
 CUBE_GAP = 0.115  # least distance between two cubes' centres
 REACH_RADIUS = 0.02  # success: end effector this close to the right cube's centre
 TOUCH_RADIUS = 0.05  # a cube counts as touched within this distance
-MAX_STEP = 0.015  # displacement commanded by |action| = 1
-CONTROL_RATE_HZ = 25.0  # control steps a second: panda-gym's 20 substeps of 2 ms
 _PANDA_GYM_STEP = 0.05  # panda-gym's own displacement for |action| = 1
 IMAGE_SIZE = 64
-STATE_CENTRE = np.array([0.0, 0.0, 0.13], np.float32)
-STATE_SCALE = np.array([0.0625, 0.0625, 0.05], np.float32)  # the workspace spans about +-3.5 normalized units
-STATE_SIZE = 3
-
-
-def normalize_state(ee: np.ndarray) -> np.ndarray:
-    """End-effector positions [..., 3] in metres -> the policy's state float32 [..., 3], about +-3.5."""
-    return ((np.asarray(ee, np.float32) - STATE_CENTRE) / STATE_SCALE).astype(np.float32)
 
 
 def _light_urdf(folder: Path) -> Path:

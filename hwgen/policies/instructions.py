@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwgen.evaluate.robot.scene import COLOURS
+from hwgen.policies.embodiment import COLOURS
 
 TRAIN_TEMPLATES = (
     "reach the {} cube",

@@ -3,6 +3,7 @@
 import json
 import shlex
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -80,6 +81,9 @@ def bitstream(
     multipliers: MultipliersOption = None,
     deadline_us: DeadlineOption = None,
     rate_hz: RateOption = None,
+    synthesis: Annotated[
+        bool, typer.Option(help="AMD boards without Vivado: check with yosys that the engine synthesizes and fits.")
+    ] = True,
 ) -> None:
     """Make the bitstream. Without the vendor's tools: everything before it, checked, and the command to run elsewhere.
 
@@ -88,7 +92,7 @@ def bitstream(
     common.load_board(board)
     options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz)
     with common.graph_file(graph) as file:
-        made = common.call("hwgen.build.bitstream", "bitstream")(file, board, backend, options, out, _say)
+        made = common.call("hwgen.build.bitstream", "bitstream")(file, board, backend, options, out, _say, synthesis)
     typer.echo(f"{made}: {_figures(out)}. Next: {_next_command(backend, out)}")
 
 

@@ -26,24 +26,17 @@ app = typer.Typer()
 
 
 @app.command()
-def boards() -> None:
-    """List the boards with what they hold.
+def boards(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[BOARD]", help="A board's name or folder: show it in full.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: all fields, and what fits.")] = False,
+) -> None:
+    """List the boards: what they hold, and which engine fits them for the policies that come along.
 
-    Example: `hwgen boards`
+    Example: `hwgen boards zcu104`
     """
-    from hwgen import boards as table
-
-    typer.echo(
-        f"{'board':<10} {'part':<21} {'MHz':>4} {'LUT':>7} {'FF':>7} {'DSP':>5} {'BRAM36':>6} {'URAM':>4}  memory"
-    )
-    for name in table.names():
-        board = table.load(name)
-        held, memory = board.resources, board.memory
-        ports = f"{len(memory.ports)} ports of {max(memory.ports.values())} bits" if memory.ports else "serial host"
-        typer.echo(
-            f"{name:<10} {board.part:<21} {board.clock_mhz:>4.0f} {held.lut:>7} {held.ff:>7} {held.dsp:>5} "
-            f"{held.bram36:>6} {held.uram:>4}  {memory.bytes >> 20} MiB {memory.kind}, {ports}"
-        )
+    common.call("hwgen.evaluate.board_table", "show")(name, as_json)
 
 
 @app.command()

@@ -9,9 +9,9 @@ import pytest
 from hwgen import backends, boards
 from hwgen.backends.options import Options
 from hwgen.build import bitstream as flow
-from hwgen.build import finn_docker, toolchain, vitis, vivado
+from hwgen.build import finn_docker, synth_xilinx, toolchain, vitis, vivado
 from hwgen.cli.common import graph_file
-from hwgen.errors import InputError, ToolError
+from hwgen.errors import FitError, InputError, ToolError
 from hwgen.graph import qonnx_out
 from hwgen.graph.random_graphs import Limits, random_graph
 from tests.build import test_finn_docker, test_vitis
@@ -29,8 +29,16 @@ def generated(monkeypatch):
     monkeypatch.setattr(backends, "generate", lambda graph, board, backend, options, out: makers[backend](out, board))
 
 
-def make(tmp_path, backend, board="zcu104"):
-    return flow.bitstream(tmp_path / "graph.onnx", board, backend, Options(), tmp_path / "design")
+def make(tmp_path, backend, board="zcu104", synthesis=True):
+    return flow.bitstream(tmp_path / "graph.onnx", board, backend, Options(), tmp_path / "design", None, synthesis)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Synthesis finds these cells at once: tests/build/test_synth_xilinx.py lets yosys run."""
+    cells = {"LUT6": 4000, "FDRE": 5000, "DSP48E2": 60, "RAMB36E2": 7}
+    monkeypatch.setattr(synth_xilinx, "_synthesize", lambda *arguments: cells)
+    return cells
 
 
 @needs_tclsh
@@ -39,23 +47,45 @@ def make(tmp_path, backend, board="zcu104"):
     [
         (
             "engine",
-            "no bitstream was made: Vivado is not on PATH.* is generated and checked: .*model of Vivado.*vivado -mode",
+            "no bitstream was made: Vivado is not on PATH.* is generated and checked .*model of Vivado.*yosys .* 4,000 "
+            "of 230,400 lut.*vivado -mode",
         ),
         ("hls4ml", "Vitis HLS and Vivado are not on PATH.*checked.*vitis_hls -f build_prj.tcl.*vivado -mode batch"),
     ],
 )
-def test_without_tools_the_message_says_what_is_checked_and_what_to_do(tmp_path, monkeypatch, generated, backend, told):
+def test_without_tools_the_message_says_what_is_checked_and_what_to_do(
+    tmp_path, monkeypatch, generated, counted, backend, told
+):
     only(monkeypatch, tmp_path, "tclsh")
     with pytest.raises(ToolError, match=told) as caught:
         make(tmp_path, backend)
     assert "built" not in str(caught.value)
+    checked = json.loads((tmp_path / "design" / "report.json").read_text())["checked"]
+    assert len(checked) == (2 if backend == "engine" else 1) and all(line in str(caught.value) for line in checked)
     assert (tmp_path / "design" / "vivado" / "build.tcl").is_file()
 
 
-def test_without_tclsh_nothing_is_called_checked(tmp_path, monkeypatch, generated):
+def test_without_tclsh_the_scripts_are_not_called_checked(tmp_path, monkeypatch, generated, counted):
     only(monkeypatch, tmp_path)
-    with pytest.raises(ToolError, match="is generated and not checked here, for there is no tclsh"):
+    with pytest.raises(
+        ToolError, match=r"generated and checked \(yosys .*\); its scripts are not, for there is no tclsh"
+    ):
         make(tmp_path, "engine")
+
+
+def test_without_tclsh_and_synthesis_nothing_is_called_checked(tmp_path, monkeypatch, generated):
+    only(monkeypatch, tmp_path)
+    with pytest.raises(ToolError, match="is generated and not checked; its scripts are not, for there is no tclsh"):
+        make(tmp_path, "engine", synthesis=False)
+    assert json.loads((tmp_path / "design" / "report.json").read_text())["checked"] == []
+
+
+@needs_tclsh
+def test_a_design_that_does_not_fit_is_no_message_but_an_error(tmp_path, monkeypatch, generated, counted):
+    only(monkeypatch, tmp_path, "tclsh")
+    counted["DSP48E1"] = 200
+    with pytest.raises(FitError, match="yosys counts 260 dsp of 220 on pynq-z2"):
+        make(tmp_path, "engine", "pynq-z2")
 
 
 @needs_tclsh
@@ -99,8 +129,8 @@ def test_what_the_finn_backend_generates_goes_through(tmp_path, machine):  # noq
 
 
 def test_boards_that_vivado_does_not_build_for(tmp_path, monkeypatch, generated):
-    with pytest.raises(ToolError, match="open ECP5 flow"):
-        make(tmp_path, "engine", "ulx3s")
+    with pytest.raises(InputError, match="backend hls4ml makes no bitstream for ulx3s"):
+        make(tmp_path, "hls4ml", "ulx3s")
     with pytest.raises(InputError, match="unknown board"):
         make(tmp_path, "engine", "zcu999")
 

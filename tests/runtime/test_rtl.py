@@ -98,7 +98,7 @@ def test_a_bus_error(rtl, bus, direction, code, kind):
         EngineError, match=f"run failed, .*{code}: the bus answered a {direction} with an error"
     ) as caught:
         rtl.infer({name: view * 0 for name, view in rtl.input_views().items()}, raw=True)
-    slot = rtl._slots[0]
+    slot = rtl._residency.current[1].slots[0]
     assert (
         caught.value.recovered
         and caught.value.info == (slot.source if direction == "read" else slot.target).address & 0xFFFFFFFF
@@ -117,7 +117,7 @@ def test_a_bus_error_while_loading(way, designs, bus):
 @pytest.mark.parametrize("direction", ["read", "write"])
 def test_memory_that_never_answers(rtl, bus, direction):
     inputs = {name: view * 0 for name, view in rtl.input_views().items()}
-    rtl.timeout = rtl._engine.timeout = 1.0
+    rtl.timeout = rtl._residency.current[0].engine.timeout = 1.0
     bus.sim.fault(direction, "hang", burst=0)
     with pytest.raises((EngineError, EngineTimeout), match="WATCHDOG|not done") as caught:
         rtl.infer(inputs, raw=True, timeout=20)
@@ -128,7 +128,7 @@ def test_memory_that_never_answers(rtl, bus, direction):
 
 def test_a_new_bitstream_frees_a_bus_that_never_answers(rtl, bus):
     inputs = {name: view * 0 for name, view in rtl.input_views().items()}
-    rtl.timeout = rtl._engine.timeout = 1.0
+    rtl.timeout = rtl._residency.current[0].engine.timeout = 1.0
     bus.sim.fault("read", "hang", burst=0)
     with pytest.raises((EngineError, EngineTimeout)):
         rtl.infer(inputs, raw=True, timeout=20)
@@ -162,7 +162,7 @@ def section(image, target):
 
 @pytest.mark.parametrize("unit", ["DIN", "MM", "DOUT"])
 def test_a_program_that_rots_in_memory(rtl, unit):
-    buffer = rtl._engine._image
+    buffer = rtl._residency.current[1].image
     at = section(buffer.array, f"PROG_{unit}")
     buffer.array[at] &= 0xF0  # opcode 0
     buffer.flush()
@@ -178,7 +178,7 @@ def test_a_program_that_rots_in_memory(rtl, unit):
 
 @pytest.mark.parametrize("at,code", [(0, "BAD_IMAGE"), (4, "BAD_IMAGE"), (8, "HASH"), (16, "BAD_IMAGE")])
 def test_an_image_that_rots_in_memory(rtl, at, code):
-    buffer = rtl._engine._image
+    buffer = rtl._residency.current[1].image
     buffer.array[at] ^= 0x55
     buffer.flush()
     with pytest.raises(EngineError, match=f"load failed, .*{code}"):

@@ -4,14 +4,16 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from hwgen.runtime import Accelerator, DeviceFault
-from hwgen.runtime.serial import SerialPort
-from tests.runtime import samples
-from tests.runtime.serial.bridge import Board
-from tests.support import cases
+pytest.importorskip("hypothesis", reason="the pynq environments have none")
+from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from hwgen.runtime import Accelerator, DeviceFault  # noqa: E402
+from hwgen.runtime.serial import SerialPort  # noqa: E402
+from tests.runtime import samples  # noqa: E402
+from tests.runtime.serial.bridge import Board  # noqa: E402
+from tests.support import cases  # noqa: E402
 
 PATIENT = 60.0  # seconds of the model's time that any call may take; the driver's own limit is below
 

@@ -112,8 +112,7 @@ def open_accelerator(
     from hwgen.runtime.simbus import SimBus
 
     opened = read_package(package)
-    need = 2 * len(opened.image) + 4 * (opened.manifest["in_bytes"] + opened.manifest["out_bytes"])
-    bus = SimBus.open(sim, size=max(64 << 20, -(-need // (1 << 20)) << 20), **({"waves": waves} if waves else {}))
+    bus = SimBus.open(sim, size=SimBus.size_for(opened), **({"waves": waves} if waves else {}))
     if direct:
         from hwgen.runtime.sim_direct import SimDirect
 

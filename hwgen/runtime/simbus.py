@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from hwgen.runtime import abi
+from hwgen.runtime.package import Package
 
 _STATUS = abi.register("STATUS").offset
 _BATCH = 2000  # clocks that one read of STATUS may let pass
@@ -28,6 +29,12 @@ class SimBus:
         from hwgen.runtime.simlib import SimLib
 
         return cls(SimLib.open(Path(library), **options))
+
+    @staticmethod
+    def size_for(package: Package) -> int:
+        """Bytes of simulated DDR in which two packages like this one lie side by side."""
+        one = len(package.image) + 2 * (package.manifest["in_bytes"] + package.manifest["out_bytes"])
+        return max(64 << 20, -(-2 * one // (1 << 20)) << 20)
 
     def read(self, offset: int) -> int:
         """One register. While a command runs, a read of STATUS lets clocks pass until it ends, as time does on a board;

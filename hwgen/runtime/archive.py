@@ -15,6 +15,7 @@ from collections.abc import Mapping
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
+END_BYTES = _END.size
 _VERSION, _UNIX = 20, 3 << 8
 _UTF8, _DEFLATE = 0x800, 8
 _TIME, _DATE = 0, 1 << 5 | 1  # 1980-01-01 00:00
@@ -62,14 +63,19 @@ def zip_members(data: bytes, limits: Mapping[str, int] | int) -> dict[str, bytes
     return out
 
 
+def looks_whole(tail: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes that ends with `tail` can be an archive: a look before all of it is read."""
+    if len(tail) < _END.size:
+        return False
+    _, _, _, _, count, length, start, _ = _END.unpack(tail[-_END.size :])
+    return tail[-_END.size :] == _end(count, length, start) and start + length + _END.size == size
+
+
 def _directory(data: bytes) -> list[tuple[str, int, int, int]]:
     """(name, crc, packed size, size) of every member, once all headers are where and what they have to be."""
-    if len(data) < _END.size:
-        raise ValueError("it ends too early to be a zip file")
-    end = data[-_END.size :]
-    _, _, _, _, count, length, start, _ = _END.unpack(end)
-    if end != _end(count, length, start) or start + length + _END.size != len(data):
+    if not looks_whole(data[-END_BYTES:], len(data)):
         raise ValueError("it does not close with the end record of a plain zip file")
+    _, _, _, _, count, length, start, _ = _END.unpack(data[-END_BYTES:])
     if count > _MAX_MEMBERS:
         raise ValueError(f"{count} members, at most {_MAX_MEMBERS} are allowed")
     members, at, where = [], 0, start

@@ -14,11 +14,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from hwgen.runtime import abi, npz
-from hwgen.runtime.archive import zip_bytes, zip_members
+from hwgen.runtime.archive import END_BYTES, looks_whole, zip_bytes, zip_members
 from hwgen.runtime.errors import PackageError
 from hwgen.runtime.fields import Complain
 from hwgen.runtime.layout import TensorSpec
@@ -114,27 +115,43 @@ def read_package(path: str | os.PathLike) -> Package:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for ever
             raise PackageError(f"{path}: cannot be read (no plain file); give the path of a .hwpkg file")
         with open(path, "rb") as stream:
-            data = stream.read(_MAX_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+            data = _read(stream, path)
+    except (OSError, ValueError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or _reason(error)
         raise PackageError(f"{path}: cannot be read ({reason}); give the path of a .hwpkg file") from error
     return parse_package(data, path)
 
 
+def _read(stream: BinaryIO, path: Path) -> bytes:
+    """The file's bytes, when its size and its end are a package's."""
+    size = stream.seek(0, os.SEEK_END)
+    if size > _MAX_FILE:
+        raise PackageError(f"{path}: larger than the {_MAX_FILE} bytes a package may have; is this a .hwpkg file?")
+    stream.seek(max(0, size - END_BYTES))
+    if not looks_whole(stream.read(END_BYTES), size):
+        raise PackageError(f"{path}: not a whole package (it does not end like one); copy or make it again")
+    stream.seek(0)
+    return stream.read(size)
+
+
 def parse_package(data: bytes, path: Path) -> Package:
     """A package from its bytes; `path` only names it in errors. Raises PackageError."""
+    try:
+        return _parse(data, path)
+    except MemoryError as error:
+        raise PackageError(f"{path}: takes more memory than this machine has; is this a .hwpkg for it?") from error
 
+
+def _parse(data: bytes, path: Path) -> Package:
     def complain_of(name: str) -> Complain:
         def complain(where: str, reason: str) -> PackageError:
             return PackageError(f"{path}: {name}: {where}{' ' if where else ''}{reason}; make the package again")
 
         return complain
 
-    if len(data) > _MAX_FILE:
-        raise PackageError(f"{path}: larger than the {_MAX_FILE} bytes a package may have; is this a .hwpkg file?")
     try:
         members = zip_members(data, LIMITS)
-    except (ValueError, MemoryError) as error:
+    except ValueError as error:
         raise PackageError(f"{path}: not a whole package ({_reason(error)}); copy or make it again") from error
     for name in (MANIFEST, IMAGE, SELFTEST):
         if name not in members:
@@ -225,7 +242,7 @@ def _host_arrays(data: bytes | None, complain: Complain) -> dict[str, np.ndarray
         return {}
     try:
         return npz.load(data, LIMITS[HOST])
-    except (ValueError, MemoryError) as error:
+    except ValueError as error:
         raise complain("", f"not an npz file of integers ({_reason(error)})") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 from hwgen.runtime import abi
 from hwgen.runtime.fields import Complain, Fields, is_number, parse_object
@@ -15,6 +16,11 @@ BACKENDS = ("engine", "hls4ml")  # what stands behind the registers of docs/abi.
 BITSTREAMS = ("pynq", "ecp5")  # an AMD .bit with its .hwh, a .bit that ecppack made
 _MAX_DDR = 1 << 28  # bytes of one DMA buffer
 _MAX_CLOCK = 10_000  # MHz
+_KEYS = (
+    "format", "name", "board", "backend", "abi", "design_hash", "clock_mhz_assumed", "predicted_cycles",
+    "watchdog_cycles", "array", "engine", "core", "in_bytes", "out_bytes", "inputs", "outputs", "bitstream", "policy",
+    "sha256",
+)  # fmt: skip
 
 
 def load_manifest(text: bytes, complain: Complain) -> dict:
@@ -43,7 +49,7 @@ def manifest_hash(manifest: dict) -> str:
 
 def check_manifest(manifest: dict, complain: Complain) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The accelerator's inputs and outputs, once every entry about it is what it must be."""
-    f = Fields(manifest, "", complain)
+    f = Fields(manifest, "", complain, _KEYS)
     f.text("name")
     f.text("board")
     backend = f.choice("backend", BACKENDS, ", which this driver runs")
@@ -51,10 +57,13 @@ def check_manifest(manifest: dict, complain: Complain) -> tuple[tuple[TensorSpec
     f.need("abi", is_int(version) and version == abi.ABI_VERSION, f"{abi.ABI_VERSION}, the ABI of this runtime")
     f.matches("design_hash", "[0-9a-f]{16}", "16 lower-case hexadecimal digits")
     f.number("clock_mhz_assumed", 0, _MAX_CLOCK, "a frequency in MHz")
-    if backend == "engine":
+    if backend == "engine" or "array" in manifest:
         array = f.get("array")
         good = isinstance(array, list) and len(array) == 2 and all(is_int(n) and 1 <= n <= 4096 for n in array)
         f.need("array", good, "[N, M]")
+    if "engine" in manifest:
+        _check_engine(f)
+    f.need("core", isinstance(manifest.get("core", {}), dict), "an object")
     for key in ("in_bytes", "out_bytes"):
         f.need(key, f.integer(key, 1, _MAX_DDR) % abi.BEAT_BYTES == 0, "a multiple of 16")
     f.integer("predicted_cycles", 1, (1 << 32) - 1)
@@ -66,6 +75,15 @@ def check_manifest(manifest: dict, complain: Complain) -> tuple[tuple[TensorSpec
     if "bitstream" in manifest:
         _check_bitstream(Fields(f.get("bitstream"), "bitstream", complain, ("kind", "tool", "clock_mhz")))
     return inputs, outputs
+
+
+def _check_engine(f: Fields) -> None:
+    """Parameters by name; which ones there are is the compiler's affair (`hwgen generate --like`)."""
+    engine = f.get("engine")
+    good = isinstance(engine, dict) and len(engine) <= 64
+    good = good and all(re.fullmatch("[a-z][a-z_]{0,39}", name) for name in engine)
+    good = good and all(isinstance(v, bool) or is_int(v) and 0 <= v < 1 << 32 for v in engine.values())
+    f.need("engine", good, "an object of parameters")
 
 
 def _check_bitstream(f: Fields) -> None:

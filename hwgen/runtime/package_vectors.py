@@ -73,9 +73,9 @@ def unpack_texts(array: np.ndarray) -> list[str]:
 def _load(data: bytes, limit: int, kinds: str, names: Sequence[str], complain: Complain) -> dict[str, np.ndarray]:
     try:
         arrays = npz.load(data, limit, kinds)
-    except (ValueError, MemoryError) as error:
+    except ValueError as error:
         what = "integers" if kinds == "iu" else "numbers"
-        raise complain(f"not an npz file of {what} ({error or type(error).__name__})") from error
+        raise complain(f"not an npz file of {what} ({error})") from error
     if set(arrays) != set(names):
         raise complain(f"holds {sorted(arrays)!r:.200}; must hold {', '.join(names)}")
     counts = {a.shape[0] if a.ndim else -1 for a in arrays.values()}

@@ -8,7 +8,7 @@ from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.schedule import memory
-from hwgen.schedule.config import EngineConfig
+from hwgen.schedule.config import MAX_SLOTS, EngineConfig
 from hwgen.schedule.emit import emit
 from hwgen.schedule.instructions import MM, Program
 from hwgen.schedule.lower import lower
@@ -51,7 +51,7 @@ def compile_graph(graph: Graph, n: int, m: int) -> Design:
     or memory)."""
     base = EngineConfig(n, m, ww=_weight_bits(graph))
     plan, program, words = _program(graph, base)
-    config = _sized(base, program, words)
+    config = _sized(base, program, words, _table_room(program))
     _check_address_range(config)
     _check_fields(program)
     return Design(graph, config, plan, program, predict(program, config))
@@ -61,7 +61,7 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
     """Compile for an engine that exists (a bitstream made for another graph). Raises FitError naming what it lacks."""
     plan, program, words = _program(graph, config)
     base = EngineConfig(config.n, config.m, ww=_weight_bits(graph), banks=config.banks)
-    needs = _sized(base, program, words)
+    needs = _sized(base, program, words, len(program.tables))
     lacks = [
         f"{what} = {getattr(config, what)}, the graph needs {need} ({_MEANING[what]})"
         for what, need in needs.as_dict().items()
@@ -95,9 +95,15 @@ def _weight_bits(graph: Graph) -> int:
     return max([node.weight_bits for node in graph.nodes if isinstance(node, ops.Linear)], default=2)
 
 
-def _sized(base: EngineConfig, program: Program, act_words: int) -> EngineConfig:
+def _table_room(program: Program) -> int:
+    """Tables that a policy of these shapes can need: operations share equal ones, but how many are equal depends on
+    scales, which training changes."""
+    return min(sum(isinstance(ins, MM) and ins.slot is not None for ins in program.mm), MAX_SLOTS)
+
+
+def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) -> EngineConfig:
     """The engine with just the units and memories that this program needs, rounded up so that like policies share a
-    bitstream."""
+    bitstream. tables: room for so many."""
     mm = [ins for ins in program.mm if isinstance(ins, MM)]
     longest = max(len(program.din), len(program.mm), len(program.row), len(program.dout), 1)
     return base.resized(
@@ -105,7 +111,7 @@ def _sized(base: EngineConfig, program: Program, act_words: int) -> EngineConfig
         weight_depth=_round_up(len(program.weights), 512),
         param_depth=_round_up(len(program.params), 16),
         row_param_depth=_round_up(len(program.row_params), 16) if program.row else 0,
-        slots=1 << (len(program.tables) - 1).bit_length() if program.tables else 0,
+        slots=1 << (tables - 1).bit_length() if tables else 0,
         prog_depth=max(16, 1 << (longest - 1).bit_length()),
         residual=any(ins.residual is not None for ins in mm),
         wide=any(ins.wide for ins in mm),

@@ -47,9 +47,28 @@ def test_equal_arguments_give_equal_bytes(sample, tmp_path):
     assert samples.package(tmp_path / "again.hwpkg").read_bytes() == sample.read_bytes()
 
 
-def test_further_keys_are_kept(tmp_path):
-    path = samples.package(tmp_path / "p.hwpkg", chunk=4, normalization={"mean": [0.5, 1.0]})
-    assert read_package(path).manifest["normalization"] == {"mean": [0.5, 1.0]}
+def test_an_unknown_key_is_refused(tmp_path):
+    with pytest.raises(PackageError, match="has an unknown key 'normalization'"):
+        samples.package(tmp_path / "p.hwpkg", normalization={"mean": [0.5, 1.0]})
+
+
+def test_a_large_file_of_something_else_is_not_read(tmp_path):
+    """A sparse file that no robot has the memory for; its end says that it is no package."""
+    path = tmp_path / "p.hwpkg"
+    for size, reason in ((1 << 30, "it does not end like one"), (1 << 40, "larger than the")):
+        with open(path, "wb") as stream:
+            stream.truncate(size)
+        with pytest.raises(PackageError, match=reason):
+            read_package(path)
+
+
+def test_too_little_memory_is_told(sample, monkeypatch):
+    def no_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("hwgen.runtime.package.zip_members", no_memory)
+    with pytest.raises(PackageError, match="takes more memory than this machine has"):
+        read_package(sample)
 
 
 def test_missing_file(tmp_path):
@@ -144,6 +163,8 @@ BAD = {
     "abi": [2, True, "1", None],
     "design_hash": ["0x12", "0123456789ABCDEF", 18, "0" * 15, None],
     "clock_mhz_assumed": [0, -1, True, "250", HUGE, None],
+    "engine": [[1, 2], {"a": "x"}, {"a": -1}, {"\x1b[2J": 1}, {"": 1}, {"A": 1}, {"a": 1.0}, {"a": 1 << 32}, None],
+    "core": [[], None, 3],
     "array": [[8], [8, 0], [8, 8.0], "8x8", [8, True], None],
     "in_bytes": [0, 63, -64, HUGE, 64.0, None],
     "out_bytes": [0, 8, None],

@@ -45,7 +45,11 @@ def policy(seed, widths=(40, 24, 8), features=FEATURES, bits=4):
     again = linear(h, hidden, hidden)
     h = b.requantize(again, bits=8, signed=True, scale=scale(), residual=h if "residual" in features else None)
     if "table" in features:
-        h = b.activation(h, [np.tanh, np.sin, np.cos][rng.integers(3)], bits=8, signed=True, scale=2**-7)
+        for _ in range(2):  # of the same scales, and then one table, or not
+            h = b.activation(
+                h, [np.tanh, np.sin][rng.integers(2)], bits=8, signed=True, scale=2.0 ** -rng.integers(5, 7)
+            )
+            h = b.requantize(h, bits=8, signed=True, scale=2**-6)
     b.output(b.requantize(linear(h, hidden, out), bits=8, signed=True, scale=scale()), "y")
     if "wide" in features:
         b.output(b.wide(linear(h, hidden, out)), "z")
@@ -147,10 +151,10 @@ def test_another_version_of_the_rtl_is_told(old, monkeypatch):
         engine_of(old, boards.load(BOARD))
 
 
-@pytest.mark.parametrize("change", [{"n": 12}, {"ww": True}, {"slots": -1}, {"depth": 3}, {"wide": 1}, None])
+@pytest.mark.parametrize("change", [{"n": 12}, {"ww": True}, {"slots": 1 << 30}, {"depth": 3}, {"wide": 1}, None])
 def test_a_configuration_that_is_none_is_told(old, tmp_path, change):
     package = read_package(old / generate.PACKAGE)
-    engine = None if change is None else {**package.manifest["engine"], **change}
+    engine = {} if change is None else {**package.manifest["engine"], **change}
     manifest = {k: v for k, v in package.manifest.items() if k != "sha256"} | {"engine": engine}
     file = tmp_path / "bad.hwpkg"
     members = zip_members((old / generate.PACKAGE).read_bytes(), LIMITS)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwgen.runtime.checks import as_array, check_names
 from hwgen.runtime.errors import InputFault
 from hwgen.runtime.fields import Complain
 from hwgen.runtime.host import lane, matrix, moves, pool, rows
@@ -87,21 +88,25 @@ class HostProgram:
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """{name: integers [*shape]} -> {name: new array [*shape] of HostTensor.dtype}. One thread at a time runs,
         others wait. Raises InputFault for a name, shape, dtype or value that is not the program's."""
-        checked = self._check(inputs, batch=())
+        arrays = self._arrays(inputs)
+        for name, x in arrays.items():
+            self._check(name, x, self.inputs[name].shape)
         with self._lock:
-            return self._run(checked)
+            return self._run(arrays)
 
     def run_batch(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The same for arrays [B, *shape], one observation after the other."""
-        count = {len(x) if isinstance(x, np.ndarray) and x.ndim else 0 for x in inputs.values()}
-        batch = count.pop() if len(count) == 1 else 0
-        if not batch:
+        arrays = self._arrays(inputs)
+        counts = {len(x) if x.ndim else 0 for x in arrays.values()}
+        if len(counts) != 1 or 0 in counts:
             raise InputFault("a batch must have the same number of observations, at least one, in every input")
-        checked = self._check(inputs, batch=(batch,))
+        batch = counts.pop()
+        for name, x in arrays.items():
+            self._check(name, x, (batch, *self.inputs[name].shape))
         out = {name: np.empty((batch, *t.shape), t.dtype) for name, t in self.outputs.items()}
         with self._lock:
             for i in range(batch):
-                for name, made in self._run({name: x[i] for name, x in checked.items()}).items():
+                for name, made in self._run({name: x[i] for name, x in arrays.items()}).items():
                     out[name][i] = made
         return out
 
@@ -112,22 +117,17 @@ class HostProgram:
             call()
         return {name: v.data.astype(self.outputs[name].dtype) for name, v in self._results.items()}
 
-    def _check(self, inputs: Mapping[str, np.ndarray], batch: tuple[int, ...]) -> dict[str, np.ndarray]:
-        if set(inputs) != set(self.inputs):
-            raise InputFault(f"the host program takes {', '.join(self.inputs)}, not {', '.join(map(str, inputs))}")
-        return {name: self._check_one(name, np.asarray(x), batch) for name, x in inputs.items()}
+    def _arrays(self, inputs: Mapping[str, object]) -> dict[str, np.ndarray]:
+        check_names(inputs, self.inputs, "the host program is given", "it takes")
+        return {name: as_array(f"input '{name}' of the host program", inputs[name]) for name in self.inputs}
 
-    def _check_one(self, name: str, x: np.ndarray, batch: tuple[int, ...]) -> np.ndarray:
-        tensor = self.inputs[name]
-        if x.shape != batch + tensor.shape or x.dtype.kind not in "iu":
-            raise InputFault(
-                f"input '{name}' of the host program is {x.dtype} {x.shape}; give integers of shape "
-                f"{batch + tensor.shape}"
-            )
+    def _check(self, name: str, x: np.ndarray, shape: tuple[int, ...]) -> None:
+        tensor, what = self.inputs[name], f"input '{name}' of the host program"
+        if x.shape != shape or x.dtype.kind not in "iu":
+            raise InputFault(f"{what} is {x.dtype} {x.shape}; give integers of shape {shape}")
         info = np.iinfo(x.dtype)
         if (info.min < tensor.lo or info.max > tensor.hi) and (x.min() < tensor.lo or x.max() > tensor.hi):
-            raise InputFault(f"input '{name}' of the host program leaves its range {tensor.lo}..{tensor.hi}")
-        return x
+            raise InputFault(f"{what} leaves its range {tensor.lo}..{tensor.hi}")
 
 
 def _parse(f: Entry, plan: Plan) -> HostProgram:

@@ -84,13 +84,15 @@ def test_threads_take_turns(rng):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: {}, "takes x"),
-        (lambda x: x | {"y": x["x"]}, "takes x"),
+        (lambda x: {}, "given none; it takes x"),
+        (lambda x: x | {"y": x["x"]}, "given x, y; it takes x"),
+        (lambda x: [x["x"]], "given a list; give a dict"),
+        (lambda x: {"x": [[1], [1, 2]]}, "no array"),
         (lambda x: {"x": x["x"].astype(np.float32)}, "float32"),
         (lambda x: {"x": x["x"][None]}, "shape"),
         (lambda x: {"x": x["x"].astype(np.int64) + 1000}, "range"),
     ],
-    ids=["missing", "unknown", "dtype", "shape", "range"],
+    ids=["missing", "unknown", "list", "ragged", "dtype", "shape", "range"],
 )
 def test_wrong_inputs_are_named(change, message):
     graph, program = image_program()

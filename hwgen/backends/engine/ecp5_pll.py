@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hwgen.errors import InputError
 
 VCO_MHZ = (400.0, 800.0)
+OUTPUT_MHZ = (3.125, 400.0)
 PFD_MHZ = (3.125, 400.0)  # at the phase detector: oscillator / CLKI_DIV
 DIVISORS = range(1, 129)
 TOLERANCE = 0.02  # of the clock asked for
@@ -46,7 +47,7 @@ def pll(mhz: float, oscillator_mhz: float = 25.0) -> Pll:
             continue
         clkfb = min(int(mhz / pfd + 1e-9), DIVISORS[-1])
         clock = pfd * clkfb
-        if clkfb not in DIVISORS or clock < mhz * (1 - TOLERANCE):
+        if clkfb not in DIVISORS or clock < mhz * (1 - TOLERANCE) or not OUTPUT_MHZ[0] <= clock <= OUTPUT_MHZ[1]:
             continue
         for clkop in DIVISORS:
             vco = clock * clkop

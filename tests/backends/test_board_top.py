@@ -1,4 +1,4 @@
-"""The top of a board without a processor: its clock, its files, its part of the design hash, one table for both ends."""
+"""The top of a board without a processor: clock, files, its part of the design hash, one table for both ends."""
 
 import dataclasses
 

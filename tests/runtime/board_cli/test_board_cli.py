@@ -136,8 +136,9 @@ def test_run_a_robot_of_ones_own(capsys, policy, tmp_path, monkeypatch):
     words = ["run", policy, "--device", "instant", "--rate", 5000, "--ticks", 6]
     code, out, _ = call(capsys, *words, "--observe", "my_robot:observe", "--act", "my_robot:act")
     assert code == 0 and len(sys.modules.pop("my_robot").acted) == 7  # the safe action comes last
-    for text, reason in [("my_robot", "write MODULE:FUNCTION"), ("my_robot:nothing", "has no function nothing"),
-                         ("no_such_module:f", "cannot be imported"), ("my_robot:broken", "raised ValueError: no camera")]:  # fmt: skip
+    bad = {"my_robot": "write MODULE:FUNCTION", "my_robot:nothing": "has no function nothing",
+           "no_such_module:f": "cannot be imported", "my_robot:broken": "raised ValueError: no camera"}  # fmt: skip
+    for text, reason in bad.items():
         code, _, err = call(capsys, *words, "--observe", text)
         assert code == 2 and reason in err
 

@@ -24,11 +24,7 @@ def serialise(graph: Graph) -> tuple[dict, Arrays]:
     The description is JSON (one object a node), the arrays are of the narrowest integer type. Scales and names of nodes
     are left out: integers need neither. Raises FitError for a graph that is too large for a robot's processor.
     """
-    arrays: Arrays = {}
-    nodes = [_Node(graph, i, arrays).description() for i in range(len(graph.nodes))]
-    inputs = [{"name": t.name, "shape": list(t.shape), "lo": t.dtype.lo, "hi": t.dtype.hi}
-              for t in (graph.tensors[name] for name in graph.inputs)]  # fmt: skip
-    description = {"format": FORMAT, "inputs": inputs, "nodes": nodes, "outputs": list(graph.outputs)}
+    description, arrays = _describe(graph)
 
     def complain(where: str, reason: str) -> FitError:
         return FitError(f"graph {graph.name!r} cannot run on the robot's processor: {where} {reason}; "
@@ -38,10 +34,18 @@ def serialise(graph: Graph) -> tuple[dict, Arrays]:
     return description, arrays
 
 
+def _describe(graph: Graph) -> tuple[dict, Arrays]:
+    arrays: Arrays = {}
+    nodes = [_Node(graph, i, arrays).description() for i in range(len(graph.nodes))]
+    inputs = [{"name": t.name, "shape": list(t.shape), "lo": t.dtype.lo, "hi": t.dtype.hi}
+              for t in (graph.tensors[name] for name in graph.inputs)]  # fmt: skip
+    return {"format": FORMAT, "inputs": inputs, "nodes": nodes, "outputs": list(graph.outputs)}, arrays
+
+
 def digest(graph: Graph) -> str:
     """A hash of what a graph computes on integers: equal for graphs whose nodes are the same, whatever they and their
     tensors are called and in whatever order they stand."""
-    description, arrays = serialise(graph)
+    description, arrays = _describe(graph)
     known = {t["name"]: _sha([i, t["shape"], t["lo"], t["hi"]]) for i, t in enumerate(description["inputs"])}
     for node in description["nodes"]:
         entries = {k: _by_value(v, arrays) for k, v in node.items() if k not in ("op", "inputs", "output")}

@@ -59,8 +59,7 @@ def policy_part(policy: str | Path, graph: Graph) -> PolicyPart:
         host = getattr(split, part)
         programs[part], made = (None, {}) if host is None else serialise(host)
         arrays |= {f"{part}/{name}": array for name, array in made.items()}
-    name = policy if isinstance(policy, str) and "." not in policy else Path(policy).stem
-    return PolicyPart(_manifest(demo, name, split) | programs, arrays, golden_vectors(demo))
+    return PolicyPart(_manifest(demo, Path(policy).stem, split) | programs, arrays, golden_vectors(demo))
 
 
 def part_of(demo: Demo, graph: Graph, policy: str | Path) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from hwgen.build.policy_package import VECTORS, PolicyPart, golden_vectors, part_of, policy_part
 from hwgen.errors import InputError
-from hwgen.graph import Graph, golden, qonnx_in
+from hwgen.graph import Graph, GraphBuilder, golden, qonnx_in
 from hwgen.policies.demo import Demo, load_demo
 from hwgen.policies.embodiment import CONTROL_RATE_HZ, MAX_STEP, STATE_CENTRE, STATE_SCALE, normalize_state
 from hwgen.policies.shipped import PARTS, SHAPES, checkpoint_file, save_part
@@ -153,6 +153,14 @@ def test_names_of_the_accelerator_may_be_ours(tmp_path):
 def test_another_graph_is_refused(tmp_path):
     with pytest.raises(InputError, match="neither the head nor the encoder of policy 'demo'"):
         policy_part("demo", exported("demo-nonorm", "head", tmp_path))
+
+
+def test_a_graph_of_any_size_may_be_asked_about():
+    b = GraphBuilder("huge")
+    x = b.input("x", (64, 2048, 1024), 8, True, 1.0)
+    b.output(b.requantize(x, 8, True, 2.0), "y")
+    with pytest.raises(InputError, match="neither the head nor the encoder"):
+        policy_part("demo", b.build())
 
 
 @pytest.mark.parametrize("change", ["weight", "scale", "clamp"])

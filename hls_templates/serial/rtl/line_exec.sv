@@ -100,6 +100,19 @@ module line_exec
   assign fits_bridge = space_q == SPACE_BRIDGE && end_q <= 30'(4 * BRIDGE_WORDS) && read_q;
   assign possible    = sized_q && (read_q || write_q) && (fits_engine || fits_memory || fits_bridge);
 
+  // The work at hand.
+  typedef enum logic [1:0] {
+    BRIDGE,
+    ENGINE,
+    MEMORY
+  } space_t;
+  space_t target_q;
+  logic writing_q, serving_q;
+  logic [AW-1:0] addr_q;  // in words
+  logic [CW-1:0] left_q, at_q;
+  logic first_q;
+  logic [2:0] wait_q;
+
   // The bridge's own words.
   logic [31:0] frames_q, damaged_q, lost_q, repeated_q, given_up_q;
   logic [31:0] bridge_word;
@@ -117,19 +130,6 @@ module line_exec
       default: bridge_word = '0;
     endcase
   end
-
-  // The work at hand.
-  typedef enum logic [1:0] {
-    BRIDGE,
-    ENGINE,
-    MEMORY
-  } space_t;
-  space_t target_q;
-  logic writing_q, serving_q;
-  logic [AW-1:0] addr_q;  // in words
-  logic [CW-1:0] left_q, at_q;
-  logic first_q;
-  logic [2:0] wait_q;
 
   assign ready_o      = state_q == FINISH;
   assign re_o         = state_q == LOAD && wait_q == 0;

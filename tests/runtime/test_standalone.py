@@ -7,7 +7,7 @@ from tests.support import ROOT
 
 CODE = """
 import sys
-from hwgen.runtime import bench, driver, hwh, serve, sim_direct, simbus, simlib
+from hwgen.runtime import bench, driver, host, hwh, serve, sim_direct, simbus, simlib, text
 ours = sorted(m for m in sys.modules if m.startswith("hwgen.") and not m.startswith("hwgen.runtime"))
 others = sorted(m for m in ("pynq", "tensorflow", "jax", "onnx", "typer", "rich") if m in sys.modules)
 print(ours, others)

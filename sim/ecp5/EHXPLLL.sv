@@ -40,11 +40,12 @@ module EHXPLLL #(
   if (VCO_MHZ < 400 || VCO_MHZ > 800 || CLKI_DIV < 1 || CLKI_DIV > 8 || CLKOP_ENABLE != "ENABLED" || FEEDBK_PATH != "CLKOP") begin : g_illegal
     $fatal(1, "EHXPLLL: CLKI_DIV=%0d CLKFB_DIV=%0d CLKOP_DIV=%0d make a VCO of %0d MHz: 400 to 800", CLKI_DIV, CLKFB_DIV, CLKOP_DIV, VCO_MHZ);
   end
-  logic [4:0] count_q = '0;
+  logic [4:0] count_q;
+  initial count_q = '0;
   assign CLKOP    = CLKI;
   assign CLKINTFB = CLKI;
   assign LOCK     = count_q[4];
-  always_ff @(posedge CLKI) if (!LOCK) count_q <= count_q + 1'b1;
+  always @(posedge CLKI) if (!LOCK) count_q <= count_q + 1'b1;
   logic unused;
   assign unused = &{1'b0, RST, STDBY, CLKFB, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG, PLLWAKESYNC, ENCLKOP};
 endmodule

@@ -6,7 +6,8 @@ weights exp(-m * i), i = 0 for the oldest: T. Zhao et al., Learning Fine-Grained
 Hardware (ACT), RSS 2023, section IV-A and algorithm 2. A larger m gives the older chunks more weight.
 
 Both: `wants()` tells whether this tick needs a new chunk; `put(chunk)` takes it; `next()` is this tick's action and
-moves on to the next tick; `reset()` forgets everything, for a new instruction or after a fault. One thread at a time.
+moves on to the next tick; `skip(n)` tells of ticks that were left out; `reset()` forgets everything, for a new
+instruction or after a fault. One thread at a time.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Chunks(Protocol):
     def wants(self) -> bool: ...
     def put(self, chunk: np.ndarray) -> None: ...
     def next(self) -> np.ndarray: ...
+    def skip(self, ticks: int) -> None: ...
     def reset(self) -> None: ...
 
 
@@ -53,6 +55,9 @@ class ExecuteChunk:
             raise _nothing()
         self._at += 1
         return self._chunk[self._at - 1]
+
+    def skip(self, ticks: int) -> None:
+        """Nothing: the actions of a chunk are carried out one after the other, however late."""
 
     def reset(self) -> None:
         """Forget the chunk."""
@@ -93,6 +98,10 @@ class TemporalEnsemble:
         weights = self._weights[: len(valid)]
         self._tick, self._fresh = self._tick + 1, False
         return (weights @ said / weights.sum()).astype(np.float32)
+
+    def skip(self, ticks: int) -> None:
+        """So many ticks passed without an action: what older chunks say is about a later moment now."""
+        self._tick, self._fresh = self._tick + ticks, False
 
     def reset(self) -> None:
         """Forget all chunks."""

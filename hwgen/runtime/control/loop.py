@@ -26,7 +26,7 @@ import numpy as np
 from hwgen.runtime.clock import SYSTEM, Clock
 from hwgen.runtime.control.chunks import Chunks, ExecuteChunk
 from hwgen.runtime.control.histogram import Histogram
-from hwgen.runtime.control.watchdog import Act, SafeAction, Watchdog, safe_of
+from hwgen.runtime.control.watchdog import Act, SafeAction, Watchdog, check_action, safe_of
 from hwgen.runtime.errors import DeadlineMissed, DeviceFault, InputFault, UsageError
 
 OVERRUNS = ("skip", "catch_up", "stop")
@@ -84,14 +84,15 @@ class ControlLoop:
     ) -> None:
         spec = getattr(policy, "policy", None)
         rate_hz = _given("rate_hz", rate_hz, getattr(spec, "rate_hz", None))
-        if not 0 < rate_hz <= 1e6:
-            raise UsageError(f"rate_hz is {rate_hz}; give a rate above 0, up to 1e6")
+        _check_number("rate_hz", rate_hz, 1e6)
+        _check_number("deadline", 1.0 if deadline is None else deadline, 1e6)
         if overrun not in OVERRUNS:
             raise UsageError(f"overrun is {overrun!r}; choose from {', '.join(OVERRUNS)}")
         self.period, self.overrun, self.stats = 1.0 / rate_hz, overrun, LoopStats()
         self.deadline = self.period if deadline is None else deadline
         self.chunks = chunks or ExecuteChunk(_given("chunks", None, getattr(spec, "execute", None)))
-        self.safe_action = getattr(spec, "safe_action", None) if safe_action is None else safe_action
+        safe = getattr(spec, "safe_action", None) if safe_action is None else safe_action
+        self.safe_action = safe if safe is None or callable(safe) else check_action(safe, getattr(spec, "dof", None))
         self.last_error: Exception | None = None
         self.watchdog: Watchdog | None = None
         self._infer, self._observe, self._act = getattr(policy, "infer", policy), observe, act
@@ -109,9 +110,9 @@ class ControlLoop:
         over several runs. Raises what `observe` and `act` raise, DeadlineMissed, and the inference's errors where there
         is no safe action."""
         if seconds is not None:
+            _check_number("seconds", seconds, 1e9)
             ticks = min(x for x in (ticks, round(seconds / self.period)) if x is not None)
         start, tick, done = self._clock.now(), 0, 0
-        self._stopping = False
         try:
             while not self._stopping and (ticks is None or done < ticks):
                 due = start + tick * self.period
@@ -122,11 +123,12 @@ class ControlLoop:
                 done += 1
                 tick = self._next(tick, (self._clock.now() - start) / self.period)
         finally:
+            self._stopping = False
             self._finish()
         return self.stats
 
     def stop(self) -> None:
-        """End `run` after the tick at hand; from any thread, or from `observe` and `act`."""
+        """End `run` after the tick at hand, or the next `run` before its first; from any thread, `observe` or `act`."""
         self._stopping = True
 
     def reset(self) -> None:
@@ -175,14 +177,14 @@ class ControlLoop:
 
     def _look(self) -> None:
         observation = self._observe()
-        told = [observation.get(name) for name in self._texts] if isinstance(observation, Mapping) else None
-        if self._told is not None and told != self._told:
-            self.chunks.reset()
-        self._told = told
         begin = self._clock.now()
         chunk = self._infer(observation)
         self.stats.inference.add(self._clock.now() - begin)
         self.stats.chunks += 1
+        told = [observation[name] for name in self._texts]  # which are str, for the policy took them
+        if self._told is not None and told != self._told:
+            self.chunks.reset()
+        self._told = told
         self.chunks.put(chunk)
 
     def _next(self, tick: int, passed: float) -> int:
@@ -199,6 +201,7 @@ class ControlLoop:
             return tick + 1
         follow = int(np.ceil(passed))
         self.stats.skipped += follow - (tick + 1)
+        self.chunks.skip(follow - (tick + 1))
         return follow
 
     def _wait(self, until: float) -> None:
@@ -214,6 +217,11 @@ class ControlLoop:
                 self.watchdog.disarm()
         self.chunks.reset()
         self._last = None
+
+
+def _check_number(name: str, value: object, most: float) -> None:
+    if not (isinstance(value, int | float | np.number) and 0 < value <= most):
+        raise UsageError(f"{name} is {value!r:.40}; give a number above 0, up to {most:g}")
 
 
 def _given(name: str, value: object, default: object) -> object:

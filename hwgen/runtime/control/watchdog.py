@@ -39,8 +39,20 @@ def hold(last: np.ndarray | None) -> np.ndarray:
 
 
 def safe_of(safe: SafeAction, last: np.ndarray | None) -> np.ndarray:
-    """The safe action after this last one."""
-    return safe(last) if callable(safe) else safe
+    """The safe action after this last one. Raises UsageError for what is no action."""
+    return check_action(safe(last) if callable(safe) else safe, None if last is None else len(last))
+
+
+def check_action(value: object, dof: int | None = None) -> np.ndarray:
+    """A safe action as float32 [dof]. Raises UsageError unless it is finite numbers, as many as the robot takes."""
+    try:
+        action = np.asarray(value, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the safe action is no array of numbers ({error})") from error
+    if action.ndim != 1 or not np.isfinite(action).all() or dof not in (None, len(action)):
+        wanted = "finite numbers" if dof is None else f"{dof} finite numbers"
+        raise UsageError(f"the safe action is {value!r:.100}; give {wanted} in one dimension")
+    return action
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class Guard:
         self.timeout, self.latched, self.tripped = timeout, latched, False
         self.trips, self.latest = {"accelerator": 0, "caller": 0}, deque(maxlen=_KEPT)
         self.error: Exception | None = None
-        self._act, self._safe, self._now = act, safe, clock.now
+        self._act, self._safe, self._now = act, safe if callable(safe) else check_action(safe), clock.now
         self._lock = threading.Condition()
         self._last: np.ndarray | None = None
         self._kicked: float | None = None  # None: not watching

@@ -135,6 +135,38 @@ def test_stop_and_reset_from_within():
     assert [a for _, a in world.acts] == [1, 1, 1, 2, 2, 2]
 
 
+def test_a_stop_before_the_run_is_not_lost():
+    world = World()
+    loop = world.loop()
+    loop.stop()
+    assert loop.run(ticks=5).ticks == 0 and loop.run(ticks=5).ticks == 5
+    with pytest.raises(UsageError, match="seconds is nan"):
+        loop.run(seconds=float("nan"))
+
+
+def test_a_function_that_gives_no_safe_action():
+    world = World()
+    world.faults = [None, DeviceFault("late")]
+    with pytest.raises(UsageError, match="the safe action is .*; give 3 finite numbers"):
+        world.loop(safe_action=lambda last: last[:2]).run(ticks=3)
+
+
+def test_skipped_ticks_pass_in_the_ensemble_too():
+    """A policy that says where to be at each moment, however late it says so: all chunks agree."""
+    world = World(busy=[0.0, 0.25])
+
+    def infer(_):
+        moment = round((world.clock.time - 100) * RATE)
+        world.infer(None)
+        return (moment + np.arange(8, dtype=np.float32))[:, None] * np.ones(3, np.float32)
+
+    loop = ControlLoop(
+        infer, world.observe, world.act, rate_hz=RATE, chunks=TemporalEnsemble(8, 0.0), clock=world.clock
+    )
+    stats = loop.run(ticks=6)
+    assert stats.skipped == 2 and [a for _, a in world.acts] == [0, 1, 4, 5, 6, 7]
+
+
 def test_seconds_are_counted_in_ticks():
     world = World()
     assert world.loop().run(seconds=2).ticks == 20
@@ -145,6 +177,12 @@ def test_seconds_are_counted_in_ticks():
     [
         ({"rate_hz": 0}, "rate_hz is 0"),
         ({"rate_hz": float("nan")}, "rate_hz is nan"),
+        ({"rate_hz": "10"}, "rate_hz is '10'"),
+        ({"deadline": float("nan")}, "deadline is nan"),
+        ({"deadline": -1}, "deadline is -1"),
+        ({"safe_action": [np.nan] * 3}, "the safe action is .*finite numbers"),
+        ({"safe_action": np.zeros((1, 3))}, "the safe action is .*one dimension"),
+        ({"safe_action": "stop"}, "the safe action is no array"),
         ({"rate_hz": None}, "rate_hz is not given, and the package tells none"),
         ({"chunks": None}, "chunks is not given"),
         ({"overrun": "wait"}, "overrun is 'wait'; choose from skip, catch_up, stop"),
@@ -198,3 +236,20 @@ def test_a_package_tells_rate_chunk_and_safe_action(way, tmp_path, rng):
         assert (acts[0] == golden(given[0])[0]).all()
         assert (acts[3] == golden(given[3])[0]).all()  # the instruction changed
         assert not (acts[2] == golden(given[2])[0]).all()
+
+
+def test_an_instruction_that_is_no_text_gets_the_safe_action(tmp_path, rng):
+    acts, texts = [], ["reach", np.array(["reach", "red"]), np.array(["reach", "red"]), "reach"]
+    with open_way("direct", policy_samples.write(tmp_path / "p.hwpkg"), samples.model()) as policy:
+        loop = ControlLoop(
+            policy, lambda: {**observation(rng), "instruction": texts.pop(0)}, lambda a: acts.append(a.copy()),
+            chunks=ExecuteChunk(1), clock=ManualClock(),
+        )  # fmt: skip
+        stats = loop.run(ticks=4)
+    assert stats.faults == 2 and stats.chunks == 2 and (np.array(acts[1:3]) == 0).all()
+
+
+def test_the_safe_action_of_another_robot(tmp_path):
+    with open_way("direct", policy_samples.write(tmp_path / "p.hwpkg"), samples.model()) as policy:
+        with pytest.raises(UsageError, match="the safe action is .*; give 3 finite numbers"):
+            ControlLoop(policy, dict, print, safe_action=np.zeros(7))

@@ -99,8 +99,9 @@ def check(folder: Path, wrong: str = "") -> str | None:
         told = log.read_text(errors="replace").replace(str(copy), str(source))
         if code != 0:
             raise ToolError(f"{source / 'build.tcl'} does not pass the model of Vivado: {process.complaint(told)}")
-        if not list((copy / "result").glob("*.bit")):
-            raise ToolError(f"{source / 'build.tcl'} ends in the model of Vivado without a bitstream")
+        for suffix in (".bit", ".hwh"):
+            if not list((copy / "result").glob(f"*{suffix}")):
+                raise ToolError(f"{source / 'build.tcl'} ends in the model of Vivado without a {suffix}")
     commands = re.search(r"model: (\d+) commands", told)
     return f"vivado/build.tcl runs from start to end in a model of Vivado ({commands[1] if commands else '?'} commands)"
 

@@ -66,14 +66,15 @@ namespace eval catalog {
   proc family {part} {return [expr {[string match xc7z* $part] ? "zynq7" : "zynqmp"}]}
 }
 
-# Each IP: proc ip::NAME PROPERTIES returns {pins {NAME {in|out clock|reset|interrupt|data needed}}
+# Each IP: proc ip::NAME PROPERTIES returns {pins {NAME {in|out clock|reset|reset_high|interrupt|data needed}}
 # buses {NAME {master|slave CLOCK_PIN needed SEGMENTS_PREFIX}}}; proc ip::NAME_defaults the properties that it has.
 namespace eval ip {
   variable bit {^[01]$}
 
   proc zynq_ultra_ps_e_defaults {} {
     set found {
-      PSU__USE__IRQ0 0 PSU__USE__IRQ1 0 PSU__FPGA_PL0_ENABLE 1 PSU__USE__FABRIC__RST 1
+      PSU__USE__IRQ0 0 PSU__USE__IRQ1 0 PSU__FPGA_PL0_ENABLE 1 PSU__FPGA_PL1_ENABLE 0
+      PSU__USE__FABRIC__RST 1
       PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ 100 PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ 100
       PSU__OVERRIDE__BASIC_CLOCK 0
     }
@@ -86,7 +87,9 @@ namespace eval ip {
 
   proc zynq_ultra_ps_e {p} {
     set pins {}
-    if {[dict get $p PSU__FPGA_PL0_ENABLE]} {lappend pins pl_clk0 {out clock 0}}
+    foreach i {0 1} {
+      if {[dict get $p PSU__FPGA_PL${i}_ENABLE]} {lappend pins pl_clk$i {out clock 0}}
+    }
     if {[dict get $p PSU__USE__FABRIC__RST]} {lappend pins pl_resetn0 {out reset 0}}
     foreach i {0 1} {
       if {[dict get $p PSU__USE__IRQ$i]} {lappend pins pl_ps_irq$i {in interrupt 1}}
@@ -141,8 +144,9 @@ namespace eval ip {
 
   proc proc_sys_reset {p} {
     return {pins {
-      slowest_sync_clk {in clock 1} ext_reset_in {in reset 1} aux_reset_in {in reset 0} mb_debug_sys_rst {in reset 0}
-      dcm_locked {in data 0} mb_reset {out reset 0} bus_struct_reset {out reset 0} peripheral_reset {out reset 0}
+      slowest_sync_clk {in clock 1} ext_reset_in {in reset 1} aux_reset_in {in reset 0}
+      mb_debug_sys_rst {in reset_high 0} dcm_locked {in data 0}
+      mb_reset {out reset_high 0} bus_struct_reset {out reset_high 0} peripheral_reset {out reset_high 0}
       interconnect_aresetn {out reset 0} peripheral_aresetn {out reset 0}
     } buses {}}
   }

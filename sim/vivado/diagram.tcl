@@ -46,6 +46,9 @@ namespace eval diagram {
     return [dict get [shape $cell] buses $name]
   }
 
+  # The property that tells what came out of a clock that another one asks for.
+  proc actual {key} {return [string map {__FREQMHZ __ACT_FREQMHZ PCW_FPGA0 PCW_ACT_FPGA0} $key]}
+
   proc configure {cell name value} {
     variable cells
     variable config
@@ -53,10 +56,9 @@ namespace eval diagram {
     if {![dict exists $config $cell $key]} {model::fail "[dict get $cells $cell] has no property $name"}
     if {[string match *FREQMHZ $key]} {
       if {![string is double -strict $value] || $value <= 0 || $value > 800} {model::fail "$name $value is no clock"}
-      set actual [string map {__FREQMHZ __ACT_FREQMHZ PCW_FPGA0 PCW_ACT_FPGA0} $key]
       set made [catalog::made $project::pll $value]
-      dict set config $cell $actual $made
-      model::put $cell CONFIG.$actual $made
+      dict set config $cell [actual $key] $made
+      model::put $cell CONFIG.[actual $key] $made
     } elseif {[string match *DATA_WIDTH $key]} {
       if {$value ni {32 64 128} || ([string match PCW* $key] && $value == 128)} {model::fail "$name $value"}
     } elseif {[string match NUM_* $key]} {
@@ -123,6 +125,19 @@ namespace eval diagram {
     }
   }
 
+  # Vivado goes on with the nearest clock; scripts must not.
+  proc check_clocks {} {
+    variable config
+    dict for {cell settings} $config {
+      dict for {key asked} $settings {
+        set made [expr {[dict exists $settings [actual $key]] ? [dict get $settings [actual $key]] : $asked}]
+        if {[string match *FREQMHZ $key] && abs($made - $asked) > 0.01 * $asked} {
+          model::fail "$cell makes $made MHz where $asked are asked for"
+        }
+      }
+    }
+  }
+
   proc check_buses {} {
     variable bus_to
     foreach {path entry} [every buses] {
@@ -183,6 +198,12 @@ namespace eval diagram {
         }
       }
       if {![llength [dict keys $assigned *,$space]]} {model::fail "address space $space reaches nothing"}
+      # Vivado would allow it; a wrong pointer must not reach what the board boots from.
+      foreach {pattern what} {*_QSPI flash *_LPS_OCM {on-chip memory}} {
+        foreach key [dict keys $assigned $pattern,$space] {
+          if {$space ne "[lindex [split $key /] 0]/Data"} {model::fail "$space reaches $what: [lindex [split $key ,] 0]"}
+        }
+      }
     }
   }
 
@@ -194,6 +215,7 @@ namespace eval diagram {
         model::fail "processor $cell has not got the board's preset"
       }
     }
+    check_clocks
     check_pins
     check_buses
     check_addresses

@@ -30,6 +30,9 @@ model::command create_bd_cell {} {-type -vlnv} {1 1} {
   if {[dict get $options -type] ne "ip"} {model::fail "create_bd_cell -type [dict get $options -type]"}
   if {[dict exists $diagram::cells $name]} {model::fail "there is a cell $name already"}
   if {[dict exists $project::components $vlnv]} {
+    if {[catalog::family $project::part] ni [lindex [dict get $project::components $vlnv] 2]} {
+      model::fail "$vlnv does not support the family of $project::part"
+    }
     dict set diagram::cells $name $vlnv
     dict set diagram::config $name {}
   } else {
@@ -132,6 +135,10 @@ model::command assign_bd_address {-force} {-offset -range -target_address_space}
     set segment [model::need [lindex $rest 0] segment]
     set space [model::need [dict get $options -target_address_space] address_space]
     set offset [expr {[dict get $options -offset]}]
+    set range [expr [string map {K *1024 M *1048576 G *1073741824} [dict get $options -range]]]
+    if {$range != [packager::block_range]} {
+      model::fail "$segment gets $range bytes, its address block has [packager::block_range]"
+    }
     foreach {bus owner} [diagram::spaces] {
       if {$owner ne $space || $segment ni [diagram::reach $bus]} continue
       lassign [dict get $catalog::windows [lindex [split $bus /] 1]] low high

@@ -3,6 +3,7 @@
 namespace eval packager {
   variable core ""        ;# the component being packaged
   variable ports {}       ;# port -> in|out
+  variable widths {}      ;# port -> bits
   variable buses {}       ;# interface -> {type mode}
   variable clock_of {}    ;# interface -> clock
   variable reset_of {}    ;# clock -> reset
@@ -26,6 +27,7 @@ namespace eval packager {
 
   # Ports of module `top` in a Verilog-2001 header: direction, optional net type and range, name.
   proc read_ports {file top} {
+    variable widths {}
     set channel [open $file]
     set text [read $channel]
     close $channel
@@ -35,12 +37,57 @@ namespace eval packager {
     }
     set found {}
     foreach item [split $header ,] {
-      if {![regexp {^\s*(input|output)\s+(?:wire\s+|reg\s+)?(?:\[[^\]]*\]\s*)?(\w+)\s*$} $item -> direction name]} {
+      set form {^\s*(input|output)\s+(?:wire\s+|reg\s+)?(?:\[\s*(\d+)\s*:\s*0\s*\]\s*)?(\w+)\s*$}
+      if {![regexp $form $item -> direction msb name]} {
         model::fail "$file: port '[string trim $item]' is not plain Verilog"
       }
+      dict set widths $name [expr {$msb eq "" ? 1 : $msb + 1}]
       dict set found $name [expr {$direction eq "input" ? "in" : "out"}]
     }
     return $found
+  }
+
+  # What a property of an object holds, or nothing where it was not set.
+  proc held {object key} {
+    return [expr {[info exists model::property($object,$key)] ? $model::property($object,$key) : ""}]
+  }
+
+  # Bytes of the address block of the registers.
+  proc block_range {} {return [held "address_block component_1 reg0" range]}
+
+  # The block is as wide as the bus, as long as its addresses, and holds registers that lie in it side by side.
+  proc check_registers {} {
+    variable widths
+    set block "address_block component_1 reg0"
+    foreach {key wanted} [list width [dict get $widths s_axi_ctrl_wdata] \
+      range [expr {1 << [dict get $widths s_axi_ctrl_awaddr]}] usage register] {
+      if {[held $block $key] ne $wanted} {model::fail "$key of $block is '[held $block $key]', not $wanted"}
+    }
+    set taken {}
+    foreach register [array names model::kind] {
+      if {$model::kind($register) ne "register"} continue
+      set offset [expr {[model::get $register address_offset]}]
+      if {$offset % 4 || $offset + 4 > [block_range]} {model::fail "$register at $offset"}
+      if {$offset in $taken} {model::fail "two registers at $offset: $register"}
+      lappend taken $offset
+      if {[held $register size] != 32} {model::fail "size of $register is '[held $register size]', not 32"}
+      foreach key {access description} {if {[held $register $key] eq ""} {model::fail "$register has no $key"}}
+      check_fields [lindex $register 1]
+    }
+    if {![llength $taken]} {model::fail "$block has no registers"}
+  }
+
+  proc check_fields {register} {
+    set taken {}
+    foreach field [array names model::kind "field register $register *"] {
+      if {$model::kind($field) ne "field"} continue
+      foreach key {bit_offset bit_width access} {if {[held $field $key] eq ""} {model::fail "$field has no $key"}}
+      set low [held $field bit_offset]
+      for {set bit $low} {$bit < $low + [held $field bit_width]} {incr bit} {
+        if {$bit > 31 || $bit in $taken} {model::fail "bit $bit of $field is taken or outside"}
+        lappend taken $bit
+      }
+    }
   }
 
   # An AXI interface is whole, or it is none.
@@ -271,14 +318,9 @@ model::command ipx::update_checksums {} {} {1 1} {packager::must [lindex $rest 0
 # Registers must lie in the block, side by side; buses must have a clock and the clock a reset.
 model::command ipx::check_integrity {} {} {1 1} {
   packager::must [lindex $rest 0]
-  set taken {}
-  foreach register [array names model::kind] {
-    if {$model::kind($register) ne "register"} continue
-    set offset [expr {[model::get $register address_offset]}]
-    if {$offset % 4 || $offset + 4 > [model::get "address_block component_1 reg0" range]} {model::fail "$register at $offset"}
-    if {$offset in $taken} {model::fail "two registers at $offset: $register"}
-    lappend taken $offset
-  }
+  packager::check_registers
+  set parameter "bus_interface component_1 irq_o SENSITIVITY"
+  if {[packager::held $parameter value] ne "LEVEL_HIGH"} {model::fail "the interrupt is a level, and $parameter not so"}
   dict for {name entry} $packager::buses {
     if {[lindex $entry 0] eq "aximm"} {
       if {![dict exists $packager::clock_of $name]} {model::fail "interface $name is associated with no clock"}
@@ -301,6 +343,7 @@ model::command ipx::save_core {} {} {1 1} {
   if {!$packager::checked} {model::fail "save_core before check_integrity"}
   file mkdir $packager::root
   set vlnv [join [lmap key {vendor library name version} {model::get component_1 $key}] :]
-  dict set project::components $vlnv [list $packager::root [packager::component]]
+  set families [string map {zynquplus zynqmp zynq zynq7} [dict keys [packager::held component_1 supported_families]]]
+  dict set project::components $vlnv [list $packager::root [packager::component] $families]
   return
 }

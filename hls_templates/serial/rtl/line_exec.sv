@@ -79,7 +79,7 @@ module line_exec
   logic synced_q;
   logic [7:0] due_q;  // number of the next request
 
-  // Facts.
+  // Facts, and in the clock after them whether the request can be done.
   logic [7:0] late_q;  // by how many numbers the request was done already; above 127: it is ahead
   logic [29:0] end_q;
   logic sized_q, read_q, write_q;
@@ -94,11 +94,11 @@ module line_exec
   end
   assign tag_o = head_i.number;
 
-  logic fits_engine, fits_memory, fits_bridge, possible;
+  logic fits_engine, fits_memory, fits_bridge, possible_q;
   assign fits_engine = space_q == SPACE_ENGINE && head_i.count == 1 && end_q <= 30'h1000;
   assign fits_memory = space_q == SPACE_MEMORY && end_q <= 30'(MEMORY_BYTES);
   assign fits_bridge = space_q == SPACE_BRIDGE && end_q <= 30'(4 * BRIDGE_WORDS) && read_q;
-  assign possible    = sized_q && (read_q || write_q) && (fits_engine || fits_memory || fits_bridge);
+  always_ff @(posedge clk_i) possible_q <= sized_q && (read_q || write_q) && (fits_engine || fits_memory || fits_bridge);
 
   // The work at hand.
   typedef enum logic [1:0] {
@@ -189,10 +189,10 @@ module line_exec
           state_q      <= HEAD;
         end else begin
           if (late_q == 0) due_q <= due_q + 1'b1;
-          head_o <= '{address: head_i.address, count: head_i.count, number: head_i.number, opcode: !possible ? OP_REFUSED : read_q ? OP_DATA : OP_DONE};
+          head_o <= '{address: head_i.address, count: head_i.count, number: head_i.number, opcode: !possible_q ? OP_REFUSED : read_q ? OP_DATA : OP_DONE};
           writing_q <= write_q;
-          if (read_q && possible) words_o <= CW'(head_i.count);
-          if (!possible || (write_q && late_q != 0)) state_q <= HEAD;
+          if (read_q && possible_q) words_o <= CW'(head_i.count);
+          if (!possible_q || (write_q && late_q != 0)) state_q <= HEAD;
           else state_q <= read_q ? ACCESS : LOAD;
         end
       end

@@ -174,7 +174,7 @@ class Link:
                 if tries > TRIES:
                     self._break("the board no longer answers")
                 self._resent = None
-                self._again(0)
+                self._again()
                 deadline = self._now() + self._patience()
 
     def _patience(self) -> float:
@@ -201,22 +201,17 @@ class Link:
         if index is None:
             return  # answered before, and sent again all the same
         request = self._pending[index]
-        self._done_before(index)
-        if self._pending[0] is not request:
-            return  # the answer of a read before it was lost
-        self._pending.popleft()
-        request.done, request.data, self._resent = True, frame.data, None
+        self._done_before(index + 1)
+        request.data = frame.data
         if frame.code == CODE["REFUSED"]:
             what = "reading" if request.reads else "writing"
             self._broken = f"the board refused {what} {frame.count} words at {frame.address:#x}"
 
     def _done_before(self, index: int) -> None:
-        """Requests before this one are done, so writes need no answer; a read whose answer was lost is sent again."""
+        """These requests are done. Writes need no answer, and for a read that is not the last nobody waits any more."""
         for _ in range(index):
-            if self._pending[0].reads:
-                self._again_once(0)
-                return
             self._pending.popleft().done = True
+        if index:
             self._resent = None
 
     def _take_resend(self, frame: Frame) -> None:
@@ -226,20 +221,19 @@ class Link:
         numbers = [request.frame.number for request in self._pending]
         if frame.number in numbers:
             self._done_before(numbers.index(frame.number))
-            numbers = [request.frame.number for request in self._pending]
-            self._again_once(numbers.index(frame.number) if frame.number in numbers else 0)
+            self._again_once()
         elif self._pending and frame.number == self._number:
-            self._again_once(0)  # all was done, and an answer or more was lost
+            self._again_once()  # all was done, and an answer or more was lost
 
-    def _again_once(self, index: int) -> None:
-        """Send again from there on; several RESENDs for one loss ask for it once."""
-        number = self._pending[index].frame.number
+    def _again_once(self) -> None:
+        """Send again; several RESENDs for one loss ask for it once."""
+        number = self._pending[0].frame.number
         if self._resent != number:
             self._resent = number
-            self._again(index)
+            self._again()
 
-    def _again(self, index: int) -> None:
-        for request in list(self._pending)[index:]:
+    def _again(self) -> None:
+        for request in self._pending:
             self.counts["resent"] += 1
             self._send(request.line)
 

@@ -213,6 +213,48 @@ def test_refused(port):
         port.read(0)
 
 
+@pytest.mark.parametrize("after", range(1, 12))
+def test_interrupted(package, port, board, after):
+    """Ctrl-C in the middle of a call leaves the line in order, also when an answer is lost besides."""
+    accelerator = opened(package, port, board)
+    calls, read = iter(range(100)), board.read
+
+    def interrupted(seconds):
+        if next(calls) == after:
+            raise KeyboardInterrupt
+        return read(seconds)
+
+    board.read = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        for seed in range(9):
+            check(accelerator, seed)
+    board.read = read
+    board.sleep(0.001)
+    board.inbox = b""
+    check(accelerator, 50)
+    check(accelerator, 51)
+
+
+def test_interrupted_flush(port, board):
+    """What was sent in part and then changed back is sent again."""
+    buffer, write = port.allocate(4096), board.write
+    buffer[:] = 1
+    buffer.flush()
+    port.read(0)
+
+    def interrupted(data):
+        write(data)
+        raise KeyboardInterrupt
+
+    board.write, buffer[:] = interrupted, 2
+    with pytest.raises(KeyboardInterrupt):
+        buffer.flush()
+    board.write, buffer[:] = write, 1
+    buffer.flush()
+    port.read(0)
+    assert (board.engine.ddr[:4096] == 1).all()
+
+
 def test_closed_port(port, board):
     with port:
         pass

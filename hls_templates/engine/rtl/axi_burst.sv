@@ -24,17 +24,19 @@ module axi_burst (
 );
   logic active_q, next_q;
   logic [59:0] addr_q, next_addr_q;  // in beats
-  logic [31:0] beats_q, next_beats_q;
+  logic [31:0] left_q, next_beats_q;  // left_q: beats after the first one
+  logic many_q;  // more than 64 beats are left: known before the sums are
 
-  logic [6:0] room, size;
+  logic [31:0] beats;  // of the command that comes to the front
+  logic [6:0] past;  // where the last beat lies when it lies in this block of 64
   logic last, taken, accept, load;
-  assign room        = 7'd64 - {1'b0, addr_q[5:0]};
-  assign last        = beats_q <= 32'(room);
-  assign size        = last ? beats_q[6:0] : room;
+  assign beats = next_q ? next_beats_q : cmd_beats_i;
+  assign past  = {1'b0, left_q[5:0]} + {1'b0, addr_q[5:0]};
+  assign last  = !many_q && !past[6];
   assign valid_o     = active_q && !hold_i;
   assign taken       = valid_o && ready_i;
   assign addr_o      = {addr_q, 4'b0};
-  assign len_o       = 6'(size - 7'd1);
+  assign len_o       = last ? left_q[5:0] : ~addr_q[5:0];
   assign cmd_ready_o = !next_q;
   assign accept      = cmd_valid_i && cmd_ready_o && !drain_i;
   assign load        = !active_q || (taken && last);  // the front place is free for a command
@@ -43,13 +45,15 @@ module axi_burst (
   always_ff @(posedge clk_i) begin
     if (taken) begin
       addr_q  <= {addr_q[59:6] + 1'b1, 6'b0};
-      beats_q <= beats_q - 32'(room);
+      left_q <= {left_q[31:6] - 26'(!past[6]), past[5:0]};
+      many_q <= left_q[31:6] != 26'(!past[6]);
     end
     if (load) begin
       active_q <= next_q || accept;
       next_q   <= 1'b0;
       addr_q   <= next_q ? next_addr_q : cmd_addr_i[63:4];
-      beats_q  <= next_q ? next_beats_q : cmd_beats_i;
+      left_q   <= beats - 32'd1;
+      many_q   <= beats[31:7] != 0 || (beats[6] && beats[5:0] != 0);
     end else if (accept) begin
       next_q       <= 1'b1;
       next_addr_q  <= cmd_addr_i[63:4];

@@ -57,7 +57,7 @@ module axil_regs
   // Write channel: each half is kept until its partner is there.
   logic aw_kept_q, w_kept_q, commit;
   logic [9:0] aw_q;
-  logic [11:0] waddr, raddr;
+  logic [11:0] waddr;
   logic [31:0] w_q, wdata, wmask;
   logic [3:0] strb_q, wstrb;
   assign s_axil_awready_o = !aw_kept_q;
@@ -90,8 +90,9 @@ module axil_regs
     return (old & ~mask) | (data & mask);
   endfunction
 
-  logic control_write;
-  assign control_write    = commit && waddr == REG_CONTROL;
+  logic control_write, aw_control_q;
+  always_ff @(posedge clk_i) if (!aw_kept_q) aw_control_q <= s_axil_awaddr_i[11:2] == REG_CONTROL[11:2];
+  assign control_write    = commit && (aw_kept_q ? aw_control_q : s_axil_awaddr_i[11:2] == REG_CONTROL[11:2]);
   assign cmd_start_o      = control_write && wdata[0] && wstrb[0];
   assign cmd_load_o       = control_write && wdata[1] && wstrb[0];
   assign cmd_reset_o      = control_write && wdata[2] && wstrb[0];
@@ -131,43 +132,44 @@ module axil_regs
   end
 
   // Read channel.
+  // A word for every address, so that the address is all that selects: shallower than a list of cases.
+  localparam int WORDS = 64;
+  logic [WORDS-1:0][31:0] words;
+  always_comb begin
+    words = '0;
+    words[REG_MAGIC[7:2]] = MAGIC;
+    words[REG_ABI[7:2]] = ABI_VERSION;
+    words[REG_HASH_LO[7:2]] = HASH[31:0];
+    words[REG_HASH_HI[7:2]] = HASH[63:32];
+    words[REG_CONFIG[7:2]] = {8'(BANKS), 8'(WW), 8'(M), 8'(N)};
+    words[REG_WEIGHT_DEPTH[7:2]] = 32'(WEIGHT_DEPTH);
+    words[REG_ACT_DEPTH[7:2]] = 32'(ACT_DEPTH);
+    words[REG_CONTROL[7:2]] = {23'b0, irq_enable_o, 8'b0};
+    words[REG_STATUS[7:2]] = status_i;
+    words[REG_ERROR_INFO[7:2]] = error_info_i;
+    words[REG_LOAD_PTR_LO[7:2]] = load_ptr_q[31:0];
+    words[REG_LOAD_PTR_HI[7:2]] = load_ptr_q[63:32];
+    words[REG_LOAD_BEATS[7:2]] = load_beats_q;
+    words[REG_IN_PTR_LO[7:2]] = in_ptr_q[31:0];
+    words[REG_IN_PTR_HI[7:2]] = in_ptr_q[63:32];
+    words[REG_OUT_PTR_LO[7:2]] = out_ptr_q[31:0];
+    words[REG_OUT_PTR_HI[7:2]] = out_ptr_q[63:32];
+    words[REG_STREAM_PTR_LO[7:2]] = stream_ptr_q[31:0];
+    words[REG_STREAM_PTR_HI[7:2]] = stream_ptr_q[63:32];
+    words[REG_WATCHDOG[7:2]] = watchdog_o;
+    words[REG_LATENCY[7:2]] = counters_i[0];
+    words[REG_ISSUED[7:2]] = counters_i[1];
+    words[REG_WAIT_DIN[7:2]] = counters_i[2];
+    words[REG_WAIT_MM[7:2]] = counters_i[3];
+    words[REG_WAIT_ROW[7:2]] = counters_i[4];
+    words[REG_TAIL[7:2]] = counters_i[5];
+    words[REG_COMPUTE[7:2]] = counters_i[6];
+    words[REG_RUNS[7:2]] = counters_i[7];
+  end
   logic [31:0] rdata;
-  assign raddr            = {s_axil_araddr_i[11:2], 2'b00};
+  assign rdata            = s_axil_araddr_i[11:8] == 0 ? words[s_axil_araddr_i[7:2]] : '0;
   assign s_axil_arready_o = !s_axil_rvalid_o;
   assign s_axil_rresp_o   = 2'b00;
-  always_comb begin
-    unique case (raddr)
-      REG_MAGIC: rdata = MAGIC;
-      REG_ABI: rdata = ABI_VERSION;
-      REG_HASH_LO: rdata = HASH[31:0];
-      REG_HASH_HI: rdata = HASH[63:32];
-      REG_CONFIG: rdata = {8'(BANKS), 8'(WW), 8'(M), 8'(N)};
-      REG_WEIGHT_DEPTH: rdata = 32'(WEIGHT_DEPTH);
-      REG_ACT_DEPTH: rdata = 32'(ACT_DEPTH);
-      REG_CONTROL: rdata = {23'b0, irq_enable_o, 8'b0};
-      REG_STATUS: rdata = status_i;
-      REG_ERROR_INFO: rdata = error_info_i;
-      REG_LOAD_PTR_LO: rdata = load_ptr_q[31:0];
-      REG_LOAD_PTR_HI: rdata = load_ptr_q[63:32];
-      REG_LOAD_BEATS: rdata = load_beats_q;
-      REG_IN_PTR_LO: rdata = in_ptr_q[31:0];
-      REG_IN_PTR_HI: rdata = in_ptr_q[63:32];
-      REG_OUT_PTR_LO: rdata = out_ptr_q[31:0];
-      REG_OUT_PTR_HI: rdata = out_ptr_q[63:32];
-      REG_STREAM_PTR_LO: rdata = stream_ptr_q[31:0];
-      REG_STREAM_PTR_HI: rdata = stream_ptr_q[63:32];
-      REG_WATCHDOG: rdata = watchdog_o;
-      REG_LATENCY: rdata = counters_i[0];
-      REG_ISSUED: rdata = counters_i[1];
-      REG_WAIT_DIN: rdata = counters_i[2];
-      REG_WAIT_MM: rdata = counters_i[3];
-      REG_WAIT_ROW: rdata = counters_i[4];
-      REG_TAIL: rdata = counters_i[5];
-      REG_COMPUTE: rdata = counters_i[6];
-      REG_RUNS: rdata = counters_i[7];
-      default: rdata = '0;
-    endcase
-  end
   always_ff @(posedge clk_i) begin
     if (s_axil_arready_o) s_axil_rdata_o <= rdata;
     s_axil_rvalid_o <= s_axil_rvalid_o ? !s_axil_rready_i : s_axil_arvalid_i;

@@ -25,15 +25,23 @@ module bus_fifo #(
   logic [W-1:0] mem_q[DEPTH];
   logic [AW:0] head_q, tail_q;  // one more bit than the address tells full from empty
 
-  assign valid_o = head_q != tail_q;
-  assign full_o  = head_q == {~tail_q[AW], tail_q[AW-1:0]};
-  assign data_o  = mem_q[head_q[AW-1:0]];
+  // The flags are registers: they stand at the beginning of the users' longest paths.
+  logic [AW:0] head, tail;
+  assign head   = head_q + (AW + 1)'(1);
+  assign tail   = tail_q + (AW + 1)'(1);
+  assign data_o = mem_q[head_q[AW-1:0]];
 
   always_ff @(posedge clk_i) begin
     if (push_i) mem_q[tail_q[AW-1:0]] <= data_i;
-    head_q <= head_q + (AW + 1)'(pop_i);
-    tail_q <= tail_q + (AW + 1)'(push_i);
+    if (pop_i) head_q <= head;
+    if (push_i) tail_q <= tail;
+    if (push_i != pop_i) begin
+      valid_o <= push_i || head != tail_q;
+      full_o  <= push_i && tail == {~head_q[AW], head_q[AW-1:0]};
+    end
     if (!rst_ni || clear_i) begin
+      valid_o <= 1'b0;
+      full_o  <= 1'b0;
       head_q <= '0;
       tail_q <= '0;
     end

@@ -162,6 +162,7 @@ module control
   logic [31:0] latency_q, issued_q, tail_q, span_q, compute_q, runs_q;
   logic [2:0][31:0] wait_q;
   logic begun_q;  // the array took work in this run
+  logic ran_q;  // a run ended well in the clock before
   assign counters_o = {runs_q, compute_q, tail_q, wait_q[2], wait_q[1], wait_q[0], issued_q, latency_q};
 
   always_ff @(posedge clk_i) begin
@@ -175,7 +176,6 @@ module control
         begun_q   <= 1'b1;
         compute_q <= span_q + 1'b1;
       end
-      runs_q <= runs_q + 32'(finished && !fail && !cmd_reset_i);
     end
     if (!rst_ni || start) begin
       latency_q <= '0;
@@ -186,6 +186,7 @@ module control
       compute_q <= '0;
       begun_q   <= 1'b0;
     end
-    if (!rst_ni) runs_q <= '0;
+    ran_q <= rst_ni && run_o && finished && !fail && !cmd_reset_i;
+    runs_q <= !rst_ni ? '0 : runs_q + 32'(ran_q);
   end
 endmodule

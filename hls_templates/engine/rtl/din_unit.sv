@@ -38,6 +38,7 @@ module din_unit
     output logic       [V*8-1:0] wr_data_o,
     //
     output count_t             count_o,       ///< octets written in this run
+    output logic               counts_o,      ///< `count_o` grows at the end of this clock
     output logic               done_o,        ///< level: the program is done
     output logic               bad_instr_o    ///< level: unknown opcode at the head
 );
@@ -62,7 +63,7 @@ module din_unit
   typedef struct packed {
     logic [BANK_BITS-1:0] bank;
     logic [ADDR_BITS-1:0] addr;
-    logic [19:0]          beats;
+    logic [19:0]          last;  // beat
   } place_t;
   place_t place;
   logic expect_beats, take, last;
@@ -75,7 +76,7 @@ module din_unit
       .rst_ni,
       .clear_i,
       .push_i (cmd_valid_o && cmd_ready_i),
-      .data_i ({instr_i.bank, instr_i.addr, instr_i.beats}),
+      .data_i ({instr_i.bank, instr_i.addr, instr_i.beats - 20'd1}),
       .pop_i  (take && last),
       .valid_o(expect_beats),
       .full_o (full),
@@ -83,7 +84,7 @@ module din_unit
   );
   assign beat_ready_o = expect_beats;
   assign take         = beat_valid_i && beat_ready_o;
-  assign last         = at_q == place.beats - 20'd1;
+  assign last         = at_q == place.last;
 
   logic [ADDR_BITS-1:0] addr;  // in beats
   logic [PARTS-1:0] part;
@@ -94,6 +95,7 @@ module din_unit
     assign part = PARTS'(1) << addr[SUB-1:0];
   end
 
+  assign counts_o = take;
   assign done_o = ended_q && !expect_beats;
 
   always_ff @(posedge clk_i) begin

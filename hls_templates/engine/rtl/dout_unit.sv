@@ -49,11 +49,13 @@ module dout_unit
 
   // The words of the instruction at the head.
   logic ended_q;  // the last instruction was popped
-  logic [20:0] word_q, last_word;  // word: the next to read, counted from the instruction's first
-  logic [20:0] last_place;  // of the last beat, counted from the beginning of the first word
+  logic [20:0] word_q;  // the next to read, counted from the instruction's first
+  logic [20:0] left_q;  // words behind that one
+  logic [20:0] places;  // beats from the beginning of the first word to the last
+  logic first_q, final_q;  // it is the instruction's first word; its last, when it is not the first
   logic [SW-1:0] first_sub;
   count_t need_q, need;
-  logic nop, exec, open, first, final_word, go;
+  logic nop, exec, open, final_word, go;
   logic [CW-1:0] credit_q;
   logic pop_word;
   if (SUB == 0) begin : g_whole
@@ -61,17 +63,15 @@ module dout_unit
   end else begin : g_part
     assign first_sub = instr_i.addr[SW-1:0];
   end
-  assign last_place  = 21'(first_sub) + 21'(instr_i.beats) - 21'd1;
-  assign last_word   = last_place >> SUB;
+  assign places      = 21'(first_sub) + 21'(instr_i.beats);
   assign nop         = instr_i.opcode == OP_NOP || (instr_i.opcode == OP_EXEC && instr_i.beats == 0);
   assign exec        = instr_i.opcode == OP_EXEC && instr_i.beats != 0;
   assign open        = run_i && valid_i && !ended_q && reached(progress_i, instr_i.gate_unit, instr_i.gate);
-  assign first       = word_q == 0;
-  assign final_word  = word_q == last_word;
-  assign need        = first ? instr_i.need : need_q;
+  assign final_word  = first_q ? places <= 21'(PARTS) : final_q;
+  assign need        = first_q ? instr_i.need : need_q;
   // The first word goes together with the write command.
-  assign cmd_valid_o = open && exec && first && credit_q != 0 && reached(progress_i, instr_i.dep_unit, need);
-  assign go          = open && exec && credit_q != 0 && reached(progress_i, instr_i.dep_unit, need) && (!first || cmd_ready_i);
+  assign cmd_valid_o = open && exec && first_q && credit_q != 0 && reached(progress_i, instr_i.dep_unit, need);
+  assign go          = open && exec && credit_q != 0 && reached(progress_i, instr_i.dep_unit, need) && (!first_q || cmd_ready_i);
   assign cmd_addr_o  = base_i + 64'(instr_i.offset);
   assign cmd_beats_o = 32'(instr_i.beats);
   assign pop_o       = (go && final_word) || (open && nop);
@@ -79,8 +79,8 @@ module dout_unit
   // Which beats of a word are sent.
   logic [SW-1:0] from, upto, head_from, head_upto;
   logic marks_valid, marks_full;
-  assign from = first ? first_sub : '0;
-  assign upto = final_word ? SW'(last_place) & SW'(PARTS - 1) : SW'(PARTS - 1);
+  assign from = first_q ? first_sub : '0;
+  assign upto = final_word ? SW'(places - 21'd1) & SW'(PARTS - 1) : SW'(PARTS - 1);
   bus_fifo #(
       .W(2 * SW),
       .DEPTH(DEPTH)
@@ -141,6 +141,9 @@ module dout_unit
       rd_bank_o <= instr_i.bank;
       rd_addr_o <= 17'((instr_i.addr >> SUB) + ADDR_BITS'(word_q));
       word_q    <= final_word ? '0 : word_q + 1'b1;
+      first_q   <= final_word;
+      left_q    <= first_q ? ((places - 21'd1) >> SUB) - 21'd1 : left_q - 21'd1;
+      final_q   <= first_q ? places <= 21'(2 * PARTS) : left_q == 21'd1;
       need_q    <= need + 24'(instr_i.need_step);
     end
     if (sent) begin
@@ -153,6 +156,7 @@ module dout_unit
       flight_q    <= '0;
       credit_q    <= CW'(DEPTH);
       word_q      <= '0;
+      first_q     <= 1'b1;
       inside_q    <= 1'b0;
     end
   end

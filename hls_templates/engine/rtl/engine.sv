@@ -19,7 +19,10 @@ module engine
     parameter bit          RESIDUAL        = 1,      ///< residual input
     parameter bit          WIDE            = 1,      ///< 32-bit results
     parameter string       WEIGHT_STYLE    = "auto", ///< see `ram_1r1w`
+    parameter int          WEIGHT_SPLIT    = 0,      ///< words of a part of the weight memory
     parameter string       ACT_STYLE       = "auto",
+    parameter int          DSP_BITS        = 27,     ///< wide operand of the part's multiplier: 27, 25 or 18
+    parameter bit          MAC_LUTS        = 0,      ///< products of the array in logic cells, not multipliers
     parameter logic [63:0] HASH            = 64'd0   ///< design hash
 ) (
     input  logic         clk_i,
@@ -80,7 +83,12 @@ module engine
 
   // ------------------------------------------------------------------------------------------------ control and buses
   logic run, clear, loaded, conflict;
-  progress_t progress;
+  progress_t progress, adds;  // adds: of the next clock, less this one's
+  logic din_counts, mm_counts, row_counts;
+  assign adds.din = din_counts ? count_t'(2) : '0;
+  assign adds.mm = mm_counts ? count_t'(M / 8) : '0;
+  assign adds.row = row_counts ? count_t'(V / 8) : '0;
+  assign adds.dout = '0;
   count_t mm_count, row_count;
   logic mm_done, row_done, mm_bad, row_bad, ev_issue;
   logic [2:0] ev_wait;
@@ -176,6 +184,7 @@ module engine
       .clear_o(clear),
       .loaded_o(loaded),
       .progress_o(progress),
+      .din_counts_o(din_counts),
       .mm_count_i(mm_count),
       .row_count_i(row_count),
       .din_instr_i(din_instr),
@@ -298,7 +307,10 @@ module engine
       .RESIDUAL(RESIDUAL),
       .SLOTS(SLOTS),
       .WIDE(WIDE),
-      .WEIGHT_STYLE(WEIGHT_STYLE)
+      .WEIGHT_STYLE(WEIGHT_STYLE),
+      .WEIGHT_SPLIT(WEIGHT_SPLIT),
+      .DSP_BITS(DSP_BITS),
+      .MAC_LUTS(MAC_LUTS)
   ) u_mm (
       .clk_i,
       .rst_ni,
@@ -324,7 +336,9 @@ module engine
       .wr_mask_o(wr_mask[0]),
       .wr_data_o(wr_data[0]),
       .progress_i(progress),
+      .adds_i(adds),
       .count_o(mm_count),
+      .counts_o(mm_counts),
       .done_o(mm_done),
       .bad_instr_o(mm_bad),
       .index_o(mm_index),
@@ -383,11 +397,13 @@ module engine
         .wr_mask_o(wr_mask[1]),
         .wr_data_o(wr_data[1]),
         .count_o(row_count),
+        .counts_o(row_counts),
         .done_o(row_done),
         .bad_instr_o(row_bad)
     );
   end else begin : g_no_row
     assign row_count = '0;
+    assign row_counts = 1'b0;
     assign row_index = '0;
     assign row_done = 1'b1;
     assign row_bad = 1'b0;

@@ -78,6 +78,7 @@ module engine_bus
     output logic              clear_o,          ///< back to the start
     output logic              loaded_o,         ///< level: a valid program is resident
     output progress_t         progress_o,
+    output logic              din_counts_o,     ///< `progress_o.din` grows by 2 at the end of this clock
     input  count_t            mm_count_i,
     input  count_t            row_count_i,
     input  din_instr_t        din_instr_i,
@@ -167,6 +168,15 @@ module engine_bus
   logic [31:0] load_info, load_taken;
   logic rd_idle, wr_idle, rd_err, wr_err;
   logic [31:0] rd_err_addr, wr_err_addr;
+  // The bus's errors come late in the clock. A unit is done a clock after its last answer at the earliest, so none is missed.
+  logic rd_err_q, wr_err_q;
+  logic [31:0] rd_err_addr_q, wr_err_addr_q;
+  always_ff @(posedge clk_i) begin
+    rd_err_q      <= rst_ni && rd_err;
+    wr_err_q      <= rst_ni && wr_err;
+    rd_err_addr_q <= rd_err_addr;
+    wr_err_addr_q <= wr_err_addr;
+  end
 
   control u_control (
       .clk_i,
@@ -196,10 +206,10 @@ module engine_bus
       .drain_o         (drain),
       .rd_idle_i       (rd_idle),
       .wr_idle_i       (wr_idle),
-      .rd_err_i        (rd_err),
-      .rd_err_addr_i   (rd_err_addr),
-      .wr_err_i        (wr_err),
-      .wr_err_addr_i   (wr_err_addr),
+      .rd_err_i        (rd_err_q),
+      .rd_err_addr_i   (rd_err_addr_q),
+      .wr_err_i        (wr_err_q),
+      .wr_err_addr_i   (wr_err_addr_q),
       .status_o        (status),
       .error_info_o    (error_info),
       .counters_o      (counters),
@@ -308,6 +318,7 @@ module engine_bus
       .wr_mask_o   (din_wr_mask_o),
       .wr_data_o   (din_wr_data_o),
       .count_o     (din_count),
+      .counts_o    (din_counts_o),
       .done_o      (din_done),
       .bad_instr_o (din_bad)
   );

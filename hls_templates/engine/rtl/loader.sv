@@ -3,7 +3,8 @@
 /// Contract: while `load_i`, one read command for the whole image, then the beats: header, sections, END. The image must end exactly with its
 /// END beat; every word must lie inside the depth of its target. Then `done_o`, else `err_o` with code and beat index; both hold
 /// until `load_i` falls, which also resets the loader. Memories written before an error keep what was written.
-/// Latency: a beat taken in clock c is on the loader bus in clock c+1; `done_o`/`err_o` one clock after the deciding beat.
+/// Latency: a beat taken in clock c is on the loader bus in clock c+1. What a header says is judged in the clock after it, in which no beat
+/// is taken; `done_o`/`err_o` two clocks after the deciding header, one after a beat of words that is one too many.
 /// One beat a clock, but a table beat takes 16: tables are written entry by entry (`ld_beat_o` counts entries 0..255, the
 /// entry is `ld_data_o[7:0]`), so that table memories have a byte-wide write port.
 module loader
@@ -110,18 +111,36 @@ module loader
     endcase
   end
 
-  // Header checks.
+  // Header checks: compared while the header is there, judged from registers in the next clock.
   logic [23:0] first, words;
-  logic is_end, last_of_image, image_ok, hash_ok, section_ok;
+  logic take, is_end, section_ok;
   logic [31:0] taken_q;
-  assign first         = beat_data_i[55:32];
-  assign words         = beat_data_i[87:64];
-  assign is_end        = target == TGT_END;
-  assign last_of_image = taken_q == beats_i - 32'd1;
-  assign image_ok      = beat_data_i[31:0] == IMAGE_MAGIC && beat_data_i[63:32] == ABI_VERSION;
-  assign hash_ok       = beat_data_i[127:64] == HASH;
+  logic begun_q, empty_q;  // `load_i` since a clock; an image of no beats
+  logic last_of_image_q;  // the next beat is the last one
+  logic check_q, check_header_q, check_last_q;  // what is judged: the image's header or a section's; it was the last beat
+  logic magic_ok_q, hash_ok_q, known_q, end_q;
+  logic [31:0] depth_q, past_q;  // past_q: behind the last word
+  assign first  = beat_data_i[55:32];
+  assign words  = beat_data_i[87:64];
+  assign is_end = target == TGT_END;
   // END must be the last beat, and only END may be.
-  assign section_ok    = beat_data_i[15:0] == SECTION_MAGIC && known && (32'(first) + 32'(words) <= depth || is_end) && is_end == last_of_image;
+  assign section_ok = magic_ok_q && known_q && (past_q <= depth_q || end_q) && end_q == check_last_q;
+  always_ff @(posedge clk_i) begin
+    check_q         <= take && (state_q == HEADER || state_q == SECTION);
+    check_header_q  <= state_q == HEADER;
+    check_last_q    <= last_of_image_q;
+    magic_ok_q      <= state_q == HEADER ? beat_data_i[31:0] == IMAGE_MAGIC && beat_data_i[63:32] == ABI_VERSION :
+        beat_data_i[15:0] == SECTION_MAGIC;
+    hash_ok_q       <= beat_data_i[127:64] == HASH;
+    known_q         <= known;
+    end_q           <= is_end;
+    depth_q         <= depth;
+    past_q          <= 32'(first) + 32'(words);
+    begun_q         <= rst_ni && load_i;
+    empty_q         <= beats_i == 0;
+    last_of_image_q <= take ? taken_q + 32'd2 == beats_i : taken_q + 32'd1 == beats_i;
+    if (!rst_ni || !load_i) check_q <= 1'b0;
+  end
 
   // Position in the section.
   logic [7:0] target_q;
@@ -130,12 +149,13 @@ module loader
   logic table_q;
   logic [3:0] entry_q;  // of the table beat that is on the loader bus
   logic table_busy_q;  // entries of it follow
+  logic hold_q;  // no beat is taken: not loading, ended, judging a header or writing a table
 
-  logic cmd_sent_q, take;
-  assign cmd_valid_o   = load_i && !cmd_sent_q && beats_i != 0;
+  logic cmd_sent_q;
+  assign cmd_valid_o   = begun_q && !cmd_sent_q && !empty_q;
   assign cmd_addr_o    = base_i;
   assign cmd_beats_o   = beats_i;
-  assign beat_ready_o  = load_i && !table_busy_q && state_q != FINISHED;
+  assign beat_ready_o  = !hold_q;
   assign take          = beat_valid_i && beat_ready_o;
   assign beats_taken_o = taken_q;
 
@@ -144,18 +164,19 @@ module loader
   always_comb begin
     fail      = 1'b0;
     fail_code = ERR_BAD_IMAGE;
-    unique case (state_q)
-      HEADER: begin
-        if (take && image_ok && !last_of_image && !hash_ok) fail_code = ERR_HASH;
-        fail = load_i && beats_i == 0 || take && (!image_ok || last_of_image || !hash_ok);
-      end
-      SECTION: fail = take && !section_ok;
-      WORDS:   fail = take && last_of_image;
-      default: ;
-    endcase
+    if (check_q && check_header_q) begin
+      fail = !magic_ok_q || check_last_q || !hash_ok_q;
+      if (magic_ok_q && !check_last_q) fail_code = ERR_HASH;
+    end else if (check_q) begin
+      fail = !section_ok;
+    end else if (load_i) begin
+      fail = (state_q == HEADER && begun_q && empty_q) || (state_q == WORDS && take && last_of_image_q);
+    end
   end
 
   always_ff @(posedge clk_i) begin
+    hold_q <= !rst_ni || !load_i || fail || state_q == FINISHED || (take && (state_q != WORDS || table_q)) ||
+        (table_busy_q && entry_q != 4'd14);
     ld_we_o <= 1'b0;
     if (cmd_valid_o && cmd_ready_i) cmd_sent_q <= 1'b1;
     if (take) taken_q <= taken_q + 1'b1;
@@ -180,7 +201,6 @@ module loader
           table_q     <= target == TGT_TABLE;
           if (is_end) state_q <= FINISHED;
           else if (words != 0) state_q <= WORDS;
-          done_o <= is_end && !fail;
         end
         WORDS: begin
           ld_we_o     <= 1'b1;
@@ -203,10 +223,11 @@ module loader
         default: ;
       endcase
     end
+    if (check_q && !check_header_q && end_q && !fail) done_o <= 1'b1;
     if (fail) begin
       err_o        <= 1'b1;
       err_code_o   <= fail_code;
-      err_info_o   <= taken_q;
+      err_info_o   <= taken_q - 32'(check_q);
       state_q      <= FINISHED;
       table_busy_q <= 1'b0;  // nothing is written behind an error
     end

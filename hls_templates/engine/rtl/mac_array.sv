@@ -1,11 +1,13 @@
 /// The array: N activations times N x M weights a clock, M accumulators.
 ///
 /// Latency, from `step_i` with its weights (clock c; the activations are shown in c+1) to the accumulators: 4 + STAGES clocks, where
-/// STAGES = ceil(log2(N) / 2). `first_i` starts a new sum. Outputs 2k and 2k+1 share their multipliers (see `mac_pair`).
+/// STAGES = ceil(log2(N) / 2). `first_i` starts a new sum. Outputs 2k and 2k+1 belong together (see `mac_pair`).
 module mac_array #(
     parameter int N  = 16,  ///< activations, power of two 8..64
     parameter int M  = 32,  ///< outputs, even
     parameter int WW = 8,   ///< bits of a weight, 2..8
+    parameter int DSP_BITS = 27,  ///< the part's multiplier, see `mac_pair`
+    parameter bit MAC_LUTS = 0,   ///< products in logic cells, see `mac_pair`
     localparam int STAGES = ($clog2(N) + 1) / 2
 ) (
     input  logic                     clk_i,
@@ -53,7 +55,9 @@ module mac_array #(
     logic [N-1:0][16:0] p0, p1;
     for (genvar n = 0; n < N; n++) begin : g_lane
       mac_pair #(
-          .WW(WW)
+          .WW(WW),
+          .DSP_BITS(DSP_BITS),
+          .IN_LUTS(MAC_LUTS)
       ) u_mac (
           .clk_i,
           .en_w_i(step[0]),

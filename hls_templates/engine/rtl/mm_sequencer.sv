@@ -2,10 +2,12 @@
 ///
 /// An instruction is up to six nested loops, level 0 innermost. Each step names a chunk of N activations (`a`), a weight word (`w`) and
 /// what they belong to: an output group (`o`, `p`, `r`). Levels in `red_mask` are the reduction: `first_o` marks its first step and `last_o`
-/// its last. A step is issued as soon as progress[dep_unit] has reached `need`, which has an address generator of its own.
+/// its last. A step is issued as soon as progress[dep_unit] has reached `need`, which moves on with the addresses but never below 0.
 /// A NOP waits for its gate only.
 /// Addresses advance by the step of the outermost level that moves, so steps hold the difference, not the stride.
 /// Timing: the outputs are registered: a step issued in clock t (`ev_issue_o`) is seen in t+1. No clock is lost between instructions.
+/// Everything that decides about a step is known by its sign or a flag in a register: how far the counters are ahead of the need is
+/// carried along instead of compared, which takes what the counters are about to add (`adds_i`).
 module mm_sequencer
   import hwgen_pkg::*;
 (
@@ -18,6 +20,7 @@ module mm_sequencer
     input  logic                 valid_i,
     output logic                 pop_o,
     input  progress_t            progress_i,
+    input  progress_t            adds_i,     ///< progress_i of the next clock, less that of this one
     // the step, one clock after its issue
     output logic                 step_o,
     output logic                 first_o,
@@ -37,42 +40,91 @@ module mm_sequencer
   mm_instr_t cur_q;
   logic active_q, ended_q;
 
-  // --- loop nest
-  logic [LEVELS-1:0][COUNT_BITS-1:0] cnt_q;
-  logic [LEVELS-1:0] wrap, zero;
-  logic [$clog2(LEVELS)-1:0] level;  // outermost level that moves
-  logic finish;
+  // --- loop nest: flags say where each level is, in this step and (without _q) in the one behind it
+  logic [LEVELS-1:0][COUNT_BITS-1:0] left_q;  // rounds after this one
+  logic [LEVELS-1:0] wrap_q, zero_q, wrap, zero;  // a level's last round, its first
+  logic [LEVELS-1:0] near_q, near;  // the round before its last
+  logic [LEVELS-1:0] once_q, twice_q;  // levels of one round, of two
+  logic [LEVELS-1:0] moves_q, moves;  // the outermost level that moves behind this step, one-hot
+  logic [LEVELS-1:0] inner;  // the levels inside that one, which begin again
+  logic finish_q;  // the instruction's last step
+  logic [LEVELS-1:0] single;  // levels of one round, of the instruction at the head
+  for (genvar l = 0; l < LEVELS; l++) begin : g_single
+    assign single[l] = instr_i.count[l] == 0;
+  end
   always_comb begin
     for (int l = 0; l < LEVELS; l++) begin
-      wrap[l] = cnt_q[l] == cur_q.count[l];
-      zero[l] = cnt_q[l] == '0;
+      inner[l] = &(wrap_q | ~LEVELS'((2 << l) - 1));
+      wrap[l]  = inner[l] ? once_q[l] : moves_q[l] ? near_q[l] : wrap_q[l];
+      near[l]  = inner[l] ? twice_q[l] : moves_q[l] ? left_q[l] == COUNT_BITS'(2) : near_q[l];
+      zero[l]  = inner[l] || (!moves_q[l] && zero_q[l]);
     end
-    finish = &wrap;
-    level  = '0;
-    for (int l = LEVELS - 1; l >= 0; l--) if (!wrap[l]) level = 3'(l);
+    moves = outermost(wrap);
+  end
+  /// One-hot: the first level that is not in its last round; none when all are.
+  function automatic logic [LEVELS-1:0] outermost(logic [LEVELS-1:0] ends);
+    for (int l = 0; l < LEVELS; l++) outermost[l] = !ends[l] && &(ends | ~LEVELS'((1 << l) - 1));
+  endfunction
+  // The step of the level that moves.
+  logic [ADDR_BITS-1:0] a_step, w_step, o_step;
+  logic [PADDR_BITS-1:0] p_step;
+  count_t need_step;
+  always_comb begin
+    a_step = '0;
+    w_step = '0;
+    o_step = '0;
+    p_step = '0;
+    need_step = '0;
+    for (int l = 0; l < LEVELS; l++) begin
+      a_step |= cur_q.a_step[l] & {ADDR_BITS{moves_q[l]}};
+      w_step |= cur_q.w_step[l] & {ADDR_BITS{moves_q[l]}};
+      o_step |= cur_q.o_step[l] & {ADDR_BITS{moves_q[l]}};
+      p_step |= cur_q.p_step[l] & {PADDR_BITS{moves_q[l]}};
+      need_step |= cur_q.need_step[l] & {NEED_BITS{moves_q[l]}};
+    end
   end
 
   // --- address generators
   logic [ADDR_BITS-1:0] a_q, w_q, o_q, r_q;
   logic [PADDR_BITS-1:0] p_q;
-  count_t need_q;
 
-  // --- hazards
-  logic gate_ok, dep_ok, exec, issue, retire, load, stop;
-  assign exec    = active_q && cur_q.opcode == OP_EXEC;
-  assign gate_ok = reached(progress_i, cur_q.gate_unit, cur_q.gate);
-  assign dep_ok  = reached(progress_i, cur_q.dep_unit, need_q);
-  assign issue   = exec && gate_ok && dep_ok;
-  assign retire  = (issue && finish) || (active_q && cur_q.opcode == OP_NOP && gate_ok);
-  assign stop    = retire && cur_q.last;
-  assign load    = run_i && !ended_q && !stop && valid_i && (!active_q || retire) && !bad_o;
-  assign pop_o   = load;
+  // --- hazards: how far the counters are ahead of what the gate and the step need; negative: not there yet
+  typedef logic signed [NEED_BITS:0] ahead_t;
+  ahead_t gate_ahead_q, dep_ahead_q;
+  function automatic count_t of_unit(progress_t counts, logic [2:0] unit);
+    unique case (unit)
+      UNIT_DIN: return counts.din;
+      UNIT_MM: return counts.mm;
+      UNIT_ROW: return counts.row;
+      UNIT_DOUT: return counts.dout;
+      default: return '0;
+    endcase
+  endfunction
+  function automatic ahead_t ahead(progress_t counts, progress_t adds, logic [2:0] unit, count_t need);
+    return ahead_t'(of_unit(counts, unit)) + ahead_t'(of_unit(adds, unit)) - ahead_t'(need);
+  endfunction
+
+  // In the next clock, when this instruction stays, and when the one at the head is taken.
+  ahead_t gate_stay, gate_load, dep_stay, dep_load;
+  logic gate_free_q, dep_free_q;  // a unit that keeps no one waiting
+  logic gate_wait_q, dep_wait_q;
+
+  logic exec_q, nop_q, issue, retire, load, stop;
+  assign issue  = exec_q && !gate_wait_q && !dep_wait_q;
+  assign retire = (issue && finish_q) || (nop_q && !gate_wait_q);
+  assign stop   = retire && cur_q.last;
+  assign load   = run_i && !ended_q && !bad_o && valid_i && (!active_q || (retire && !cur_q.last));
+  assign pop_o  = load;
+  assign gate_stay = gate_ahead_q + ahead_t'(of_unit(adds_i, cur_q.gate_unit));
+  assign dep_stay = dep_ahead_q + ahead_t'(of_unit(adds_i, cur_q.dep_unit)) - (issue ? ahead_t'(signed'(need_step)) : '0);
+  assign gate_load = ahead(progress_i, adds_i, instr_i.gate_unit, instr_i.gate);
+  assign dep_load = ahead(progress_i, adds_i, instr_i.dep_unit, instr_i.need);
   assign done_o  = ended_q;
 
   assign ev_issue_o = issue;
   logic [2:0] waits_for;
   always_comb begin
-    waits_for = gate_ok ? cur_q.dep_unit : cur_q.gate_unit;
+    waits_for = gate_wait_q ? cur_q.gate_unit : cur_q.dep_unit;
     ev_wait_o = '0;
     if (run_i && !ended_q && !issue) begin
       if (active_q && waits_for == UNIT_MM) ev_wait_o[1] = 1'b1;
@@ -82,16 +134,24 @@ module mm_sequencer
   end
 
   always_ff @(posedge clk_i) begin
+    gate_ahead_q <= load ? gate_load : gate_stay;
+    dep_ahead_q  <= load ? dep_load : dep_stay;
+    gate_wait_q  <= load ? gate_load[NEED_BITS] && instr_i.gate_unit <= UNIT_DOUT : gate_stay[NEED_BITS] && !gate_free_q;
+    dep_wait_q   <= load ? dep_load[NEED_BITS] && instr_i.dep_unit <= UNIT_DOUT : dep_stay[NEED_BITS] && !dep_free_q;
     if (issue) begin
-      a_q    <= a_q + cur_q.a_step[level];
-      w_q    <= w_q + cur_q.w_step[level];
-      o_q    <= o_q + cur_q.o_step[level];
-      r_q    <= r_q + cur_q.o_step[level];
-      p_q    <= p_q + cur_q.p_step[level];
-      need_q <= need_q + cur_q.need_step[level];
+      a_q    <= a_q + a_step;
+      w_q    <= w_q + w_step;
+      o_q    <= o_q + o_step;
+      r_q    <= r_q + o_step;
+      p_q    <= p_q + p_step;
+      wrap_q <= wrap;
+      zero_q <= zero;
+      near_q <= near;
+      finish_q <= &wrap;
+      moves_q <= moves;
       for (int l = 0; l < LEVELS; l++) begin
-        if (3'(l) < level) cnt_q[l] <= '0;
-        else if (3'(l) == level) cnt_q[l] <= cnt_q[l] + 1'b1;
+        if (inner[l]) left_q[l] <= cur_q.count[l];
+        else if (moves_q[l]) left_q[l] <= left_q[l] - 1'b1;
       end
     end
     if (load) begin
@@ -101,16 +161,28 @@ module mm_sequencer
       o_q    <= instr_i.o;
       r_q    <= instr_i.r;
       p_q    <= instr_i.p;
-      need_q <= instr_i.need;
-      cnt_q  <= '0;
+      zero_q <= '1;
+      left_q <= instr_i.count;
+      gate_free_q <= instr_i.gate_unit > UNIT_DOUT;
+      dep_free_q <= instr_i.dep_unit > UNIT_DOUT;
+      finish_q <= instr_i.count == 0;
+      moves_q <= outermost(single);
+      for (int l = 0; l < LEVELS; l++) begin
+        wrap_q[l]  <= single[l];
+        near_q[l]  <= instr_i.count[l] == 1;
+        once_q[l]  <= single[l];
+        twice_q[l] <= instr_i.count[l] == 1;
+      end
     end
+    exec_q   <= load ? instr_i.opcode == OP_EXEC : exec_q && !retire;
+    nop_q    <= load ? instr_i.opcode == OP_NOP : nop_q && !retire;
     active_q <= load || (active_q && !retire);
     ended_q  <= ended_q || stop;
-    bad_o    <= bad_o || (active_q && cur_q.opcode != OP_EXEC && cur_q.opcode != OP_NOP);
+    bad_o    <= bad_o || (active_q && !exec_q && !nop_q);
 
     step_o  <= issue;
-    first_o <= &(zero | ~cur_q.red_mask);
-    last_o  <= issue && &(wrap | ~cur_q.red_mask);
+    first_o <= &(zero_q | ~cur_q.red_mask);
+    last_o  <= issue && &(wrap_q | ~cur_q.red_mask);
     if (issue) begin
       a_o   <= a_q;
       w_o   <= w_q;
@@ -122,12 +194,16 @@ module mm_sequencer
 
     if (!rst_ni || clear_i) begin
       active_q <= 1'b0;
+      exec_q   <= 1'b0;
+      nop_q    <= 1'b0;
       ended_q  <= 1'b0;
       bad_o    <= 1'b0;
       step_o   <= 1'b0;
       last_o   <= 1'b0;
     end else if (!run_i) begin
       active_q <= 1'b0;
+      exec_q   <= 1'b0;
+      nop_q    <= 1'b0;
       ended_q  <= 1'b0;
     end
   end

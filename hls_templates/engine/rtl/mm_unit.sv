@@ -20,7 +20,10 @@ module mm_unit
     parameter bit    RESIDUAL     = 1,     ///< residual input in the requantize lanes
     parameter int    SLOTS        = 4,     ///< activation tables; 0: none
     parameter bit    WIDE         = 1,     ///< 32-bit results
-    parameter string WEIGHT_STYLE = "auto"
+    parameter string WEIGHT_STYLE = "auto",
+    parameter int    WEIGHT_SPLIT = 0,     ///< words of a part of the weight memory, see `ram_1r1w`
+    parameter int    DSP_BITS     = 27,    ///< wide operand of the part's multiplier, see `mac_pair`
+    parameter bit    MAC_LUTS     = 0      ///< products of the array in logic cells
 ) (
     input  logic                     clk_i,
     input  logic                     rst_ni,
@@ -49,7 +52,9 @@ module mm_unit
     output logic [          V*8-1:0] wr_data_o,
     // synchronisation
     input  progress_t                progress_i,
+    input  progress_t                adds_i,       ///< progress_i of the next clock, less that of this one
     output count_t                   count_o,
+    output logic                     counts_o,     ///< `count_o` grows at the end of this clock
     output logic                     done_o,
     output logic                     bad_instr_o,
     output logic [             15:0] index_o,      ///< of the instruction after the one that runs
@@ -98,6 +103,7 @@ module mm_unit
       .valid_i(instr_valid),
       .pop_o  (pop),
       .progress_i,
+      .adds_i,
       .step_o (step),
       .first_o(first),
       .last_o (last),
@@ -123,7 +129,8 @@ module mm_unit
       .COLUMNS(WEIGHT_BEATS),
       .D      (WEIGHT_DEPTH),
       .TARGET (TGT_WEIGHT),
-      .STYLE  (WEIGHT_STYLE)
+      .STYLE  (WEIGHT_STYLE),
+      .SPLIT  (WEIGHT_SPLIT)
   ) u_weights (
       .clk_i,
       .ld_we_i,
@@ -179,7 +186,9 @@ module mm_unit
   mac_array #(
       .N (N),
       .M (M),
-      .WW(WW)
+      .WW(WW),
+      .DSP_BITS(DSP_BITS),
+      .MAC_LUTS(MAC_LUTS)
   ) u_array (
       .clk_i,
       .rst_ni,
@@ -305,7 +314,8 @@ module mm_unit
     assign param = bits;
     assign r     = early_q.residual ? signed'({early_q.r_signed & r_data_i[m*8+7], r_data_i[m*8+:8]}) : '0;
     requantize #(
-        .RESIDUAL(RESIDUAL)
+        .RESIDUAL(RESIDUAL),
+        .DSP_BITS(DSP_BITS)
     ) u_requantize (
         .clk_i,
         .acc_i  (acc[m]),
@@ -375,7 +385,8 @@ module mm_unit
       .wr_addr_o,
       .wr_mask_o,
       .wr_data_o,
-      .count_o
+      .count_o,
+      .counts_o
   );
 
   logic busy_q;

@@ -26,7 +26,8 @@ module mm_writeback
     output logic [         16:0] wr_addr_o,
     output logic [      V/8-1:0] wr_mask_o,
     output logic [      V*8-1:0] wr_data_o,
-    output count_t               count_o
+    output count_t               count_o,
+    output logic                 counts_o    ///< `count_o` grows at the end of this clock
 );
   if (M < 8 || M % 8 != 0 || V % M != 0 || V / M != 1 << $clog2(V / M)) begin : g_illegal
     $fatal(1, "mm_writeback: V=%0d must be a multiple of M=%0d by a power of two, M of 8", V, M);
@@ -35,7 +36,6 @@ module mm_writeback
 
   logic [ADDR_BITS-1:0] addr;
   logic [M*8-1:0] bytes;
-  logic counted;  // a group whose (last) write is shown in the next clock
 
   if (WIDE) begin : g_wide
     logic [1:0] plane_q;  // plane written now; 0 also when idle
@@ -60,7 +60,7 @@ module mm_writeback
     for (genvar m = 0; m < M; m++) begin : g_byte
       assign bytes[m*8+:8] = plane_q != 0 ? rest_q[m][7:0] : result_i[m][7:0];
     end
-    assign counted = plane_q == 2'd2 || (next_i && !next_wide_i);
+    assign counts_o = plane_q == 2'd2 || (next_i && !next_wide_i);
   end else begin : g_narrow
     assign wr_en_o = valid_i;
     assign wr_bank_o = bank_i;
@@ -68,7 +68,7 @@ module mm_writeback
     for (genvar m = 0; m < M; m++) begin : g_byte
       assign bytes[m*8+:8] = result_i[m][7:0];
     end
-    assign counted = next_i;
+    assign counts_o = next_i;
     logic unused;
     assign unused = &{1'b0, next_wide_i, wide_i, result_i};
   end
@@ -84,6 +84,6 @@ module mm_writeback
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i || !run_i) count_o <= '0;
-    else if (counted) count_o <= count_o + count_t'(M / 8);
+    else if (counts_o) count_o <= count_o + count_t'(M / 8);
   end
 endmodule

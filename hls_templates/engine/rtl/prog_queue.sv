@@ -42,9 +42,15 @@ module prog_queue #(
   logic [1:0] flight_q;  // fetched one and two clocks ago
 
   // The end of the program is only seen when the word arrives, so what was fetched beyond it is dropped.
+  // The head lies in a register of its own: a unit's decisions begin there. Behind it the FIFO, empty most of the time.
   logic [W-1:0] fifo_q[DEPTH];
   logic [1:0] head_q, tail_q;
-  logic [2:0] stored_q;
+  logic [2:0] stored_q;  // head included
+  logic behind_q;  // the FIFO holds some
+  logic take, push, shift;
+  assign take  = !valid_o || pop_i;  // the head's place is free
+  assign shift = take && behind_q;
+  assign push  = arrive && (!take || behind_q);
   logic wrap;
   assign wrap  = arrive && word[LAST];
   assign fetch = enable_i && !clear_i && !wrap && level_q < 3'(DEPTH);
@@ -66,16 +72,16 @@ module prog_queue #(
       .rdata_o(word)
   );
 
-  assign instr_o = fifo_q[head_q];
-  assign valid_o = stored_q != 0;
-
   always_ff @(posedge clk_i) begin
     if (arrive) fifo_q[tail_q] <= word[W-1:0];
+    if (take) instr_o <= behind_q ? fifo_q[head_q] : word[W-1:0];
+    if (take) valid_o <= behind_q || arrive;
+    behind_q <= push || (behind_q && !(shift && tail_q == 2'(head_q + 1'b1)));
     if (fetch) pc_q <= pc_q + 1'b1;
     if (wrap) pc_q <= '0;
     flight_q <= wrap ? '0 : {flight_q[0], fetch};
-    tail_q   <= tail_q + 2'(arrive);
-    head_q   <= head_q + 2'(pop_i);
+    tail_q   <= tail_q + 2'(push);
+    head_q   <= head_q + 2'(shift);
     stored_q <= stored_q + 3'(arrive) - 3'(pop_i);
     index_o  <= index_o + 16'(pop_i);
     // after a wrap only what is stored counts; the fetches behind it are dropped
@@ -85,6 +91,8 @@ module prog_queue #(
       head_q   <= '0;
       tail_q   <= '0;
       stored_q <= '0;
+      valid_o  <= 1'b0;
+      behind_q <= 1'b0;
       level_q  <= '0;
       flight_q <= '0;
       index_o  <= '0;

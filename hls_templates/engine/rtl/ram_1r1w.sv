@@ -3,10 +3,12 @@
 /// Latency: `rdata_o` shows the word at `raddr_i` two clocks after `re_i` (RAM, then its output register, which block RAM and
 /// UltraRAM need above about 250 MHz). A word read in the clock in which it is written is the old one in simulation and undefined
 /// on the chip: callers never rely on it.
+/// SPLIT is for parts whose memory blocks answer late (ECP5): what selects among blocks then stands behind the output register.
 /// Alternative: `ram_lut` for shallow memories that must answer in one clock.
 module ram_1r1w #(
     parameter int    W     = 64,     ///< bits of a word
     parameter int    D     = 512,    ///< words
+    parameter int    SPLIT = 0,      ///< words of a part with an output register of its own, a power of two; 0: one part
     // verilator lint_off UNUSEDPARAM
     parameter string STYLE = "auto"  ///< auto, block, ultra or distributed; only synthesis reads it
     // verilator lint_on UNUSEDPARAM
@@ -19,18 +21,42 @@ module ram_1r1w #(
     input  logic [$clog2(D)-1:0] raddr_i,
     output logic [        W-1:0] rdata_o
 );
-  if (W < 1 || D < 2) begin : g_illegal
-    $fatal(1, "ram_1r1w: W=%0d D=%0d: at least 1 bit and 2 words", W, D);
+  if (W < 1 || D < 2 || (SPLIT != 0 && (SPLIT < 2 || SPLIT != 1 << $clog2(SPLIT) || (SPLIT < D && D % SPLIT == 1)))) begin : g_illegal
+    $fatal(1, "ram_1r1w: W=%0d D=%0d: at least 1 bit and 2 words; SPLIT=%0d a power of two that leaves no single word", W, D, SPLIT);
   end
 
-  (* ram_style = STYLE *) (* no_rw_check *)logic [W-1:0] mem[D];
-  logic [W-1:0] read_q;
-  logic re_q;
-
-  always_ff @(posedge clk_i) begin
-    if (we_i) mem[waddr_i] <= wdata_i;
-    if (re_i) read_q <= mem[raddr_i];
-    re_q <= re_i;
-    if (re_q) rdata_o <= read_q;
+  localparam int AW = $clog2(D);
+  if (SPLIT == 0 || SPLIT >= D) begin : g_whole
+    (* ram_style = STYLE *) (* no_rw_check *)logic [W-1:0] mem[D];
+    logic [W-1:0] read_q;
+    logic re_q;
+    always_ff @(posedge clk_i) begin
+      if (we_i) mem[waddr_i] <= wdata_i;
+      if (re_i) read_q <= mem[raddr_i];
+      re_q <= re_i;
+      if (re_q) rdata_o <= read_q;
+    end
+  end else begin : g_split
+    localparam int PARTS = (D + SPLIT - 1) / SPLIT;
+    localparam int SW = $clog2(SPLIT);
+    logic [PARTS-1:0][W-1:0] data_q;
+    logic [AW-SW-1:0] part1_q, part_q;  // the part that was read
+    logic re_q;
+    for (genvar p = 0; p < PARTS; p++) begin : g_part
+      localparam int WORDS = (p == PARTS - 1) ? D - p * SPLIT : SPLIT;
+      (* ram_style = STYLE *) (* no_rw_check *)logic [W-1:0] mem[WORDS];
+      logic [W-1:0] read_q;
+      always_ff @(posedge clk_i) begin
+        if (we_i && waddr_i[AW-1:SW] == (AW - SW)'(p)) mem[waddr_i[$clog2(WORDS)-1:0]] <= wdata_i;
+        if (re_i) read_q <= mem[raddr_i[$clog2(WORDS)-1:0]];
+        if (re_q) data_q[p] <= read_q;
+      end
+    end
+    always_ff @(posedge clk_i) begin
+      re_q <= re_i;
+      if (re_i) part1_q <= raddr_i[AW-1:SW];
+      if (re_q) part_q <= part1_q;
+    end
+    assign rdata_o = data_q[part_q];
   end
 endmodule

@@ -8,6 +8,7 @@
 /// Without RESIDUAL the residual inputs are not read, and ReLU is taken at the clamp, which is the same.
 module requantize #(
     parameter  bit RESIDUAL = 0,            ///< with the residual input
+    parameter  int DSP_BITS = 27,           ///< wide operand of the part's multiplier: 27, or less
     localparam int LATENCY  = 5 + RESIDUAL  ///< clocks from inputs to `y_o`
 ) (
     input  logic               clk_i,
@@ -58,11 +59,24 @@ module requantize #(
 
   // 4, only with a residual
   if (RESIDUAL) begin : g_residual
-    logic signed [35:0] term1_q, term2_q, term3_q;
+    logic signed [35:0] term2_q, term3_q;
     logic signed [VW-1:0] v4_q;
+    if (DSP_BITS >= 27) begin : g_one
+      logic signed [35:0] term1_q;
+      always_ff @(posedge clk_i) begin
+        term1_q <= 36'(r_i) * 36'(rmult_i);
+        term2_q <= term1_q;
+      end
+    end else begin : g_halves
+      logic signed [18:0] high_q;
+      logic signed [26:0] low_q;
+      always_ff @(posedge clk_i) begin
+        high_q  <= 19'(r_i) * 19'(signed'(rmult_i[26:17]));
+        low_q   <= 27'(r_i) * 27'(signed'({1'b0, rmult_i[16:0]}));
+        term2_q <= (36'(high_q) <<< 17) + 36'(low_q);
+      end
+    end
     always_ff @(posedge clk_i) begin
-      term1_q <= 36'(r_i) * 36'(rmult_i);
-      term2_q <= term1_q;
       term3_q <= term2_q;
       v4_q    <= (control_q[3].relu && v3_q[VW-1] ? '0 : v3_q) + VW'(term3_q);
     end
@@ -73,17 +87,19 @@ module requantize #(
     assign unused = &{1'b0, rmult_i, r_i};
   end
 
-  // 5: integer part, and whether to round up: above one half, or one half with an odd integer part
+  // 5: integer part, and whether to round up: above one half, or one half with an odd integer part. The half is the bit below the point;
+  // whether anything lies below that one is seen beside the shift, through a mask that is made a clock before it.
   logic [5:0] shift;
-  logic [63:0] fraction;  // what is shifted out, left-aligned
+  logic [VW-1:0] below_q;  // bits that count less than one half
   logic signed [VW-1:0] whole, whole_q;
-  logic up_q;
+  logic half, half_q, rest_q;
   assign shift = control_q[LATENCY-2].shift;
-  assign whole = v >>> shift;
-  assign fraction = {64'(v) << 1} << ~shift;
+  assign {whole, half} = signed'({v, 1'b0}) >>> shift;
   always_ff @(posedge clk_i) begin
+    below_q <= VW'((64'd1 << control_q[LATENCY-3].shift) - 64'd1) >> 1;
     whole_q <= whole;
-    up_q <= fraction[63] && (whole[0] || fraction[62:0] != 0);
+    half_q  <= half;
+    rest_q  <= (v & below_q) != 0;
   end
 
   // 6: clamp. Rounding up crosses neither bound from inside, so the comparisons need not wait for it.
@@ -100,6 +116,6 @@ module requantize #(
   always_ff @(posedge clk_i) begin
     if (whole_q >= VW'(hi)) y_o <= hi;
     else if (whole_q < VW'(lo)) y_o <= lo;
-    else y_o <= whole_q[31:0] + 32'(up_q);
+    else y_o <= whole_q[31:0] + 32'(half_q && (whole_q[0] || rest_q));
   end
 endmodule

@@ -44,6 +44,7 @@ module row_unit
     output logic       [    V*8-1:0] wr_data_o,
     // status
     output count_t                   count_o,      ///< octets written
+    output logic                     counts_o,     ///< `count_o` grows at the end of this clock
     output logic                     done_o,
     output logic                     bad_instr_o
 );
@@ -167,7 +168,7 @@ module row_unit
     if (row_end) state_q <= rows_q == 16'd1 ? FREE : PASS1;
     stopped_q <= stopped_q || ends;
     done_o <= (stopped_q || ends) && norm[NORM-1:0] == 0;
-    if (norm[NORM-1]) count_o <= count_o + count_t'(V / 8);
+    if (counts_o) count_o <= count_o + count_t'(V / 8);
     if (!rst_ni || flush) begin
       state_q   <= FREE;
       stopped_q <= 1'b0;
@@ -194,6 +195,7 @@ module row_unit
       .d_i({instr_q.dst_bank, dst_q}),
       .q_o({wr_bank_o, wr_addr_o})
   );
+  assign counts_o  = norm[NORM-1];
   assign wr_en_o   = norm[NORM];
   assign wr_mask_o = '1;
 

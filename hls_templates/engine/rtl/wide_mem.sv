@@ -8,7 +8,8 @@ module wide_mem #(
     parameter int         KEEP    = 128,                   ///< bits kept of each beat
     parameter int         D       = 512,                   ///< words
     parameter logic [7:0] TARGET  = hwgen_pkg::TGT_WEIGHT, ///< the loader's name of this memory
-    parameter string      STYLE   = "auto"                 ///< see `ram_1r1w`
+    parameter string      STYLE   = "auto",                ///< see `ram_1r1w`
+    parameter int         SPLIT   = 0                      ///< see `ram_1r1w`
 ) (
     input  logic                    clk_i,
     // loader bus
@@ -32,7 +33,8 @@ module wide_mem #(
     ram_1r1w #(
         .W(KEEP),
         .D(D),
-        .STYLE(STYLE)
+        .STYLE(STYLE),
+        .SPLIT(SPLIT)
     ) u_ram (
         .clk_i,
         .we_i   (mine && ld_beat_i == 10'(c)),

@@ -13,7 +13,7 @@ EVENT = {"DIN": 1, "MM": 2, "ROW": 4}  # bit of ev_wait_o; what is none of these
 
 
 async def start(dut):
-    for name in ("rst_ni", "clear_i", "run_i", "valid_i", "progress_i", "instr_i"):
+    for name in ("rst_ni", "clear_i", "run_i", "valid_i", "progress_i", "adds_i", "instr_i"):
         getattr(dut, name).value = 0
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     for _ in range(2):
@@ -99,8 +99,8 @@ async def run(dut, rng, program):
         assert bool(int(dut.done_o.value)) == done and not int(dut.bad_o.value)
         if done:
             break
-        progress = [p + int(rng.poisson(r)) for p, r in zip(progress, rate, strict=True)]
-        dut.progress_i.value = packed(progress, abi.NEED_BITS)
+        adds = [int(rng.poisson(r)) for r in rate]
+        dut.progress_i.value, dut.adds_i.value = packed(progress, abi.NEED_BITS), packed(adds, abi.NEED_BITS)
         valid = bool(queue) and rng.random() < 0.8
         dut.valid_i.value = int(valid)
         dut.instr_i.value = int.from_bytes(queue[0], "little") if valid else int.from_bytes(rng.bytes(100), "little")
@@ -111,6 +111,7 @@ async def run(dut, rng, program):
         if pop:
             queue.pop(0)
         seen, done, issued = model.seen, model.ended, issued + issue
+        progress = [p + a for p, a in zip(progress, adds, strict=True)]
         await tick(dut)
     dut.valid_i.value = 0
     await tick(dut)
@@ -159,7 +160,7 @@ async def a_flush_stops_it_at_any_clock(dut):
     for _ in range(count(20)):
         word = random_instruction(rng).encode(False)
         dut.run_i.value, dut.valid_i.value, dut.instr_i.value = 1, 1, int.from_bytes(word, "little")
-        dut.progress_i.value = packed([1000] * 4, abi.NEED_BITS)
+        dut.progress_i.value, dut.adds_i.value = packed([1000] * 4, abi.NEED_BITS), 0
         for _ in range(rng.integers(1, 10)):
             await tick(dut)
         dut.clear_i.value, dut.run_i.value, dut.valid_i.value = 1, 0, 0

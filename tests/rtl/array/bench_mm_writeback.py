@@ -59,6 +59,8 @@ async def run(dut, rng, clocks):
             for part in range(PER_WORD):  # every part carries the data, the mask picks one
                 assert int(dut.wr_data_o.value) >> (8 * M * part) & ((1 << 8 * M) - 1) == data
         assert int(dut.count_o.value) == total, f"clock {clock}"
+        ahead = bool(following and not following[0]) or due.get(clock + 1, (None, False))[1]
+        assert bool(int(dut.counts_o.value)) == ahead, f"clock {clock}"
         await tick(dut)
     return total
 

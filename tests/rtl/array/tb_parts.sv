@@ -26,13 +26,13 @@ module tb_parts
     input  logic [  2:0][ 3:0] lut_slot_i,
     input  logic [        7:0] lut_x_i,
     output logic [  2:0][ 7:0] lut_y_o,
-    // mac_pair with weights of 2, 5 and 8 bits
+    // mac_pair with weights of 2, 5 and 8 bits, in each of its three ways
     input  logic [        2:0] mac_en_i,      ///< weights, activation, product
     input  logic [        7:0] mac_w0_i,
     input  logic [        7:0] mac_w1_i,
     input  logic [        8:0] mac_a_i,
-    output logic [  2:0][16:0] mac_p0_o,
-    output logic [  2:0][16:0] mac_p1_o,
+    output logic [  8:0][16:0] mac_p0_o,
+    output logic [  8:0][16:0] mac_p1_o,
     // adder_tree of 2, 4, 8, 16, 32 and 64 numbers
     input  logic [        2:0] tree_en_i,
     input  logic [ 63:0][16:0] tree_d_i,
@@ -89,19 +89,23 @@ module tb_parts
         .x_i(lut_x_i),
         .y_o(lut_y_o[i])
     );
-    mac_pair #(
-        .WW(WW)
-    ) u_mac (
-        .clk_i,
-        .en_w_i(mac_en_i[0]),
-        .en_a_i(mac_en_i[1]),
-        .en_m_i(mac_en_i[2]),
-        .w0_i(mac_w0_i[WW-1:0]),
-        .w1_i(mac_w1_i[WW-1:0]),
-        .a_i(mac_a_i),
-        .p0_o(mac_p0_o[i]),
-        .p1_o(mac_p1_o[i])
-    );
+    for (genvar way = 0; way < 3; way++) begin : g_way
+      mac_pair #(
+          .WW(WW),
+          .DSP_BITS(way == 0 ? 27 : 18),
+          .IN_LUTS(way == 2)
+      ) u_mac (
+          .clk_i,
+          .en_w_i(mac_en_i[0]),
+          .en_a_i(mac_en_i[1]),
+          .en_m_i(mac_en_i[2]),
+          .w0_i(mac_w0_i[WW-1:0]),
+          .w1_i(mac_w1_i[WW-1:0]),
+          .a_i(mac_a_i),
+          .p0_o(mac_p0_o[way*3+i]),
+          .p1_o(mac_p1_o[way*3+i])
+      );
+    end
   end
   for (genvar i = 0; i < 6; i++) begin : g_tree
     localparam int N = 2 << i;

@@ -134,13 +134,15 @@ async def run_program(dut, rng, program):
     rate = {"din": rng.random(), "mm": rng.random() ** 2}
     step = {"din": 2, "mm": int(rng.choice([1, 2, 4, 8]))}
     data = {}  # clock -> read data
-    count = 0
+    count, told = 0, 0  # told: the clock before says that the counter grows
     show_head = 0  # clock in which the queue shows its head
     dut.valid_i.value = 0
     dut.run_i.value = 1
     c = 0
     while True:
-        count += check_outputs(dut, program, timing, c, count, data)
+        more = check_outputs(dut, program, timing, c, count, data)
+        count += more
+        assert bool(more) == bool(told), f"clock {c}: counts_o"
         if timing.done(c):
             break
         # this clock's inputs
@@ -160,6 +162,7 @@ async def run_program(dut, rng, program):
         if pop:
             queue.pop(0)
             show_head = c + 1 + int(rng.choice([0, 0, 0, 1, 5, 20]))
+        told = int(dut.counts_o.value)
         c += 1
         assert c < 1_000_000
         await FallingEdge(dut.clk_i)

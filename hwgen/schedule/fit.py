@@ -1,11 +1,13 @@
 """How much of a part a configuration takes: formulas, labelled as such, until a synthesis report replaces them.
 
-DSP48E2, as yosys `synth_xilinx` counts them: two int8 products each in the array; two a requantize lane, three with a
-residual; five a row lane. Memories: block RAM of 512 x 72 bits, UltraRAM of 4096 x 72.
-LUT and FF: a line that passes yosys' counts for an 8x8 engine (8.7 k LUT, 12.2 k FF); elsewhere an estimate.
+Multipliers are counted as yosys maps them: DSP48E2 27 x 18 bits, DSP48E1 25 x 18, ECP5 18 x 18. Memories: block RAM of
+36 kbit, UltraRAM of 4096 x 72, ECP5's EBR of 18 kbit in the shapes of `EBR_SHAPES`. LUT and FF: a line through what
+yosys counts for 8x8 engines (docs/ecp5.md); elsewhere an estimate.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from hwgen.boards import Board
 from hwgen.errors import FitError
@@ -13,16 +15,84 @@ from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.schedule.config import EngineConfig
 
-_ROW_LANE_DSP, _ROW_DSP = 5, 5
+DSP_BITS = {"zynqmp": 27, "zynq7": 25, "ecp5": 18}  # wide operand of the family's multiplier
+MOST_LUT_WEIGHT_BITS = 4  # weights short enough for products in logic cells
 BRAM_BITS, URAM_BITS = 36 * 1024, 288 * 1024
+EBR_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+LUT_RAM_WORDS = 64  # memories of at most so many words are made of LUTs
+
+
+@dataclass(frozen=True)
+class Products:
+    """How the array multiplies (mac_pair.sv): with multipliers whose wide operand has `dsp_bits`, or `in_luts`."""
+
+    dsp_bits: int
+    in_luts: bool
+
+
+def products(config: EngineConfig, board: Board) -> Products:
+    """In logic cells where the multipliers do not suffice and the weights are short."""
+    bits = DSP_BITS[board.family]
+    short = config.ww <= MOST_LUT_WEIGHT_BITS
+    return Products(bits, short and _multipliers(config, Products(bits, False)) > board.resources.dsp)
 
 
 def resources(config: EngineConfig, board: Board) -> dict[str, int | str]:
     """Estimated {"lut", "ff", "dsp", "bram36", "uram", "source"}."""
-    c = config
-    lanes = 3 if c.residual else 2
+    how = products(config, board)
+    memory = _ecp5_memory(config) if board.family == "ecp5" else _amd_memory(config, board)
+    cells = _cells(config, how)
+    return {**cells, "dsp": _multipliers(config, how), **memory, "source": "formula"}
+
+
+def _multipliers(c: EngineConfig, how: Products) -> int:
+    shared = how.dsp_bits >= c.ww + 19  # two products of one activation
+    array = 0 if how.in_luts else c.multipliers // (2 if shared else 1)
+    residual = 0 if not c.residual else 1 if how.dsp_bits >= 27 else 2
+    row_lane, row = (5, 5) if how.dsp_bits >= 27 else (7, 11)
+    return array + c.m * (2 + residual) + (c.v * row_lane + row if c.row_param_depth else 0)
+
+
+def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
     row = c.row_param_depth > 0
-    dsp = c.multipliers // 2 + c.m * lanes + (c.v * _ROW_LANE_DSP + _ROW_DSP if row else 0)
+    lut = 6000 + 17 * c.multipliers + 420 * c.m + (380 * c.v if row else 0)
+    if how.in_luts:
+        lut += 12 * c.ww * c.multipliers
+    ff = 7000 + 19 * c.multipliers + 560 * c.m + (620 * c.v if row else 0)
+    return {"lut": lut, "ff": ff}
+
+
+def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
+    """(how many, bits of a word, words) of the memories that can be block RAM."""
+    param_bits = abi.width(abi.PARAM) if c.residual else abi.width(abi.PARAM) - 27
+    return [
+        (c.weight_beats, 128, c.weight_depth),
+        (c.m, param_bits, c.param_depth),
+        (c.v, 72, c.row_param_depth),
+        (c.banks * c.v // 8, 64, c.act_depth),
+        (c.m, 8, c.slots * 256),
+    ]
+
+
+def _ecp5_memory(c: EngineConfig) -> dict[str, int]:
+    ebr = sum(many * _ebr(bits, words) for many, bits, words in _memories(c) if words > LUT_RAM_WORDS)
+    return {"bram36": -(-ebr // 2), "uram": 0}
+
+
+def _ebr(bits: int, words: int) -> int:
+    """EBR of one memory, as yosys cuts it: whole blocks of one shape, and the words that are left in the best shape."""
+    if words <= 0:
+        return 0
+    best = min(-(-bits // width) * -(-words // depth) for width, depth in EBR_SHAPES)
+    cuts = [
+        -(-bits // width) * (words // depth) + _ebr(bits, words % depth)
+        for width, depth in EBR_SHAPES
+        if depth <= words
+    ]
+    return min([best, *cuts])
+
+
+def _amd_memory(c: EngineConfig, board: Board) -> dict[str, int]:
     param_bits = abi.width(abi.PARAM) if c.residual else 72
     bram = 0
     uram = 0
@@ -35,9 +105,7 @@ def resources(config: EngineConfig, board: Board) -> dict[str, int | str]:
     bram += -(-c.v * 72 // 72) * -(-c.row_param_depth // 512) if c.row_param_depth > 64 else 0
     bram += c.banks * -(-c.v * 8 // 72) * -(-c.act_depth // 512) if c.act_depth > 64 else 0
     bram += c.m * -(-c.slots * 256 * 8 // 36864) if c.slots else 0
-    lut = 6000 + 17 * c.multipliers + 420 * c.m + (380 * c.v if row else 0)
-    ff = 7000 + 19 * c.multipliers + 560 * c.m + (620 * c.v if row else 0)
-    return {"lut": lut, "ff": ff, "dsp": dsp, "bram36": bram, "uram": uram, "source": "formula"}
+    return {"bram36": bram, "uram": uram}
 
 
 def check_weights(graph: Graph, board: Board) -> None:

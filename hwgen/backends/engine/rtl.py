@@ -13,6 +13,7 @@ from hwgen import resources
 from hwgen.backends.engine import board_top
 from hwgen.boards import Board
 from hwgen.runtime import abi
+from hwgen.schedule import fit
 from hwgen.schedule.config import EngineConfig
 
 LITE_IN = ("awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready")
@@ -24,6 +25,7 @@ AXI_OUT = (
     "bready",
 )  # fmt: skip
 PORTS = {"lite_in": LITE_IN, "lite_out": LITE_OUT, "axi_in": AXI_IN, "axi_out": AXI_OUT}
+EBR_WORDS = 2048  # of an ECP5 memory block of nine bits, the shape that yosys takes for deep memories
 ULTRA_WORDS = 1024  # weight memories deeper than this go to UltraRAM where the part has some
 
 
@@ -36,12 +38,14 @@ def library() -> list[Path]:
 def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
     """Parameters of module `engine` as SystemVerilog text, without the hash."""
     ultra = board.resources.uram and config.weight_depth > ULTRA_WORDS
+    products = fit.products(config, board)
     values: dict[str, object] = {
         "N": config.n, "M": config.m, "WW": config.ww, "BANKS": config.banks, "ACT_DEPTH": config.act_depth,
         "WEIGHT_DEPTH": config.weight_depth, "PARAM_DEPTH": config.param_depth,
         "ROW_PARAM_DEPTH": config.row_param_depth,
         "SLOTS": config.slots, "PROG_DEPTH": config.prog_depth, "RESIDUAL": f"1'b{int(config.residual)}",
         "WIDE": f"1'b{int(config.wide)}", "WEIGHT_STYLE": '"ultra"' if ultra else '"auto"', "ACT_STYLE": '"auto"',
+        "WEIGHT_SPLIT": EBR_WORDS if board.family == "ecp5" else 0, "DSP_BITS": products.dsp_bits, "MAC_LUTS": f"1'b{int(products.in_luts)}",
     }  # fmt: skip
     return {key: str(value) for key, value in values.items()}
 

@@ -1,5 +1,7 @@
 """The driver over a serial line to a model of the board: right answers, clear errors, no waiting for ever."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -253,6 +255,29 @@ def test_interrupted_flush(port, board):
     buffer.flush()
     port.read(0)
     assert (board.engine.ddr[:4096] == 1).all()
+
+
+def test_two_threads(port, board):
+    """A hot swap writes buffers while another thread polls."""
+    wrong = []
+
+    def work(seed):
+        buffer, rng = port.allocate(2048), np.random.default_rng(seed)
+        for _ in range(60):
+            buffer[:] = data = rng.integers(0, 256, 2048, np.uint8)
+            buffer.flush()
+            buffer[:] = 0
+            buffer.invalidate()
+            if not (buffer == data).all() or port.read(0) != samples.abi.MAGIC:
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert not wrong
 
 
 def test_closed_port(port, board):

@@ -36,10 +36,11 @@ def package(
 ) -> Package:
     """Write the package of DIR and return it, opened.
 
-    policy: the whole policy that the graph is a part of, by name or checkpoint; None: the one that DIR/graph.onnx
-    names, "none": the accelerator alone. bitstream: a .bit or another package of the same design; None: DIR's own, if
-    it has one. rate_hz: of the control loop, instead of the policy's. `say` gets a line for what a user should know.
-    Raises InputError, ToolError (a spoilt bitstream in DIR), PackageError (a spoilt package).
+    policy: the whole policy that the graph is a part of: its name, a checkpoint, or a file that describes it
+    (hwgen.build.policy_file); None: the one that DIR/graph.onnx names; "none": the accelerator alone. bitstream: a .bit
+    or another package of the same design; None: DIR's own, if it has one. rate_hz: of the control loop, instead of the
+    policy's. `say` gets a line for what a user should know. Raises InputError, ToolError (a spoilt bitstream in DIR),
+    PackageError (a spoilt package).
     """
     if rate_hz is not None and not 0 < rate_hz < float("inf"):
         raise InputError(f"--rate-hz must be positive, not {rate_hz}")
@@ -50,7 +51,7 @@ def package(
     bits = None if no_bitstream else _bits(folder, base, bitstream, say)
     if bits is not None:
         manifest["bitstream"] = bits.entry
-    part = _policy(folder, policy, say)
+    part = _policy(folder, base, policy, say)
     if part is None and rate_hz is not None:
         raise InputError("--rate-hz is the rate of a policy's control loop: give --policy, too")
     if part is not None:
@@ -95,7 +96,7 @@ def _accelerator(folder: Path) -> Package:
     return base
 
 
-def _policy(folder: Path, policy: str | None, say: Say):
+def _policy(folder: Path, base: Package, policy: str | None, say: Say):
     """The parts that the host computes, or None for the accelerator alone."""
     from hwgen.policies.shipped import policy_of
 
@@ -105,13 +106,17 @@ def _policy(folder: Path, policy: str | None, say: Say):
     if name is None:
         say(
             "the package holds the accelerator alone, for graph.onnx is no part of a policy that comes along; give "
-            "--policy NAME|CHECKPOINT to take the rest of the policy into it"
+            "--policy NAME|CHECKPOINT|FILE.toml to say what its numbers mean"
         )
         return None
+    from hwgen.build import policy_file
     from hwgen.build.policy_package import policy_part
     from hwgen.graph import qonnx_in
 
-    return policy_part(name, qonnx_in.load(folder / "graph.onnx"))
+    graph = qonnx_in.load(folder / "graph.onnx")
+    if Path(name).suffix in policy_file.SUFFIXES:
+        return policy_file.part_of_file(Path(name), graph, base)
+    return policy_part(name, graph)
 
 
 def _bits(folder: Path, base: Package, given: Path | None, say: Say) -> Bits | None:

@@ -18,8 +18,9 @@ def package(
     policy: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|CHECKPOINT",
-            help="The policy that the graph is a part of; `none`: the accelerator alone. Default: what the graph says.",
+            metavar="NAME|CHECKPOINT|FILE.toml",
+            help="The policy that the graph is a part of, or a file that says what its numbers mean (docs/package.md); "
+            "`none`: the accelerator alone. Default: what the graph says.",
             show_default=False,
         ),
     ] = None,

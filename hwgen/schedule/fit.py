@@ -49,7 +49,7 @@ def _multipliers(c: EngineConfig, how: Products) -> int:
     shared = how.dsp_bits >= c.ww + 19  # two products of one activation
     array = 0 if how.in_luts else c.multipliers // (2 if shared else 1)
     residual = 0 if not c.residual else 1 if how.dsp_bits >= 27 else 2
-    row_lane, row = (5, 5) if how.dsp_bits >= 27 else (7, 11)
+    row_lane, row = {27: (5, 5), 25: (7, 6), 18: (7, 11)}[how.dsp_bits]
     return array + c.m * (2 + residual) + (c.v * row_lane + row if c.row_param_depth else 0)
 
 

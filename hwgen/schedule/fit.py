@@ -19,6 +19,7 @@ DSP_BITS = {"zynqmp": 27, "zynq7": 25, "ecp5": 18}  # wide operand of the family
 MOST_LUT_WEIGHT_BITS = 4  # weights short enough for products in logic cells
 BRAM_BITS, URAM_BITS = 36 * 1024, 288 * 1024
 EBR_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+SERIAL_EBR = 18  # of the bridge to the serial line
 LUT_RAM_WORDS = 64  # memories of at most so many words are made of LUTs
 
 
@@ -54,12 +55,14 @@ def _multipliers(c: EngineConfig, how: Products) -> int:
 
 
 def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
-    row = c.row_param_depth > 0
-    lut = 6000 + 17 * c.multipliers + 420 * c.m + (380 * c.v if row else 0)
-    if how.in_luts:
-        lut += 12 * c.ww * c.multipliers
-    ff = 7000 + 19 * c.multipliers + 560 * c.m + (620 * c.v if row else 0)
-    return {"lut": lut, "ff": ff}
+    """LUT and FF: so many for everything, a product, an output lane, a lane of the row unit."""
+    if how.dsp_bits == DSP_BITS["ecp5"]:  # adders count as LUTs, and the serial bridge is there
+        luts, ffs = (12900, 57, 740, 1900), (9700, 49, 630, 1300)
+    else:
+        luts, ffs = (6000, 17, 420, 1380), (8100, 19, 560, 1260)
+    parts = (1, c.multipliers, c.m, c.v if c.row_param_depth else 0)
+    lut, ff = (sum(each * many for each, many in zip(costs, parts, strict=True)) for costs in (luts, ffs))
+    return {"lut": lut + (12 * c.ww * c.multipliers if how.in_luts else 0), "ff": ff}
 
 
 def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
@@ -76,7 +79,7 @@ def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
 
 def _ecp5_memory(c: EngineConfig) -> dict[str, int]:
     ebr = sum(many * _ebr(bits, words) for many, bits, words in _memories(c) if words > LUT_RAM_WORDS)
-    return {"bram36": -(-ebr // 2), "uram": 0}
+    return {"bram36": -(-(ebr + SERIAL_EBR) // 2), "uram": 0}
 
 
 def _ebr(bits: int, words: int) -> int:

@@ -15,6 +15,33 @@ def test_two_products_share_a_dsp():
     assert fit.resources(EngineConfig(16, 16, residual=True), ZCU104)["dsp"] == 128 + 16 * 3
 
 
+def test_multipliers_of_other_families():
+    """DSP48E1 is two bits too narrow for a pair of 8-bit weights, ECP5 for any. The last takes 246 of 220 unless its array does without."""
+    z7, ecp5 = boards.load("pynq-z2"), boards.load("ulx3s")
+    assert fit.resources(EngineConfig(8, 8, ww=6), z7)["dsp"] == 32 + 8 * 2
+    assert fit.resources(EngineConfig(8, 8, ww=8), z7)["dsp"] == 64 + 8 * 2
+    assert fit.resources(EngineConfig(8, 8, ww=4, residual=True), ecp5)["dsp"] == 64 + 8 * 4
+    assert fit.resources(EngineConfig(8, 16, ww=4, residual=True, row_param_depth=64), z7)["dsp"] == 246 - 64
+
+
+def test_what_was_routed_on_the_ecp5():
+    """Within 5 % of nextpnr's count of the demo's head without norms; the memory blocks to the very one."""
+    config = EngineConfig(8, 8, ww=4, act_depth=128, weight_depth=6656, param_depth=176, prog_depth=16, residual=True)
+    found = fit.resources(config, boards.load("ulx3s"))
+    assert found["lut"] == pytest.approx(22498, rel=0.05) and found["ff"] == pytest.approx(17934, rel=0.05)
+    assert found["dsp"] == 96 and found["bram36"] == 156 // 2
+
+
+def test_short_weights_go_to_logic_cells_where_multipliers_do_not_suffice():
+    ecp5 = boards.load("ulx3s")
+    norms = {"residual": True, "row_param_depth": 96}
+    assert not fit.products(EngineConfig(8, 8, ww=4), ecp5).in_luts
+    assert fit.products(EngineConfig(8, 8, ww=4, **norms), ecp5).in_luts
+    assert fit.resources(EngineConfig(8, 8, ww=4, **norms), ecp5)["dsp"] <= ecp5.resources.dsp
+    with pytest.raises(FitError, match="dsp .* of 156.*fewer weight bits"):
+        fit.check(EngineConfig(8, 8, ww=8, **norms), ecp5)
+
+
 @pytest.mark.parametrize(
     "more", [{"residual": True}, {"slots": 4}, {"row_param_depth": 512}, {"act_depth": 1024}, {"param_depth": 512}]
 )

@@ -16,7 +16,7 @@ def test_two_products_share_a_dsp():
 
 
 def test_multipliers_of_other_families():
-    """DSP48E1 is two bits too narrow for a pair of 8-bit weights, ECP5 for any. The last takes 246 of 220 unless its array does without."""
+    """DSP48E1: too narrow for a pair of 8-bit weights, ECP5: for any; the last array leaves its 64 to the norms."""
     z7, ecp5 = boards.load("pynq-z2"), boards.load("ulx3s")
     assert fit.resources(EngineConfig(8, 8, ww=6), z7)["dsp"] == 32 + 8 * 2
     assert fit.resources(EngineConfig(8, 8, ww=8), z7)["dsp"] == 64 + 8 * 2

@@ -185,7 +185,7 @@ class Link:
 
     def _take(self, data: bytes) -> bool:
         """Deal with received bytes; whether a request was answered."""
-        before = len(self._pending)
+        before, damaged = len(self._pending), self.counts["damaged"]
         for frame in self._frames(data):
             name = NAME.get(frame.code)
             if name == "FETCH":
@@ -194,6 +194,8 @@ class Link:
                 self._take_resend(frame)
             elif name in ("DATA", "DONE", "REFUSED"):
                 self._take_answer(frame)
+        if self._pending and self.counts["damaged"] > damaged:
+            self._again_once()  # perhaps it was an answer
         return len(self._pending) < before
 
     def _take_answer(self, frame: Frame) -> None:

@@ -74,7 +74,7 @@ def bench(drift: float = 0.0, skip: bool = False):
     """A cocotb test whose body is ordinary code of the robot's side, in a thread; `drift` of the host's baud."""
 
     def wrap(body):
-        @cocotb.test(timeout_time=2, timeout_unit="sec", skip=skip)
+        @cocotb.test(timeout_time=500, timeout_unit="ms", skip=skip)
         @functools.wraps(body)
         async def test(dut):
             dut.btn.value = 1

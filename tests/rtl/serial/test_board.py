@@ -5,6 +5,7 @@ import pytest
 
 from hwgen import boards, resources
 from hwgen.backends.engine import board_top, generate
+from hwgen.backends.engine.ecp5_pll import pll
 from hwgen.build import toolchain, verilate
 from hwgen.graph.builder import GraphBuilder
 from hwgen.runtime import Accelerator
@@ -15,7 +16,8 @@ from tests.rtl.serial.board import SimLine, build
 from tests.support import FULL
 
 pytestmark = pytest.mark.rtl
-CLOCK_HZ = 80_000_000
+BOARD = boards.load("ulx3s")
+CLOCK_HZ = round(pll(BOARD.clock_mhz).mhz * 1e6)
 
 
 def small(rng: np.random.Generator):
@@ -33,7 +35,7 @@ def small(rng: np.random.Generator):
 @pytest.fixture
 def folder(tmp_path, rng):
     """DIR for ulx3s."""
-    generate.write(compile_graph(small(rng), 8, 8), boards.load("ulx3s"), tmp_path / "design")
+    generate.write(compile_graph(small(rng), 8, 8), BOARD, tmp_path / "design")
     return tmp_path / "design"
 
 
@@ -42,9 +44,14 @@ def sources(folder):
 
 
 def test_pins(tmp_path, folder, seed):
-    baud = boards.load("ulx3s").serial.baud
     retry = round(0.006 * CLOCK_HZ)
-    env = {"HWGEN_DIR": folder, "CLOCK_HZ": CLOCK_HZ, "BAUD": baud, "GIVE_UP": 4 * retry / CLOCK_HZ, "LONG": int(FULL)}
+    env = {
+        "HWGEN_DIR": folder,
+        "CLOCK_HZ": CLOCK_HZ,
+        "BAUD": BOARD.serial.baud,
+        "GIVE_UP": 4 * retry / CLOCK_HZ,
+        "LONG": int(FULL),
+    }
     ran = run_bench(
         tmp_path, sources(folder), "ulx3s_top", "tests.rtl.serial.bench_board", env,
         build_args=("--assert", "-Wno-fatal"), seed=seed, RETRY_CLOCKS=retry, TRIES=2,
@@ -54,7 +61,7 @@ def test_pins(tmp_path, folder, seed):
 
 def test_lint(folder):
     """The generated top itself is clean; its library is linted module by module."""
-    top = board_top.name(boards.load("ulx3s"))
+    top = board_top.name(BOARD)
     words = ["verilator", "--lint-only", "-Wall", "-Wno-UNUSEDPARAM", "--top-module", top, *sources(folder)]
     toolchain.run(words, env=toolchain.environment())
 
@@ -67,7 +74,7 @@ def test_head_of_a_policy(tmp_path):
 
     graph = shipped.save_part("demo-nonorm:head", tmp_path)
     generate.generate(graph, "ulx3s", Options(array=(8, 8)), tmp_path / "design")
-    line = SimLine(build(tmp_path / "design", RETRY_CLOCKS=8_000_000), CLOCK_HZ, 3e6)
+    line = SimLine(build(tmp_path / "design", RETRY_CLOCKS=8_000_000), CLOCK_HZ, BOARD.serial.baud)
     with (
         SerialPort(line, clock=line) as port,
         Accelerator(tmp_path / "design" / "policy.hwpkg", device=port, clock=line) as head,

@@ -74,7 +74,7 @@ def summary(made: Package, bytes_written: int) -> str:
         what = f"policy {policy.name} ({seen} -> {policy.chunk} x {policy.dof} at {policy.rate_hz:g} Hz)"
     bits = manifest.get("bitstream")
     held = f"bitstream of {bits['tool']} at {bits['clock_mhz']:g} MHz" if bits else "no bitstream"
-    size = f"{bytes_written / 1e6:.2f} MB"
+    size = f"{bytes_written / 1e3:,.0f} kB"
     return f"{made.path}: {what}, {array} on {manifest['board']}, design {manifest['design_hash']}, {held}, {size}"
 
 

@@ -67,7 +67,7 @@ def test_an_accelerator_alone(design, tmp_path, said):
     again = package(design, tmp_path / "q.hwpkg").path
     assert again.read_bytes() == made.path.read_bytes() == (design / generate.PACKAGE).read_bytes()
     told = summary(made, 1_500_000)
-    assert "accelerator alone, 8x8 engine on zcu104, design " in told and told.endswith("no bitstream, 1.50 MB")
+    assert "accelerator alone, 8x8 engine on zcu104, design " in told and told.endswith("no bitstream, 1,500 kB")
 
 
 def test_a_design_of_hls4ml(tmp_path):

@@ -24,7 +24,7 @@ namespace {
 class Board {
   public:
     std::deque<uint8_t> to_board, from_board;
-    uint64_t clocks = 0, bad_stops = 0;
+    uint64_t clocks = 0;
     bool pressed = false;
 
     explicit Board(double bit) : bit_(bit), context_(new VerilatedContext), top_(new Vulx3s_top(context_.get(), "ulx3s_top")) {
@@ -35,7 +35,6 @@ class Board {
     }
     ~Board() { top_->final(); }
 
-    void set_bit(double bit) { bit_ = bit; }
     uint32_t led() const { return top_->led; }
 
     void tick() {
@@ -75,7 +74,6 @@ class Board {
             if (bits_ == 10) {
                 receiving_ = false;
                 if (word_ & 1 << 9 && !(word_ & 1)) from_board.push_back(uint8_t(word_ >> 1));
-                else ++bad_stops;
             }
         }
         in_ += 1;
@@ -101,11 +99,9 @@ BOARD_API void* board_create(double bit) {
     }
 }
 BOARD_API void board_destroy(void* handle) { delete &self(handle); }
-BOARD_API void board_bit(void* handle, double bit) { self(handle).set_bit(bit); }
 BOARD_API void board_button(void* handle, int pressed) { self(handle).pressed = pressed != 0; }
 BOARD_API uint32_t board_led(void* handle) { return self(handle).led(); }
 BOARD_API uint64_t board_clocks(void* handle) { return self(handle).clocks; }
-BOARD_API uint64_t board_bad_stops(void* handle) { return self(handle).bad_stops; }
 BOARD_API void board_send(void* handle, const uint8_t* data, uint64_t size) {
     self(handle).to_board.insert(self(handle).to_board.end(), data, data + size);
 }

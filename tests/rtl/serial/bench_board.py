@@ -108,7 +108,7 @@ def driver_to_pins(pins):
     loaded, stats = pins.now(), accelerator.port.line_stats()
     image = len(accelerator.package.image)
     assert stats["fetches"] == -(-image // 1024) and not stats["resent"] and stats["board_damaged"] <= 2
-    vectors = len(accelerator.package.selftest["x"]) if LONG else 5
+    vectors = len(accelerator.package.selftest["x"]) if LONG else 3
     for vector in range(vectors):
         check(accelerator, vector)
         assert 0 < accelerator.last_cycles <= accelerator.package.manifest["predicted_cycles"], "faster than DDR"

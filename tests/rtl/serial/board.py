@@ -54,7 +54,7 @@ class SimLine:
         self._lib = c.CDLL(str(library))
         self._lib.board_create.restype = c.c_void_p
         self._lib.board_create.argtypes = [c.c_double]
-        self._lib.board_clocks.restype = self._lib.board_bad_stops.restype = c.c_uint64
+        self._lib.board_clocks.restype = c.c_uint64
         self._lib.board_run.restype = c.c_int64
         self._lib.board_run.argtypes = [c.c_void_p, c.c_uint64, c.c_int, c.c_char_p, c.c_uint64]
         self._lib.board_send.argtypes = [c.c_void_p, c.c_char_p, c.c_uint64]

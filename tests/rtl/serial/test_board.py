@@ -1,15 +1,19 @@
 """The whole ulx3s over its serial pins: cocotb at the pins, and the same chip as a library for what takes longer."""
 
+import random
+
 import numpy as np
 import pytest
 
 from hwgen import boards, resources
 from hwgen.backends.engine import board_top, generate
 from hwgen.backends.engine.ecp5_pll import pll
+from hwgen.backends.options import Options
 from hwgen.build import toolchain, verilate
 from hwgen.graph.builder import GraphBuilder
+from hwgen.policies import shipped
 from hwgen.runtime import Accelerator
-from hwgen.runtime.serial import SerialPort
+from hwgen.runtime.serial import LineError, SerialPort
 from hwgen.schedule import compile_graph
 from tests.rtl.runner import run_bench
 from tests.rtl.serial.board import SimLine, build
@@ -24,7 +28,7 @@ def small(rng: np.random.Generator):
     """Two layers, so that the image is a few KiB and the engine has no norms."""
     b = GraphBuilder("small")
     x = b.input("x", (16,), scale=2**-6)
-    for rows, columns in ((16, 64), (64, 12)):
+    for rows, columns in ((16, 32), (32, 12)):
         weight = rng.integers(-8, 8, (rows, columns))
         x = b.linear(x, weight, 2.0**-6, rng.normal(size=columns), weight_bits=4)
         x = b.requantize(x, bits=8, signed=True, scale=2**-4)
@@ -67,17 +71,27 @@ def test_lint(folder):
 
 
 @pytest.mark.full
-def test_head_of_a_policy(tmp_path):
-    """A policy's whole head: its image goes over the line at 3 Mbaud, every golden vector is right."""
-    from hwgen.backends.options import Options
-    from hwgen.policies import shipped
-
+def test_head_of_a_policy(tmp_path, seed):
+    """A policy's whole head at 3 Mbaud: every golden vector, a noisy cable, and the reset button in the middle."""
     graph = shipped.save_part("demo-nonorm:head", tmp_path)
-    generate.generate(graph, "ulx3s", Options(array=(8, 8)), tmp_path / "design")
-    line = SimLine(build(tmp_path / "design", RETRY_CLOCKS=8_000_000), CLOCK_HZ, BOARD.serial.baud)
-    with (
-        SerialPort(line, clock=line) as port,
-        Accelerator(tmp_path / "design" / "policy.hwpkg", device=port, clock=line) as head,
-    ):
+    generate.generate(graph, BOARD.name, Options(array=(8, 8)), tmp_path / "design")
+    library = build(tmp_path / "design", RETRY_CLOCKS=board_top.retry_clocks(CLOCK_HZ, BOARD.serial.baud) // 4)
+    line, rng = SimLine(library, CLOCK_HZ, BOARD.serial.baud), random.Random(seed)
+
+    def noise(_: str, data: bytes) -> bytes:
+        return bytes(rng.randrange(256) if rng.random() < 1e-3 else byte for byte in data)
+
+    package = tmp_path / "design" / "policy.hwpkg"
+    with SerialPort(line, clock=line) as port, Accelerator(package, device=port, clock=line) as head:
         print(f"load of {len(head.package.image)} bytes: {line.now():.3f} s")
+        begin, vectors = line.now(), head.selftest()["vectors"]
+        print(f"{vectors} inferences: {(line.now() - begin) / vectors * 1e3:.2f} ms each")
+        line.corrupt = noise
+        head.selftest()
+        line.corrupt = None
+        assert port.line_stats()["resent"]
+        line.press()
+        with pytest.raises(LineError, match="reset"):
+            head.selftest()
+        head.reset(download=True)
         head.selftest()

@@ -130,7 +130,6 @@ namespace eval properties {
       fileset,top {set project::top $value}
       run,strategy {
         if {$value ni $catalog::strategies} {model::fail "unknown strategy '$value'"}
-        runs::fresh $object
       }
     }
     model::put $object $name $value

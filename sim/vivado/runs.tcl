@@ -91,6 +91,7 @@ model::command launch_runs {} {-jobs} {1 1} {
   if {![string is integer -strict [dict get $options -jobs]] || [dict get $options -jobs] < 1} {
     model::fail "launch_runs -jobs [dict get $options -jobs]"
   }
+  if {[dict get $runs::state $run] ne "idle"} {model::fail "launch_runs $run again before reset_runs"}
   if {$run eq "impl_1" && [dict get $runs::state synth_1] ne "done"} {model::fail "impl_1 before synth_1 is done"}
   if {$run eq "impl_1" && [dict get $runs::state impl_1] eq "idle"} {incr runs::attempt}
   dict set runs::state $run launched

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwgen import backends, boards
 from hwgen.backends.options import Options
-from hwgen.build import finn_docker, process, reports, synth_xilinx, vitis, vivado, vivado_run
+from hwgen.build import ecp5, finn_docker, process, reports, synth_xilinx, vitis, vivado, vivado_run
 from hwgen.errors import InputError, ToolError
 
 
@@ -31,8 +31,6 @@ def bitstream(
     if board.family == "ecp5":
         if backend != "engine":
             raise InputError(f"backend {backend} makes no bitstream for {board_name}: give --backend engine")
-        from hwgen.build import ecp5
-
         backends.generate(graph_file, board_name, backend, options, out)
         return ecp5.run(out, progress)
     if backend == "finn":

@@ -7,8 +7,10 @@ import pty
 import select
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hwgen.build import toolchain
@@ -31,6 +33,25 @@ def hours(default: float) -> float:
     return value
 
 
+@contextmanager
+def _signals_as_exit() -> Iterator[None]:
+    """A request to end, or a terminal that is closed, unwinds this process, so that the tool ends with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers belong to the main thread
+        return
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@_signals_as_exit()
 def stream(
     words: Sequence[str | Path],
     *,
@@ -71,7 +92,7 @@ def stream(
     try:
         with open(log, "wb") as file:
             _copy(process, parent, deadline, file, progress)
-        return process.wait(max(1.0, deadline - time.monotonic()))
+            return process.wait(max(1.0, deadline - time.monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired) as error:
         raise ToolError(
             f"{name} had not ended after {limit_hours:g} hours and was stopped; its output is in {log}. Set "

@@ -2,12 +2,16 @@
 
 import os
 import select
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from hwgen.build import process
 from hwgen.errors import InputError, ToolError
 from tests.build.support import tool
+from tests.support import ROOT
 
 SECOND = 1 / 3600
 
@@ -113,3 +117,19 @@ def test_the_time_limit_comes_from_the_environment(monkeypatch):
 )
 def test_the_complaint_is_the_line_that_says_why(text, told):
     assert process.complaint(text) == told
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_tool_ends_with_the_process_that_was_asked_to_end(tmp_path, number):
+    tool = f"import os, time; open('tool', 'w').write(str(os.getpid())); os.kill({{}}, {int(number)}); time.sleep(600)"
+    program = f"""
+import os, sys
+from pathlib import Path
+from hwgen.build import process
+words = [sys.executable, "-c", {tool!r}.format(os.getpid())]
+process.stream(words, cwd=Path("."), log=Path("log"), limit_hours=1)
+"""
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, timeout=120)
+    assert done.returncode == 128 + number
+    assert _ends(int((tmp_path / "tool").read_text()))

@@ -64,11 +64,13 @@ class HostTensor:
 
 
 class HostProgram:
-    """A parsed program, ready to run: `inputs` and `outputs` by name, `run` for one observation."""
+    """A parsed program, ready to run: `inputs` and `outputs` by name, `run` for one observation. work: of a run, in
+    multiplications (plan.MAX_WORK is the most)."""
 
     def __init__(self, plan: Plan, inputs: dict[str, Value], outputs: dict[str, Value]) -> None:
         self.inputs = {name: HostTensor(v.shape, *v.ends) for name, v in inputs.items()}
         self.outputs = {name: HostTensor(v.shape, *v.ends) for name, v in outputs.items()}
+        self.work = plan.work
         self._calls, self._sources, self._results = plan.calls, inputs, outputs
         self._lock = threading.Lock()
 

@@ -24,6 +24,10 @@ _AT = {item.name: item.offset for item in abi.REGISTERS}
 _STATUS, _CONTROL = _AT["STATUS"], _AT["CONTROL"]
 _IDLE, _BUSY, _DRAINING = _bit("STATUS", "IDLE"), _bit("STATUS", "BUSY"), _bit("STATUS", "DRAINING")
 _DONE, _ERROR = _bit("STATUS", "DONE"), _bit("STATUS", "ERROR")
+_LOADED = _bit("STATUS", "LOADED")
+_ENDED_WELL = _IDLE | _DONE | _LOADED
+_IN_ERROR = {_ERROR, _ERROR | _LOADED, _ERROR | _DRAINING, _ERROR | _LOADED | _DRAINING}
+_CODE = sum(((1 << size) - 1) << lsb for name, lsb, size, _ in abi.register("STATUS").fields if name == "CODE")
 _START, _LOAD, _SOFT_RESET = _bit("CONTROL", "START"), _bit("CONTROL", "LOAD"), _bit("CONTROL", "SOFT_RESET")
 _COUNTERS = ("LATENCY", "ISSUED", "WAIT_DIN", "WAIT_MM", "WAIT_ROW", "TAIL", "COMPUTE", "RUNS")
 _BUS_ERRORS = ("AXI_READ", "AXI_WRITE")
@@ -51,6 +55,11 @@ def describe_status(status: int, info: int = 0) -> str:
         name, meaning = abi.ERRORS.get(code, (f"code {code}", "a code this driver does not know"))
         text += f", {name}: {meaning}, ERROR_INFO {info:#x}"
     return text
+
+
+def _ended(status: int) -> bool:
+    """True where STATUS says that a command ended. What no engine says is garbage off the bus, and says nothing."""
+    return status == _ENDED_WELL or (status & _CODE and status & ~_CODE in _IN_ERROR)
 
 
 class Engine:
@@ -125,7 +134,7 @@ class Engine:
 
     def finished(self) -> bool:
         """True once the run ended, well or not; `wait` then tells which."""
-        return bool(self._read(_STATUS) & (_DONE | _ERROR))
+        return _ended(self._read(_STATUS))
 
     def wait(self, slot: Slot, timeout: float) -> None:
         """Wait for the run. On an error or a time-out the engine is reset and loaded again, then the error raised."""
@@ -165,10 +174,10 @@ class Engine:
         begin = now()
         while True:
             status = read(_STATUS)
-            if status & (_DONE | _ERROR):
+            if _ended(status):
                 break
             passed = now() - begin
-            if not passed <= timeout and not (status := read(_STATUS)) & (_DONE | _ERROR):  # time passed unseen, too
+            if not passed <= timeout and not _ended(status := read(_STATUS)):  # time passes unseen, too
                 self.counts["timeouts"] += 1
                 raise EngineTimeout(
                     f"package {what} not done after {timeout:g} s, "
@@ -177,7 +186,7 @@ class Engine:
                 )
             if passed > _SPIN_SECONDS:
                 self._sleep(_NAP_SECONDS)
-        if status & _ERROR:
+        if status != _ENDED_WELL:
             info, code = read(_AT["ERROR_INFO"]), abi.field("STATUS", "CODE", status)
             name = abi.ERRORS.get(code, (f"code {code}", ""))[0]
             self.counts["bus_errors" if name in _BUS_ERRORS else "engine_errors"] += 1
@@ -190,7 +199,7 @@ class Engine:
         begin = self._now()
         while True:
             status = self._read(_STATUS)
-            if status & _IDLE and not status & (_BUSY | _DRAINING | _ERROR):
+            if status & _IDLE and not status & ~_ENDED_WELL:
                 self._open = False
                 return True
             passed = self._now() - begin

@@ -1,12 +1,14 @@
 """Opens the sample package on the register-level model: without pynq, and through pynq where it is installed."""
 
 import importlib.util
+import subprocess
 
 import pytest
 
 from hwgen.runtime import Accelerator
 from hwgen.runtime.sim_direct import SimDirect
 from tests.runtime import samples
+from tests.support import ROOT, flow_python
 
 WAYS = ["direct", pytest.param("pynq", marks=pytest.mark.pynq)]
 HAS_PYNQ = importlib.util.find_spec("pynq") is not None
@@ -57,3 +59,16 @@ def model():
 def accelerator(way, package, model):
     with open_way(way, package, model, timeout=0.05) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def designs():
+    """Folders of the same network with two sets of weights."""
+    folders = []
+    for seed in (1, 2):
+        folder = ROOT / "build" / "test-cache" / f"runtime-{seed}"
+        words = [str(flow_python()), "-m", "tests.runtime.generated", str(folder), str(seed)]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        folders.append(folder)
+    return folders

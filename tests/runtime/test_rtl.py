@@ -1,7 +1,5 @@
 """The driver on the real RTL, simulated: bit for bit, in the clocks predicted, and through every fault of the bus."""
 
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -9,22 +7,9 @@ from hwgen.runtime import EngineError, EngineTimeout, HashMismatch, abi, read_pa
 from hwgen.runtime.simbus import SimBus
 from tests.runtime import samples
 from tests.runtime.conftest import open_way
-from tests.support import ROOT, cases, flow_python
+from tests.support import cases
 
 pytestmark = [pytest.mark.rtl, pytest.mark.xdist_group("runtime-rtl")]
-
-
-@pytest.fixture(scope="session")
-def designs():
-    """Folders of the same network with two sets of weights."""
-    folders = []
-    for seed in (1, 2):
-        folder = ROOT / "build" / "test-cache" / f"runtime-{seed}"
-        words = [str(flow_python()), "-m", "tests.runtime.generated", str(folder), str(seed)]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-3000:]
-        folders.append(folder)
-    return folders
 
 
 @pytest.fixture

@@ -55,19 +55,18 @@ class Swap:
     def _run(self, accelerator: Accelerator, package: object, selftest: bool, allow_stop: bool) -> None:
         try:
             swap_now(accelerator, package, selftest, allow_stop)
-        except BaseException as error:
-            self.error = error
-            raise
         finally:
             self._ended.set()
 
-    def _run_quietly(self, *arguments: object) -> None:
+    def _run_quietly(self, accelerator: Accelerator, package: object, selftest: bool, allow_stop: bool) -> None:
         try:
-            self._run(*arguments)
-        except RuntimeFault:
-            pass  # result() raises it
+            swap_now(accelerator, package, selftest, allow_stop)
+        except RuntimeFault as error:
+            self.error = error.with_traceback(None)  # which would hold the package and its buffers
         except Exception as error:
             self.error = DeviceFault(f"the swap to {self.name} failed ({type(error).__name__}: {error})")
+        finally:
+            self._ended.set()
 
 
 def begin_swap(

@@ -29,9 +29,9 @@ async def ram_1r1w(dut):
         arrived = line.popleft()
         shown = shown if arrived is None else arrived
         if shown is not None:
-            assert int(dut.ram_rdata_o.value) == shown, f"clock {clock}"
+            assert int(dut.ram_rdata_o.value) == int(dut.ram_split_rdata_o.value) == shown, f"clock {clock}"
         write, read = rng.random() < 0.5, rng.random() < 0.6
-        at, to, data = int(rng.integers(16)), int(rng.integers(16)), int(rng.integers(1 << 13))
+        at, to, data = int(rng.integers(14)), int(rng.integers(14)), int(rng.integers(1 << 13))
         read = read and at in memory
         dut.ram_re_i.value, dut.ram_raddr_i.value = int(read), at
         dut.ram_we_i.value, dut.ram_waddr_i.value, dut.ram_wdata_i.value = int(write), to, data

@@ -11,6 +11,7 @@ module tb_parts
     input  logic               ram_re_i,
     input  logic [        3:0] ram_raddr_i,
     output logic [       12:0] ram_rdata_o,
+    output logic [       12:0] ram_split_rdata_o,  ///< the same from a memory in parts of 4 and 2 words
     // loader bus, of wide_mem and lookup_lane
     input  logic               ld_we_i,
     input  logic [        7:0] ld_target_i,
@@ -55,6 +56,19 @@ module tb_parts
       .re_i(ram_re_i),
       .raddr_i(ram_raddr_i),
       .rdata_o(ram_rdata_o)
+  );
+  ram_1r1w #(
+      .W(13),
+      .D(14),
+      .SPLIT(4)
+  ) u_split (
+      .clk_i,
+      .we_i(ram_we_i),
+      .waddr_i(ram_waddr_i),
+      .wdata_i(ram_wdata_i),
+      .re_i(ram_re_i),
+      .raddr_i(ram_raddr_i),
+      .rdata_o(ram_split_rdata_o)
   );
   wide_mem #(
       .COLUMNS(3),

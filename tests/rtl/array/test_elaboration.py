@@ -13,6 +13,7 @@ pytestmark = pytest.mark.rtl
 
 ILLEGAL = [
     ("ram_1r1w", ["ram_1r1w"], {"D": 1}, "D=1: at least 1 bit and 2 words"),
+    ("ram_1r1w", ["ram_1r1w"], {"D": 9, "SPLIT": 4}, "SPLIT=4 a power of two that leaves no single word"),
     ("wide_mem", MEMORIES, {"KEEP": 129}, "KEEP=129 1..128"),
     ("delay", MEMORIES, {"L": -1}, "L=-1"),
     ("delay_valid", MEMORIES, {"L": 0}, "L=0 must be at least 1"),
@@ -24,6 +25,7 @@ ILLEGAL = [
     ("mac_array", ARRAY, {"N": 24}, "N=24 .* must be 8..64"),
     ("mac_array", ARRAY, {"WW": 9}, "WW=9 2..8"),
     ("mac_pair", ["mac_pair"], {"WW": 9}, "WW=9 must be 2..8"),
+    ("mac_pair", ["mac_pair"], {"DSP_BITS": 17}, "DSP_BITS=17 at least 18"),
     ("mm_writeback", ["mm_writeback"], {"M": 24, "V": 32}, "V=32 must be a multiple of M=24"),
     ("lookup_lane", ["lookup_lane"], {"SLOTS": 17}, "SLOTS=17 must be 1..16"),
 ]
@@ -56,6 +58,12 @@ def test_two_products_take_one_multiplier():
     read = "read_slang --top mac_pair " + " ".join(map(str, engine_sources("mac_pair")))
     check = "select -assert-count 1 t:DSP48E2"
     synthesize(read, "synth_xilinx -family xcup -flatten -top mac_pair", check)
+
+
+@pytest.mark.parametrize("parameters, multipliers", [("-G DSP_BITS=18", 2), ("-G WW=4 -G IN_LUTS=1", 0)])
+def test_two_products_on_the_ecp5(parameters, multipliers):
+    read = f"read_slang {parameters} --top mac_pair " + " ".join(map(str, engine_sources("mac_pair")))
+    synthesize(read, "synth_ecp5 -top mac_pair", f"select -assert-count {multipliers} t:MULT18X18D")
 
 
 @pytest.mark.parametrize("top, modules", [("mm_unit", UNIT), ("act_mem", [*MEMORIES, "act_mem"])])

@@ -162,7 +162,8 @@ class _Emitter:
         waits: dict[str, int] = {}
         if op.residual is not None:
             if op.residual.buffer == INPUTS:
-                waits["DIN"] = (int(op.residual.positions[-1]) // BEAT_BYTES + 1) * (BEAT_BYTES // OCTET)
+                words = int(op.residual.positions[-1]) // self.config.m + 1  # read whole, padding too
+                waits["DIN"] = min(words * self.config.m // OCTET, self.total["DIN"])
             must |= set(self._writers(op.residual))
         must |= self._late_readers(op.x.buffer)
         must -= complete if follow and not self.plan.serial else set()

@@ -1,5 +1,6 @@
 """Thousands of inferences with faults at random: every answer is right or a clear error, nothing hangs, and memory does
-not grow. 10,000 under HWGEN_FULL=1 on the register model, through SimDirect and through pynq's SimDevice.
+not grow. 10,000 under HWGEN_FULL=1 on the register model, through SimDirect and through pynq's SimDevice; some on the
+simulated RTL.
 
 Time is a clock of the tests' own: every wait of the driver looks at it, so a hang would be a loop without end.
 """
@@ -8,11 +9,14 @@ import gc
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from hwgen.runtime import RuntimeFault, read_package
+from hwgen.runtime.simbus import SimBus
 from tests.runtime import samples
 from tests.runtime.conftest import FakeClock, open_way
 from tests.runtime.test_driver import frame
+from tests.runtime.test_rtl import frames
 from tests.runtime.test_swap import compute, taken, write
 from tests.support import cases
 
@@ -156,3 +160,36 @@ def test_the_register_model(way, tmp_path, rng):
         assert taken(accelerator.infer(inputs, raw=True), inputs["x"], inputs["k"]) == mark_of(accelerator, packages)
     assert sum(n for name, n in counts.items() if name.endswith("right")) > 0.4 * sum(counts.values())
     assert not getattr(accelerator.port, "device", accelerator.port).pool.live
+
+
+@pytest.mark.rtl
+@pytest.mark.xdist_group("runtime-rtl")
+def test_the_simulated_rtl(designs, rng):
+    """Swaps between two sets of weights, bus errors, garbage and kills on the real engine; golden's inputs, outputs."""
+    packages = [read_package(folder / "policy.hwpkg") for folder in designs]
+    known = {p.path: list(frames(folder)) for p, folder in zip(packages, designs, strict=True)}
+    counts = Counts()
+    with SimBus.open(designs[0]).sim as sim:
+        bus = Flaky(SimBus(sim), rng)
+        with open_way("direct", packages[0], bus, timeout=5, clock=FakeClock()) as accelerator:
+            for _ in range(cases(60, 2000)):
+                fault = str(rng.choice(["none", "axi", "garbage", "kill", "swap"], p=[0.4, 0.15, 0.15, 0.15, 0.15]))
+                bus.garble = 0.3 if fault == "garbage" else 0.0
+                bus.kind, bus.left = KeyboardInterrupt, int(rng.integers(0, 60)) if fault == "kill" else -1
+                if fault == "axi":
+                    sim.fault(("read", "write")[rng.integers(2)], "slverr", burst=0)
+                try:
+                    if fault in ("kill", "swap"):
+                        accelerator.swap(packages[rng.integers(2)], selftest=False)
+                    inputs, want = known[accelerator.package.path][rng.integers(20)]
+                    got = accelerator.infer(inputs, raw=True)
+                except (RuntimeFault, KeyboardInterrupt) as error:
+                    counts.add(f"{fault}: {type(error).__name__}")
+                else:
+                    assert all((got[name] == array).all() for name, array in want.items())
+                    counts.add(f"{fault}: right")
+                bus.left, bus.garble = -1, 0.0
+                sim.clear_faults()
+            accelerator.reset()
+            assert kept(accelerator) == BUFFERS
+        print("soak on the RTL:", dict(sorted(counts.items())))

@@ -47,11 +47,12 @@ def open_accelerator(package: Package, device: str, timeout: float | None) -> It
 def _simulated(package: Package, folder: str) -> Iterator[object]:
     from hwgen.runtime.sim_direct import SimDirect
     from hwgen.runtime.simbus import SimBus
+    from hwgen.runtime.simlib import SimError
 
     try:
         bus = SimBus.open(folder, size=SimBus.size_for(package))
-    except OSError as error:
-        raise UsageError(f"--device sim:{folder}: {error}; generate it, then `hwgen simulate {folder}` once") from error
+    except SimError as error:
+        raise UsageError(f"--device sim:{folder}: {error}") from error
     try:
         yield SimDirect(bus)
     finally:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 
-from hwgen.runtime import npz
 from hwgen.runtime.errors import UsageError
 from hwgen.runtime.package import Package
 from hwgen.runtime.package_vectors import unpack_texts
 from hwgen.runtime.selftest import observations
 
 _MAX_FILE = 1 << 30
+_NO_NPZ = (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def endless(package: Package, recorded: str | None = None) -> Iterator[dict[str, object]]:
     """Observations as `infer` takes them, round and round. recorded: an .npz file with an array [B, ...] for each
-    observation, texts as uint8 [B, L] in UTF-8; default: golden ones. Raises UsageError for a file that is not that."""
+    observation as np.savez writes them, texts as an array of str or as uint8 [B, L] in UTF-8; default: golden ones.
+    Raises UsageError for a file that is not that."""
     return cycle(_golden(package) if recorded is None else _recorded(package, Path(recorded)))
 
 
@@ -34,14 +37,27 @@ def _golden(package: Package) -> list[dict[str, object]]:
     return _rows(real)
 
 
-def _recorded(package: Package, path: Path) -> list[dict[str, object]]:
+def _load(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file that NumPy or hwgen wrote: numbers and texts, no pickle, bounded."""
     try:
-        with open(path, "rb") as stream:
-            arrays = npz.load(stream.read(_MAX_FILE), _MAX_FILE, "iuf")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); give an .npz file") from error
-    except (ValueError, MemoryError) as error:
-        raise UsageError(f"{path}: not an npz file of numbers as hwgen writes it ({error})") from error
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _MAX_FILE:
+            raise UsageError(f"{path}: holds {size} bytes, at most {_MAX_FILE} are taken; give fewer observations")
+        with np.load(path, allow_pickle=False) as arrays:
+            out = {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file; give an .npz file of observations") from error
+    except _NO_NPZ as error:
+        raise UsageError(f"{path}: not an .npz file of numbers and texts ({error or type(error).__name__})") from error
+    for name, array in out.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "iufU":
+            raise UsageError(f"{path}: '{name:.100}' holds no numbers or texts; save it as np.savez does")
+    return out
+
+
+def _recorded(package: Package, path: Path) -> list[dict[str, object]]:
+    arrays = _load(path)
     policy = package.policy
     names = [o.name for o in policy.observation] if policy else [t.name for t in package.inputs]
     if set(arrays) != set(names):
@@ -52,10 +68,18 @@ def _recorded(package: Package, path: Path) -> list[dict[str, object]]:
     for o in policy.observation if policy else ():
         if o.kind == "text":
             try:
-                columns[o.name] = unpack_texts(arrays[o.name])
+                columns[o.name] = _texts(arrays[o.name])
             except ValueError as error:
-                raise UsageError(f"{path}: '{o.name}' holds a text that is not zero-padded UTF-8 ({error})") from error
+                raise UsageError(f"{path}: '{o.name}' is no texts: str, or zero-padded UTF-8 ({error})") from error
     return _rows(columns)
+
+
+def _texts(array: np.ndarray) -> list[str]:
+    if array.dtype.kind == "U" and array.ndim == 1:
+        return array.tolist()
+    if array.dtype != np.uint8 or array.ndim != 2:
+        raise ValueError(f"{array.dtype} {array.shape}")
+    return unpack_texts(array)
 
 
 def _rows(columns: dict[str, object]) -> list[dict[str, object]]:

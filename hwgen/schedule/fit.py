@@ -1,8 +1,8 @@
 """How much of a part a configuration takes: formulas, labelled as such, until a synthesis report replaces them.
 
 Multipliers are counted as yosys maps them: DSP48E2 27 x 18 bits, DSP48E1 25 x 18, ECP5 18 x 18. Memories: block RAM of
-36 kbit, UltraRAM of 4096 x 72, ECP5's EBR of 18 kbit in the shapes of `EBR_SHAPES`. LUT and FF: a line through what
-yosys counts for 8x8 engines (docs/ecp5.md); elsewhere an estimate.
+36 kbit, UltraRAM of 4096 x 72, ECP5's EBR of 18 kbit in the shapes of `EBR_SHAPES`. LUT and FF: a plane through what
+yosys counts for the engines of the AMD boards (docs/build.md), and through an 8x8 engine on the ECP5 (docs/ecp5.md).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ MOST_LUT_WEIGHT_BITS = 4  # weights short enough for products in logic cells
 BRAM_BITS, URAM_BITS = 36 * 1024, 288 * 1024
 EBR_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 SERIAL_EBR = 18  # of the bridge to the serial line
+LUT_PRODUCT = 17  # LUTs of a product of 8 bits, for each bit of its weight
 LUT_RAM_WORDS = 64  # memories of at most so many words are made of LUTs
 
 
@@ -59,10 +60,10 @@ def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
     if how.dsp_bits == DSP_BITS["ecp5"]:  # adders count as LUTs, and the serial bridge is there
         luts, ffs = (12900, 57, 740, 1900), (9700, 49, 630, 1300)
     else:
-        luts, ffs = (6000, 17, 420, 1380), (8100, 19, 560, 1260)
+        luts, ffs = (6200, 23, 884, 787), (7400, 51, 581, 709)
     parts = (1, c.multipliers, c.m, c.v if c.row_param_depth else 0)
     lut, ff = (sum(each * many for each, many in zip(costs, parts, strict=True)) for costs in (luts, ffs))
-    return {"lut": lut + (12 * c.ww * c.multipliers if how.in_luts else 0), "ff": ff}
+    return {"lut": lut + (LUT_PRODUCT * c.ww * c.multipliers if how.in_luts else 0), "ff": ff}
 
 
 def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:

@@ -32,6 +32,19 @@ def test_what_was_routed_on_the_ecp5():
     assert found["dsp"] == 96 and found["bram36"] == 156 // 2
 
 
+@pytest.mark.parametrize(
+    ("board", "array", "norms", "lut"),
+    [
+        ("ultra96v2", (16, 16), True, 39_100), ("ultra96v2", (16, 32), False, 46_100),
+        ("kv260", (32, 32), True, 82_800), ("zcu104", (32, 64), True, 159_500), ("pynq-z2", (16, 16), True, 55_477),
+    ],
+)  # fmt: skip
+def test_what_yosys_counts_on_amd_boards(board, array, norms, lut):
+    """Within 5 % for the demo's heads; on the pynq-z2 the products are in logic cells."""
+    config = EngineConfig(*array, ww=4, residual=True, row_param_depth=16 * norms)
+    assert fit.resources(config, boards.load(board))["lut"] == pytest.approx(lut, rel=0.05)
+
+
 def test_short_weights_go_to_logic_cells_where_multipliers_do_not_suffice():
     ecp5 = boards.load("ulx3s")
     norms = {"residual": True, "row_param_depth": 96}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwgen.errors import FitError
+from hwgen.errors import FitError, UnsupportedError
 from hwgen.graph import ops
 from hwgen.graph.graph import Graph
 from hwgen.policies.checkpoint import narrow
@@ -22,7 +22,8 @@ def serialise(graph: Graph) -> tuple[dict, Arrays]:
     """(description, arrays) of a valid graph, for HostProgram.parse, which has accepted them.
 
     The description is JSON (one object a node), the arrays are of the narrowest integer type. Scales and names of nodes
-    are left out: integers need neither. Raises FitError for a graph that is too large for a robot's processor.
+    are left out: integers need neither. Raises FitError for a graph that is too large for a robot's processor, and
+    UnsupportedError naming a node that host programs lack.
     """
     description, arrays = _describe(graph)
 
@@ -72,6 +73,11 @@ class _Node:
         self.out = graph.tensors[self.node.output]
 
     def description(self) -> dict:
+        if self.node.op not in WRITE:
+            raise UnsupportedError(
+                f"node {self.node.name!r} ({self.node.op}): robots' processors run no such operator; give "
+                "this part of the policy to the accelerator"
+            )
         head = {"op": self.node.op, "inputs": list(self.node.inputs), "output": self.node.output}
         return head | WRITE[self.node.op](self, self.node)
 
@@ -160,4 +166,4 @@ WRITE: dict[str, Callable[[_Node, ops.Node], dict]] = {
     "MaxPool": _Node.maxpool, "SumPool": _Node.sumpool, "Reshape": _Node.reshape, "Flatten": _Node.flatten,
     "Transpose": _Node.transpose, "Concat": _Node.concat, "Slice": _Node.slice,
 }  # fmt: skip
-"""Every operator: its entries in the description."""
+"""The operators that a host program has: their entries in the description."""

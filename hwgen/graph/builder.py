@@ -69,6 +69,19 @@ class GraphBuilder:
         self._names.add(name)
         return name
 
+    def constant(self, value: np.ndarray, scale: float, bits: int = 8, signed: bool = True,
+                 name: str | None = None) -> str:  # fmt: skip
+        """Integers of `bits` bits that every observation shares, with a scale; value has the tensor's shape."""
+        self._check_type(name or "constant", bits, scale)
+        value, dtype = np.asarray(value), IntType(bits, signed)
+        if not np.issubdtype(value.dtype, np.integer) or not value.size:
+            raise GraphError(f"constant {name or ''!r} is {value.dtype} {value.shape}; give integers, quantized first")
+        if value.min() < dtype.lo or value.max() > dtype.hi:
+            raise GraphError(f"constant {name or ''!r} reaches from {value.min()} to {value.max()}, beyond {dtype}; "
+                             "quantize it with a larger scale")  # fmt: skip
+        node = ops.Constant(**self._ids("constant", name), value=value.astype(dtype.numpy))
+        return self._add(node, dtype, real_scale(scale))
+
     def output(self, x: str, name: str | None = None) -> str:
         """Mark a tensor as graph output, renaming it if a name is given."""
         if name and name != x:
@@ -135,6 +148,27 @@ class GraphBuilder:
 
     conv1d = conv
     conv2d = conv
+
+    def conv_transpose1d(self, x: str, weight: np.ndarray, weight_scale: float | np.ndarray,
+                         bias_real: np.ndarray | None = None, weight_bits: int = 8, stride: int = 1,
+                         pads: int | tuple = 0, output_padding: int = 0, groups: int = 1,
+                         name: str | None = None) -> str:  # fmt: skip
+        """Integer weight[in, out / groups, k] over x[C, T] -> accumulator; pads: cut off at begin and end."""
+        w = self._weight(weight, name or "conv_transpose1d")
+        if w.ndim != 3:
+            raise UnsupportedError(
+                f"transposed convolution {name or ''!r} has {w.ndim - 2} spatial axes; 1 is possible"
+            )
+        ids = self._ids("conv_transpose1d", name, x)
+        node = ops.ConvTranspose1D(**ids, weight=w, weight_bits=weight_bits, stride=int(stride),
+                                   pads=_tuple(pads, 2), output_padding=int(output_padding), groups=groups)  # fmt: skip
+        return self._accumulate(node, weight_scale, bias_real, axis=-2)
+
+    def matmul(self, a: str, b: str, name: str | None = None) -> str:
+        """a[..., i, k] times b[..., k, j], both activations with equal leading axes -> accumulator."""
+        node = ops.MatMul(**self._ids("matmul", name, a, b))
+        self._check_narrow(f"node {node.name!r} (MatMul)", a, b)
+        return self._add(node, ACC, float(self.tensor(a).scale * self.tensor(b).scale))
 
     def _accumulate(self, node: ops.Node, weight_scale, bias_real, axis: int) -> str:
         weight_scale = np.asarray(weight_scale, np.float32).astype(np.float64)
@@ -238,23 +272,36 @@ class GraphBuilder:
                   bits: int = 8, signed: bool = True, scale: float = 1.0, rms: bool = False, narrow: bool = False,
                   lo: int | None = None, hi: int | None = None, name: str | None = None) -> str:  # fmt: skip
         """(x - mean) / sqrt(var + eps) * gamma + beta over the last axis, as integers with a scale (rms: RMSNorm)."""
+        row = self.tensor(x).shape[-1]
+        return self._norm(ops.LayerNorm, x, name, row, gamma, beta, eps, (bits, signed, scale, narrow, lo, hi), rms=rms)
+
+    def groupnorm(self, x: str, groups: int, gamma: np.ndarray | float, beta: np.ndarray | float = 0.0,
+                  eps: float = 1e-5, bits: int = 8, signed: bool = True, scale: float = 1.0, narrow: bool = False,
+                  lo: int | None = None, hi: int | None = None, name: str | None = None) -> str:  # fmt: skip
+        """LayerNorm over each group of channels of x[C, *space], all positions; gamma, beta: one or per channel."""
+        row = self.tensor(x).size // max(groups, 1)
+        form = (bits, signed, scale, narrow, lo, hi)
+        return self._norm(ops.GroupNorm, x, name, row, gamma, beta, eps, form, groups=groups)
+
+    def _norm(
+        self, cls: type, x: str, name: str | None, row: int, gamma, beta, eps: float, form: tuple, **fields
+    ) -> str:
+        bits, signed, scale, narrow, lo, hi = form
         self._check_type(name or x, bits, scale)
-        t, dtype, scale = self.tensor(x), IntType(bits, signed), real_scale(scale)
+        dtype, scale, kind = IntType(bits, signed), real_scale(scale), cls.__name__
         low, high = dtype.bounds(narrow)
         lo, hi = max(low, low if lo is None else lo), min(high, high if hi is None else hi)
-        row = t.shape[-1]
+        ids = self._ids(kind.lower(), name, x)
+        where = f"node {ids['name']!r} ({kind})"
+        self._check_narrow(where, x)
         if not 0 <= eps < np.inf:
-            raise UnsupportedError(f"layernorm {name or x!r}: epsilon is {eps}; it must be 0 or more")
-        ids = self._ids("layernorm", name, x)
-        z_bound = norm_bound(row)
-        gamma, beta = np.asarray(gamma, np.float64), np.asarray(beta, np.float64)
-        p = lane_params([gamma * NORM_SCALE / scale], beta / scale, [z_bound], max(abs(lo), abs(hi)),
-                        f"node {ids['name']!r} (LayerNorm)")  # fmt: skip
-        eps_int = fixed_norm_eps(real_scale(eps), row, float(t.scale))
-        node = ops.LayerNorm(
-            **ids, gamma_mult=p.mult[0], bias=p.bias, shift=p.shift, eps_int=eps_int, rms=rms, lo=lo, hi=hi
-        )
-        return self._add(node, dtype, float(scale))
+            raise UnsupportedError(f"{where}: epsilon is {eps}; it must be 0 or more")
+        ratio = np.asarray(gamma, np.float64) * NORM_SCALE / scale
+        offset = np.asarray(beta, np.float64) / scale
+        p = lane_params([ratio], offset, [norm_bound(row)], max(abs(lo), abs(hi)), where)
+        eps_int = fixed_norm_eps(real_scale(eps), row, float(self.tensor(x).scale))
+        lane = {"gamma_mult": p.mult[0], "bias": p.bias, "shift": p.shift, "lo": lo, "hi": hi}
+        return self._add(cls(**ids, **lane, eps_int=eps_int, **fields), dtype, scale)
 
     def softmax(self, x: str, bits: int = 8, signed: bool = False, scale: float = 2.0**-8,
                 narrow: bool = False, gain: float = 1.0, out_gain: float = 1.0, lo: int | None = None,
@@ -379,6 +426,11 @@ class GraphBuilder:
             k += 1
             name = f"{base}_{k}"
         return name
+
+    def _check_narrow(self, where: str, *names: str) -> None:
+        for name in names:
+            if self.tensor(name).dtype.is_wide:
+                raise UnsupportedError(f"{where} reads the sums {name!r}; requantize them to 8 bits or less first")
 
     @staticmethod
     def _weight(weight: np.ndarray, name: str) -> np.ndarray:

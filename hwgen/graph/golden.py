@@ -25,9 +25,15 @@ def run(graph: Graph, inputs: dict[str, np.ndarray], keep: bool = False) -> dict
     """
     values = check_inputs(graph, inputs)
     for node in graph.nodes:
-        args = [values[name] for name in node.inputs]
-        values[node.output] = EVAL[node.op](node, args, [graph.tensors[name] for name in node.inputs])
+        values[node.output] = evaluate(node, values, graph.tensors)
     return values if keep else {name: values[name] for name in graph.outputs}
+
+
+def evaluate(node: ops.Node, values: dict[str, np.ndarray], tensors: dict[str, Tensor]) -> np.ndarray:
+    """The output of one node, of the tensors' values by name (int64, batch first)."""
+    # A constant has no inputs; any tensor tells it the batch.
+    names = node.inputs or tuple(values)[:1]
+    return EVAL[node.op](node, [values[name] for name in names], [tensors[name] for name in names])
 
 
 def check_inputs(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -113,6 +119,29 @@ def conv(node: ops._Conv, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray
     return np.moveaxis(acc, -1, 1).reshape(x.shape[0], w.shape[0], *out_space)
 
 
+def conv_transpose(node: ops.ConvTranspose1D, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """acc[b, o, n*stride + i - pad] += x[b, c, n] * w[c, o, i] for channels c of o's group, positions n and taps i"""
+    x, w = args[0], node.weight
+    batch, channels, length = x.shape
+    x = x.reshape(batch, node.groups, channels // node.groups, length).swapaxes(2, 3)
+    w = w.reshape(node.groups, channels // node.groups, *w.shape[1:])
+    begin, size = node.pads[0], node.out_shape([args[0].shape[1:]])[1]
+    acc = np.zeros((batch, node.groups, w.shape[2], size + sum(node.pads)), np.int64)
+    for i in range(w.shape[3]):
+        acc[..., i : i + (length - 1) * node.stride + 1 : node.stride] += dot(x, w[..., i]).swapaxes(2, 3)
+    return acc[..., begin : begin + size].reshape(batch, -1, size)
+
+
+def matmul(node: ops.MatMul, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """acc[b, ..., i, j] = sum over k of a[b, ..., i, k] * b[b, ..., k, j]"""
+    return dot(*args)
+
+
+def constant(node: ops.Constant, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """The same for every observation"""
+    return np.broadcast_to(node.value.astype(np.int64), (args[0].shape[0], *node.value.shape))
+
+
 def requantize(node: ops.Requantize, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
     """v = in0*mult0 + bias; relu; v += in1*mult1; y = clamp(round_half_even(v / 2**shift), lo, hi)"""
     ndim = args[0].ndim - 1
@@ -135,6 +164,14 @@ def layernorm(node: ops.LayerNorm, args: list[np.ndarray], _: list[Tensor]) -> n
     z = normalize(args[0], node.eps_int, node.rms)
     v = z * np.asarray(node.gamma_mult, np.int64) + np.asarray(node.bias, np.int64)
     return np.clip(round_shift(v, node.shift), node.lo, node.hi)
+
+
+def groupnorm(node: ops.GroupNorm, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+    """Each group of channels with all its positions as one row of LayerNorm, then the lane per channel."""
+    x = args[0]
+    z = normalize(x.reshape(x.shape[0], node.groups, -1), node.eps_int, rms=False).reshape(x.shape)
+    gamma, bias, shift = (along_axis(a, x.ndim - 1, 0) for a in (node.gamma_mult, node.bias, node.shift))
+    return np.clip(round_shift(z * gamma + bias, shift), node.lo, node.hi)
 
 
 def normalize(x: np.ndarray, eps_int: int, rms: bool) -> np.ndarray:
@@ -200,8 +237,9 @@ def slice_(node: ops.Slice, args: list[np.ndarray], _: list[Tensor]) -> np.ndarr
 
 
 EVAL = {
-    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool, "Reshape": reshape,
-    "Flatten": reshape, "Transpose": transpose, "Concat": concat, "Slice": slice_,
+    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "ConvTranspose1D": conv_transpose, "MatMul": matmul,
+    "Constant": constant, "Requantize": requantize, "Lookup": lookup, "LayerNorm": layernorm, "GroupNorm": groupnorm,
+    "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool, "Reshape": reshape, "Flatten": reshape,
+    "Transpose": transpose, "Concat": concat, "Slice": slice_,
 }  # fmt: skip
 """Meaning of every operator: function(node, input arrays, input tensors) -> output array."""

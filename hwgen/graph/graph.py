@@ -21,7 +21,7 @@ EPS_LIMIT = 1 << 40
 MAX_SHIFT = 63
 MAX_SOFTMAX_SHIFT = 47
 MAX_ROW = 65535
-"""Longest row of LayerNorm and Softmax."""
+"""Longest row of LayerNorm and Softmax, largest group of GroupNorm."""
 EXP_ONE = 1 << 23
 """exp(0) in Softmax's table."""
 
@@ -133,7 +133,7 @@ class Graph:
         self._check_params(node, ins, out, fail)
 
     def _check_params(self, node: Node, ins: list[Tensor], out: Tensor, fail) -> None:
-        if isinstance(node, (ops.Linear, ops._Conv)):
+        if isinstance(node, ops.WEIGHTED):
             lo, hi = -(1 << (node.weight_bits - 1)), (1 << (node.weight_bits - 1)) - 1
             if node.weight_bits not in range(2, 9):
                 fail(f"weights of {node.weight_bits} bits; 2 to 8 are possible")
@@ -141,7 +141,12 @@ class Graph:
                 fail(f"its weights must be int8 within {node.weight_bits} bits ({lo} to {hi})")
         if isinstance(node, (ops.LayerNorm, ops.Softmax)) and (not ins[0].shape or ins[0].shape[-1] > MAX_ROW):
             fail(f"its input has shape {ins[0].shape}; rows of at most {MAX_ROW} elements are possible")
-        if isinstance(node, ops.LayerNorm) and not 1 <= node.eps_int < EPS_LIMIT:
+        if isinstance(node, ops.GroupNorm) and node.row(ins[0].shape) > MAX_ROW:
+            fail(f"its {node.groups} groups of {ins[0].shape} have {node.row(ins[0].shape)} elements each; at most "
+                 f"{MAX_ROW} are possible: use more groups")  # fmt: skip
+        if isinstance(node, ops.Constant):
+            check_constant(node, out, fail)
+        if isinstance(node, (ops.LayerNorm, ops.GroupNorm)) and not 1 <= node.eps_int < EPS_LIMIT:
             fail(f"eps_int {node.eps_int} is not within 1 and 2**40")
         if isinstance(node, (ops.Lookup, ops.Softmax)) and np.shape(node.table) != (256,):
             fail(f"its table has shape {np.shape(node.table)}; it needs 256 entries")
@@ -150,10 +155,10 @@ class Graph:
         if isinstance(node, ops.Lookup):
             if out.dtype.is_wide or np.min(node.table) < out.dtype.lo or np.max(node.table) > out.dtype.hi:
                 fail(f"its table leaves the range of {out.dtype}")
-        if isinstance(node, (ops.Requantize, ops.LayerNorm, ops.Softmax, ops.Mul)):
+        if isinstance(node, (ops.Requantize, ops.LayerNorm, ops.GroupNorm, ops.Softmax, ops.Mul)):
             if node.lo < out.dtype.lo or node.hi > out.dtype.hi or node.lo > node.hi:
                 fail(f"its clamp {node.lo} to {node.hi} is not within {out.dtype}")
-        if isinstance(node, (ops.Requantize, ops.LayerNorm, ops.Mul)):
+        if isinstance(node, (ops.Requantize, ops.LayerNorm, ops.GroupNorm, ops.Mul)):
             check_lane(node, out.shape, fail)
         if isinstance(node, MOVES_T) and any(t.dtype != out.dtype for t in ins):
             other = next(t.dtype for t in ins if t.dtype != out.dtype)
@@ -191,10 +196,20 @@ def check_softmax(node: ops.Softmax, fail) -> None:
         fail(f"its step is {node.step}; it must be positive and finite")
 
 
+def check_constant(node: ops.Constant, out: Tensor, fail) -> None:
+    """Check a Constant's integers against its tensor's type."""
+    if out.dtype.is_wide:
+        fail(f"it is {out.dtype}; constants of 2 to 8 bits are possible")
+    value = node.value
+    if not np.issubdtype(value.dtype, np.integer) or not value.size:
+        fail(f"its value is {value.dtype} {value.shape}; it must be integers, at least one")
+    if value.min() < out.dtype.lo or value.max() > out.dtype.hi:
+        fail(f"its values reach from {value.min()} to {value.max()}, beyond {out.dtype}")
+
+
 def check_lane(node: Node, shape: tuple[int, ...], fail) -> None:
     """Check multipliers, bias and shift of a node against the widths of the requantize lane."""
-    mults = {"Requantize": lambda: node.mult, "LayerNorm": lambda: [node.gamma_mult], "Mul": lambda: [node.mult]}
-    mults = mults[node.op]()
+    mults = [node.gamma_mult] if hasattr(node, "gamma_mult") else node.mult if node.op == "Requantize" else [node.mult]
     if len(mults) != (len(node.inputs) if node.op == "Requantize" else 1):
         fail(f"it has {len(mults)} multipliers for {len(node.inputs)} inputs")
     bias = getattr(node, "bias", np.int64(0))
@@ -212,7 +227,7 @@ def check_lane(node: Node, shape: tuple[int, ...], fail) -> None:
         fail(f"its shift must be within 0 and {MAX_SHIFT}")
 
 
-ARITY = {"Requantize": (1, 2), "Mul": (2,), "Concat": ()}
+ARITY = {"Requantize": (1, 2), "Mul": (2,), "MatMul": (2,), "Constant": (0,), "Concat": ()}
 """Numbers of inputs that an operator takes, where not (1,). Concat takes any."""
 MOVES_T = (ops.Reshape, ops.Flatten, ops.Transpose, ops.Concat, ops.Slice, ops.MaxPool)
 MOVES = ("Reshape", "Flatten", "Transpose", "Concat", "Slice")

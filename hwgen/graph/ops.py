@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Node:
         return shapes[0]
 
     def macs(self, shapes: list[Shape]) -> int:
-        """Multiplications with weights that must happen (padding not counted)."""
+        """Multiplications that must happen (padding not counted)."""
         return 0
 
 
@@ -108,6 +109,64 @@ class Conv1D(_Conv):
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
+class ConvTranspose1D(Node):
+    """x[C, T] with weight[C, out / groups, k] -> accumulator[out, OT]; each input adds its taps `stride` apart.
+
+    weight: int8 in ONNX's order. pads: outputs cut off at begin and end; output_padding: outputs added at the end.
+    """
+
+    weight: np.ndarray
+    weight_bits: int = 8
+    stride: int = 1
+    pads: tuple[int, int] = (0, 0)
+    output_padding: int = 0
+    groups: int = 1
+
+    def out_shape(self, shapes: list[Shape]) -> Shape:
+        if len(shapes[0]) != 2 or shapes[0][0] != self.weight.shape[0] or self.weight.shape[0] % self.groups:
+            raise ValueError(f"its input {shapes[0]} does not fit weight {self.weight.shape}, groups {self.groups}")
+        if self.stride < 1 or min(self.pads) < 0 or not 0 <= self.output_padding < self.stride:
+            window = f"stride {self.stride}, pads {self.pads}, output_padding {self.output_padding}"
+            raise ValueError(f"{window}: use a stride above output_padding, and nothing below 0")
+        size = (shapes[0][1] - 1) * self.stride + self.weight.shape[2] + self.output_padding - sum(self.pads)
+        if size < 1:
+            raise ValueError(f"pads {self.pads} leave nothing of its {size + sum(self.pads)} outputs")
+        return (self.weight.shape[1] * self.groups, size)
+
+    def macs(self, shapes: list[Shape]) -> int:
+        taps = np.arange(shapes[0][1])[:, None] * self.stride + np.arange(self.weight.shape[2]) - self.pads[0]
+        return int(((taps >= 0) & (taps < self.out_shape(shapes)[1])).sum()) * prod(self.weight.shape[:2])
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
+class MatMul(Node):
+    """a[..., i, k] times b[..., k, j] -> accumulator[..., i, j]; both are activations, their leading axes equal."""
+
+    def out_shape(self, shapes: list[Shape]) -> Shape:
+        a, b = shapes
+        if len(a) < 2 or len(a) != len(b) or a[:-2] != b[:-2] or a[-1] != b[-2]:
+            raise ValueError(f"{a} times {b} is no product of matrices: leading axes must be equal, and rows of the "
+                             "first as long as columns of the second")  # fmt: skip
+        return (*a[:-1], b[-1])
+
+    def macs(self, shapes: list[Shape]) -> int:
+        return prod(shapes[0]) * shapes[1][-1]
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
+class Constant(Node):
+    """A tensor that every observation shares: a positional embedding, a class token, learned queries. No inputs.
+
+    value: integers within the tensor's type, of its shape.
+    """
+
+    value: np.ndarray
+
+    def out_shape(self, shapes: list[Shape]) -> Shape:
+        return tuple(self.value.shape)
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
 class Requantize(Node):
     """Scale an accumulator (or an integer tensor), add bias and residual, round, clamp.
 
@@ -164,6 +223,33 @@ class LayerNorm(Node):
     rms: bool = False
     lo: int = -128
     hi: int = 127
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
+class GroupNorm(Node):
+    """LayerNorm's algorithm over x[C, *space] in groups of C / groups channels: D is a group's number of elements.
+
+    gamma_mult: int64, |gamma_mult| < 2**17; bias: int64, |bias| < 2**47; shift: 0..63; each scalar or per channel.
+    eps_int: round(eps * D**2 / scale_in**2), 1 <= eps_int < 2**40. groups = C is instance normalization.
+    """
+
+    groups: int
+    gamma_mult: np.ndarray
+    bias: np.ndarray
+    shift: np.ndarray
+    eps_int: int = 1
+    lo: int = -128
+    hi: int = 127
+    channel_axis: ClassVar[int] = 0
+
+    def out_shape(self, shapes: list[Shape]) -> Shape:
+        if not shapes[0] or self.groups < 1 or shapes[0][0] % self.groups:
+            raise ValueError(f"the channels of {shapes[0]} do not divide into {self.groups} groups")
+        return shapes[0]
+
+    def row(self, shape: Shape) -> int:
+        """D: the number of elements that share a mean and a variance."""
+        return prod(shape) // self.groups
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
@@ -312,11 +398,13 @@ def window_counts(space: list[int] | Shape, kernel, stride, pads) -> Shape:
 OPS: dict[str, type[Node]] = {
     c.__name__: c
     for c in (
-        Linear, Conv2D, Conv1D, Requantize, Lookup, LayerNorm, Softmax, Mul,
-        MaxPool, SumPool, Reshape, Flatten, Transpose, Concat, Slice,
+        Linear, Conv2D, Conv1D, ConvTranspose1D, MatMul, Constant, Requantize, Lookup, LayerNorm, GroupNorm, Softmax,
+        Mul, MaxPool, SumPool, Reshape, Flatten, Transpose, Concat, Slice,
     )
 }  # fmt: skip
 """Every operator by name."""
 
-ACCUMULATING = (Linear, Conv1D, Conv2D, SumPool)
+ACCUMULATING = (Linear, Conv1D, Conv2D, ConvTranspose1D, MatMul, SumPool)
 """Operators whose output is an accumulator."""
+WEIGHTED = (Linear, Conv1D, Conv2D, ConvTranspose1D)
+"""Operators that hold weights."""

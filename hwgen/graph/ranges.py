@@ -33,7 +33,14 @@ class Range:
 
 def node_range(node: ops.Node, args: list[Range], tensors: list[Tensor]) -> Range:
     """The range of a node's output, given those of its inputs."""
+    if isinstance(node, ops.Constant):
+        return Range(int(node.value.min()), int(node.value.max()))
     a = args[0]
+    if isinstance(node, ops.MatMul):
+        corners = [x * y * tensors[0].shape[-1] for x in (a.lo, a.hi) for y in (args[1].lo, args[1].hi)]
+        return Range(int(min(corners)), int(max(corners)))
+    if isinstance(node, ops.ConvTranspose1D):
+        return transposed(node, a.flat())
     if isinstance(node, ops.Linear):
         return weighted(node.weight, a.flat(), axis=0)
     if isinstance(node, ops._Conv):
@@ -45,8 +52,9 @@ def node_range(node: ops.Node, args: list[Range], tensors: list[Tensor]) -> Rang
     if isinstance(node, ops.Requantize):
         peak = lane_peak(node, args)
         return clamped(node, peak, int(np.min(node.shift)))
-    if isinstance(node, ops.LayerNorm):
-        z = norm_bound(tensors[0].shape[-1])
+    if isinstance(node, (ops.LayerNorm, ops.GroupNorm)):
+        shape = tensors[0].shape
+        z = norm_bound(node.row(shape) if isinstance(node, ops.GroupNorm) else shape[-1])
         return Range(node.lo, node.hi, float(np.max(z * np.abs(node.gamma_mult) + np.abs(node.bias))))
     if isinstance(node, ops.Softmax):
         one = int(node.mult * 2.0 ** (23 - node.shift) * 1.0001) + 1  # a probability of 1, with its error
@@ -86,6 +94,15 @@ def weighted(w: np.ndarray, x: Range, axis: int) -> Range:
     total, size = w.sum(axis, dtype=np.int64), np.abs(w.astype(np.int16)).sum(axis, dtype=np.int64)
     plus, minus = (total + size) // 2, (total - size) // 2
     return Range(plus * x.lo + minus * x.hi, plus * x.hi + minus * x.lo)
+
+
+def transposed(node: ops.ConvTranspose1D, x: Range) -> Range:
+    """Extremes per output channel: taps a stride apart meet in one output, fewer of them at the ends."""
+    x, channels = Range(min(x.lo, 0), max(x.hi, 0)), node.weight.shape[0] // node.groups
+    w = node.weight.reshape(node.groups, channels, *node.weight.shape[1:]).transpose(0, 2, 1, 3)
+    w = w.reshape(-1, *w.shape[2:])  # [out, C / groups, k]
+    phases = [weighted(w[:, :, p :: node.stride].reshape(len(w), -1), x, axis=1) for p in range(node.stride)]
+    return Range(np.min([p.lo for p in phases], axis=0), np.max([p.hi for p in phases], axis=0))
 
 
 def with_padding(x: Range, pads: tuple[int, ...]) -> Range:

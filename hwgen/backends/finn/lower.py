@@ -19,6 +19,10 @@ BOARDS = {"zcu104": "ZCU104", "kv260": "KV260_SOM", "ultra96v2": "Ultra96-V2", "
 """Our boards as FINN v0.10.1 spells them (finn.util.basic.pynq_part_map)."""
 IMPOSSIBLE = {
     "LayerNorm": "FINN has no LayerNorm for this board",
+    "GroupNorm": "FINN has no GroupNorm",
+    "MatMul": "FINN multiplies streams with weights only, not with another stream",
+    "ConvTranspose1D": "FINN has no transposed convolution",
+    "Constant": "FINN has no constant streams",
     "Softmax": "FINN has no softmax",
     "Transpose": "FINN's streams keep their order, it has no transpose",
     "Slice": "FINN has no slice of a stream",

@@ -11,6 +11,7 @@ from hwgen.backends.finn.kinds import Kind
 from hwgen.backends.finn.net import Net
 from hwgen.backends.finn.streams import Stream
 from hwgen.backends.finn.sums import Sum
+from hwgen.backends.hls4ml.layers import ABSENT
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.graph.types import Tensor
@@ -42,7 +43,10 @@ class Part:
 
     def fail(self, node: ops.Node, why: str) -> NoReturn:
         """Raise UnsupportedError about a node."""
-        elsewhere = "use the backend hls4ml" if node.op in NOT_YET else ELSEWHERE
+        if node.op in ABSENT:
+            elsewhere = "use the backend engine"
+        else:
+            elsewhere = "use the backend hls4ml" if node.op in NOT_YET else ELSEWHERE
         raise UnsupportedError(f"node {node.name!r} ({node.op}): {why}; {elsewhere}")
 
     def sole(self, name: str) -> ops.Node | None:

@@ -45,6 +45,8 @@ class _Mapper:
         for name in self.graph.inputs:
             self.input(name)
         for node in self.graph.nodes:
+            if node.op not in METHODS:
+                raise UnsupportedError(f"node {node.name!r} ({node.op}): {ABSENT[node.op]}; use --backend engine")
             METHODS[node.op](self, node)
         for name in self.graph.outputs:
             self.output(name)
@@ -305,3 +307,10 @@ METHODS = {
     "Reshape": _Mapper.reshape_node, "Transpose": _Mapper.transpose_node, "Concat": _Mapper.concat,
 }  # fmt: skip
 """How each operator becomes layers."""
+ABSENT = {
+    "MatMul": "hls4ml has no product of two activations for this backend",
+    "GroupNorm": "hls4ml has no GroupNorm",
+    "ConvTranspose1D": "hls4ml has no transposed convolution",
+    "Constant": "hls4ml has no constant tensors",
+}
+"""Why the other operators cannot."""

@@ -22,6 +22,7 @@ from hwgen.graph import Graph, golden
 from hwgen.graph.builder import GraphBuilder
 from hwgen.graph.random_graphs import random_inputs
 from tests.backends.finn.nets import NETS, cnn, film, mlp, relu_in_sum, tables, wide
+from tests.graph.engine_only import ENGINE_ONLY, engine_only
 from tests.support import ROOT, cases
 
 ZCU104 = boards.load("zcu104")
@@ -143,6 +144,12 @@ def test_refusals_name_node_and_way_out():
     b.output(b.softmax(b.input("x", (16,), scale=2.0**-4), name="soft"))
     with pytest.raises(UnsupportedError, match=r"'soft' \(Softmax\).*use the backend hls4ml"):
         generate.plan(b.build(), ZCU104, SMALL)
+
+
+@pytest.mark.parametrize("kind", ENGINE_ONLY)
+def test_what_only_the_engine_has_is_refused(kind):
+    with pytest.raises(UnsupportedError, match=rf"node 'it' \({kind}\): FINN .*; use the backend engine$"):
+        generate.plan(engine_only(kind), ZCU104, SMALL)
 
 
 @pytest.mark.parametrize("name", ["kr260", "ulx3s"])

@@ -3,10 +3,11 @@ import re
 import numpy as np
 import pytest
 
-from hwgen.backends.hls4ml.layers import MAX_READERS, METHODS, map_graph
+from hwgen.backends.hls4ml.layers import ABSENT, MAX_READERS, METHODS, map_graph
 from hwgen.errors import UnsupportedError
 from hwgen.graph import GraphBuilder, ops
 from tests.backends.hls4ml.graphs import cnn, mlp
+from tests.graph.engine_only import ENGINE_ONLY, engine_only
 
 IOS = ("io_parallel", "io_stream")
 
@@ -23,7 +24,13 @@ def test_one_layer_a_node():
 
 
 def test_every_operator_has_a_way():
-    assert set(METHODS) == set(ops.OPS)
+    assert set(METHODS) | set(ABSENT) == set(ops.OPS) and not set(METHODS) & set(ABSENT)
+
+
+@pytest.mark.parametrize("kind", ENGINE_ONLY)
+def test_what_only_the_engine_has_is_refused(kind):
+    with pytest.raises(UnsupportedError, match=rf"node 'it' \({kind}\): hls4ml has no .*; use --backend engine"):
+        map_graph(engine_only(kind), "io_parallel")
 
 
 def test_names_are_identifiers_that_differ_in_lower_case():

@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAGIC = 0x4E475748  # "HWGN" in memory order
-ABI_VERSION = 1
+ABI_VERSION = 2
 BEAT_BYTES = 16
 ALIGN = 64  # bytes; of every DDR buffer
-LANES = ("din", "mm", "row", "dout")  # the four units, in counter order
+LANES = ("din", "mm", "row", "dout", "vec")  # the units, in counter order
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ REGISTERS = (
     Register("IN_PTR_HI", 0x044, "rw", "input buffer, high word"),
     Register("OUT_PTR_LO", 0x048, "rw", "output buffer, 64-byte aligned"),
     Register("OUT_PTR_HI", 0x04C, "rw", "output buffer, high word"),
-    Register("STREAM_PTR_LO", 0x050, "rw", "streamed weights (reserved: nothing reads it in version 1)"),
+    Register("STREAM_PTR_LO", 0x050, "rw", "streamed weights (reserved: nothing reads it in version 2)"),
     Register("STREAM_PTR_HI", 0x054, "rw", "streamed weights, high word"),
     Register("WATCHDOG", 0x060, "rw", "cycles a command may take before it fails; 0 means never"),
     Register("LATENCY", 0x080, "ro", "clocks from the accepted START to DONE"),
@@ -121,10 +121,13 @@ TARGETS = {
     "PARAM": 2,  # word: M beats, one channel each (PARAM fields)
     "TABLE": 3,  # word: one table of 256 entries, 16 beats, entry i in byte i; index = pre-activation as unsigned byte
     "ROW_PARAM": 4,  # word: V beats, one channel each
+    "VEC_PARAM": 5,  # word: V beats, one channel each
+    "SOFTMAX_TABLE": 6,  # word: one table of 256 entries, 256 beats, one entry of 24 bits a beat
     "PROG_DIN": 8,  # word: one instruction
     "PROG_MM": 9,
     "PROG_ROW": 10,
     "PROG_DOUT": 11,
+    "PROG_VEC": 12,
     "END": 255,  # no words
 }
 PARAM = (("mult", 0, 18), ("shift", 18, 6), ("bias", 24, 48), ("rmult", 72, 27))  # signed, unsigned, signed, signed
@@ -133,10 +136,11 @@ Z_FRACTION = 20  # fraction bits of a normalized element (docs/numerics.md)
 
 # --- instructions -----------------------------------------------------------------------------------------------------
 OPCODES = {"EXEC": 1, "NOP": 2}  # 0 is illegal, so that an unwritten program word is caught
-UNITS = {"DIN": 0, "MM": 1, "ROW": 2, "DOUT": 3, "NONE": 7}
+UNITS = {"DIN": 0, "MM": 1, "ROW": 2, "DOUT": 3, "VEC": 4, "NONE": 7}
 LEVELS = 6  # nested loops of the array's instruction, level 0 innermost
 # octets: 8-byte units, in which progress counters and needs count
 COUNT_BITS, ADDR_BITS, PADDR_BITS, NEED_BITS, BANK_BITS = 14, 20, 12, 24, 3
+COORD_BITS = 11  # signed coordinates of a step, for padding
 
 
 def _layout(*fields: tuple[str, int]) -> tuple[tuple[str, int, int], ...]:
@@ -149,7 +153,13 @@ def _layout(*fields: tuple[str, int]) -> tuple[tuple[str, int, int], ...]:
 
 _HEAD = (("opcode", 4), ("last", 1), ("gate_unit", 3), ("gate", NEED_BITS))
 
-DIN = _layout(*_HEAD, ("offset", 32), ("beats", 20), ("bank", BANK_BITS), ("addr", ADDR_BITS), ("ptr", 2))
+DIN_PLAIN = _layout(*_HEAD, ("offset", 32), ("beats", 20), ("bank", BANK_BITS), ("addr", ADDR_BITS), ("kind", 2))
+DIN = _layout(  # behind `kind`: of WINDOWS only, so an engine without windows keeps the plain part alone
+    *((name, size) for name, _, size in DIN_PLAIN), ("at", 25), ("span", 22), ("row_bytes", 16), ("seg", 12),
+    ("x_step", 12), ("pad", 12), ("y", 14), ("y_step", 6), ("row_step", 20), ("y_size", 14), ("taps", 6), ("words", 8),
+    ("cols", 14), ("rows", 14), ("upto", 20),
+)  # fmt: skip
+DIN_KINDS = {"COPY": 0, "STREAM": 1, "WINDOWS": 2}
 DOUT = _layout(
     *_HEAD, ("offset", 32), ("beats", 20), ("bank", BANK_BITS), ("addr", ADDR_BITS), ("ptr", 2), ("dep_unit", 3),
     ("need", NEED_BITS), ("need_step", 8),
@@ -158,21 +168,38 @@ ROW = _layout(
     *_HEAD, ("op", 4), ("x_signed", 1), ("lo", 9), ("hi", 9), ("dep_unit", 3), ("need", NEED_BITS), ("need_step", 8),
     ("src_bank", BANK_BITS), ("src", ADDR_BITS), ("src_stride", ADDR_BITS), ("dst_bank", BANK_BITS), ("dst", ADDR_BITS),
     ("dst_stride", ADDR_BITS), ("param", PADDR_BITS), ("length", 16), ("words", 14), ("rows", 16), ("eps", 40),
+    ("mult", 17), ("shift", 6), ("slot", 4), ("group", 14), ("elements", 16),
 )  # fmt: skip
-ROW_OPS = {"LAYERNORM": 1, "RMSNORM": 2}
+ROW_OPS = {"LAYERNORM": 1, "RMSNORM": 2, "SOFTMAX": 3, "GROUPNORM": 4}
+
+
+def _levels(**steps: int) -> tuple[tuple[str, int], ...]:
+    """Fields that every loop level has, name and width."""
+    return tuple((f"{name}{level}", size) for name, size in steps.items() for level in range(LEVELS))
+
+
+_INSIDE = (("y", COORD_BITS), ("x", COORD_BITS), ("y_last", COORD_BITS - 1), ("x_last", COORD_BITS - 1))
+_LOOPS = _levels(
+    count=COUNT_BITS, a_step=ADDR_BITS, w_step=ADDR_BITS, need_step=NEED_BITS, o_step=ADDR_BITS, p_step=PADDR_BITS,
+    y_step=COORD_BITS, x_step=COORD_BITS,
+)  # fmt: skip
 MM = _layout(
     *_HEAD, ("dep_unit", 3), ("red_mask", LEVELS), ("a_signed", 1), ("a_bank", BANK_BITS), ("a", ADDR_BITS),
-    ("w", ADDR_BITS), ("need", NEED_BITS), ("o_bank", BANK_BITS), ("o", ADDR_BITS), ("p", PADDR_BITS),
-    ("r_bank", BANK_BITS), ("r", ADDR_BITS),
+    ("w_bank", 1), ("w", ADDR_BITS), ("need", NEED_BITS), ("o_kind", 2), ("o_bank", BANK_BITS), ("o", ADDR_BITS),
+    ("p", PADDR_BITS), ("r_bank", BANK_BITS), ("r", ADDR_BITS),
     ("r_signed", 1), ("residual", 1), ("relu", 1), ("wide", 1), ("lookup", 1), ("slot", 4), ("lo", 9), ("hi", 9),
-    *((f"count{i}", COUNT_BITS) for i in range(LEVELS)),
-    *((f"a_step{i}", ADDR_BITS) for i in range(LEVELS)),
-    *((f"w_step{i}", ADDR_BITS) for i in range(LEVELS)),
-    *((f"need_step{i}", NEED_BITS) for i in range(LEVELS)),
-    *((f"o_step{i}", ADDR_BITS) for i in range(LEVELS)),
-    *((f"p_step{i}", PADDR_BITS) for i in range(LEVELS)),
+    *_INSIDE, *_LOOPS, *_levels(r_step=ADDR_BITS),
 )  # fmt: skip
-INSTRUCTIONS = {"DIN": DIN, "MM": MM, "ROW": ROW, "DOUT": DOUT}
+W_BANKS = {"WEIGHTS": 0, "KV": 1}  # where a matrix operation's weight words are
+O_KINDS = {"ACTIVATIONS": 0, "KEYS": 1, "VALUES": 2}  # where its results go
+VEC = _layout(
+    *_HEAD, ("op", 4), ("dep_unit", 3), ("red_mask", LEVELS), ("a_signed", 1), ("a_bank", BANK_BITS), ("a", ADDR_BITS),
+    ("b_signed", 1), ("b_bank", BANK_BITS), ("w", ADDR_BITS), ("need", NEED_BITS), ("o_bank", BANK_BITS),
+    ("o", ADDR_BITS), ("p", PADDR_BITS), ("r_bank", BANK_BITS), ("r", ADDR_BITS), ("r_signed", 1), ("residual", 1),
+    ("relu", 1), ("lo", 9), ("hi", 9), *_INSIDE, *_LOOPS, *_levels(r_step=ADDR_BITS),
+)  # fmt: skip
+VEC_OPS = {"MUL": 1, "MAXPOOL": 2}
+INSTRUCTIONS = {"DIN": DIN, "MM": MM, "ROW": ROW, "DOUT": DOUT, "VEC": VEC}
 
 
 def width(fields: tuple[tuple[str, int, int], ...]) -> int:

@@ -31,6 +31,7 @@ class EngineConfig:
     prog_depth: int = 16
     residual: bool = False
     wide: bool = False
+    padded: bool = False
 
     @property
     def v(self) -> int:

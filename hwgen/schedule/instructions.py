@@ -10,15 +10,14 @@ import numpy as np
 from hwgen.runtime import abi
 
 NONE = "NONE"
-_STEP_RANGE = {
-    what: 1 << size for name, _, size in abi.MM for what in ("a", "w", "need", "o", "p") if name == f"{what}_step0"
-}
+WALKED = ("a", "w", "need", "o", "p", "r", "y", "x")  # what has a step a level
+_STEP_RANGE = {what: 1 << size for name, _, size in abi.MM for what in WALKED if name == f"{what}_step0"}
 
 
 @dataclass(frozen=True)
 class Loop:
     """One level of the array's loop nest: how often, and what one round adds to each address. reduce: part of the
-    sum."""
+    sum. r: of the residual; None: as the output."""
 
     count: int
     a: int = 0
@@ -27,6 +26,13 @@ class Loop:
     o: int = 0
     p: int = 0
     reduce: bool = False
+    r: int | None = None
+    y: int = 0
+    x: int = 0
+
+    def stride(self, what: str) -> int:
+        """What one round adds to `what`."""
+        return self.o if what == "r" and self.r is None else getattr(self, what)
 
 
 @dataclass
@@ -63,17 +69,28 @@ class MM:
     residual: tuple[int, int, bool] | None = None  # bank, address, signed
     gate: Gate = field(default_factory=Gate)
     name: str = ""
+    inside: tuple[int, int, int, int] | None = None  # y, x of the first step, y_last, x_last; None: nothing is padding
+    w_bank: str = "WEIGHTS"
+    o_kind: str = "ACTIVATIONS"
 
     def steps(self) -> int:
         """Clocks of the array."""
         return int(np.prod([loop.count for loop in self.loops]))
 
     def walk(self, what: str, base: int = 0) -> np.ndarray:
-        """The address stream of `what` ("a", "w", "need", "o", "p"), one entry a step."""
+        """The stream of `what` (one of WALKED), one entry a step."""
         out = np.array([base], np.int64)
         for loop in self.loops:
-            out = (out[None, :] + (np.arange(loop.count) * getattr(loop, what))[:, None]).reshape(-1)
+            out = (out[None, :] + (np.arange(loop.count) * loop.stride(what))[:, None]).reshape(-1)
         return out
+
+    def pads(self) -> np.ndarray:
+        """Whether each step reads padding."""
+        if self.inside is None:
+            return np.zeros(self.steps(), bool)
+        y, x, y_last, x_last = self.inside
+        ys, xs = self.walk("y", y), self.walk("x", x)
+        return (ys < 0) | (ys > y_last) | (xs < 0) | (xs > x_last)
 
     def ends(self) -> np.ndarray:
         """Whether each step ends a group."""
@@ -92,15 +109,17 @@ class MM:
             "red_mask": sum(loop.reduce << i for i, loop in enumerate(loops)), "a_signed": self.a_signed,
             "a_bank": self.a_bank, "a": self.a,
             "w": self.w, "o_bank": self.o_bank, "o": self.o, "p": self.p, "relu": self.relu, "wide": self.wide,
-            "lookup": self.slot is not None, "slot": self.slot or 0, "lo": self.lo, "hi": self.hi,
+            "w_bank": abi.W_BANKS[self.w_bank], "o_kind": abi.O_KINDS[self.o_kind], "lookup": self.slot is not None, "slot": self.slot or 0, "lo": self.lo, "hi": self.hi,
         }  # fmt: skip
         if self.residual is not None:
             bank, address, signed = self.residual
             values |= {"residual": 1, "r_bank": bank, "r": address, "r_signed": signed}
-        for what in ("a", "w", "need", "o", "p"):
+        if self.inside is not None:
+            values |= dict(zip(("y", "x", "y_last", "x_last"), self.inside, strict=True))
+        for what in WALKED:
             done = 0  # what the finished inner levels have added
             for level, loop in enumerate(self.loops):
-                stride = getattr(loop, what)
+                stride = loop.stride(what)
                 values[f"{what}_step{level}"] = (stride - done) % _STEP_RANGE[what]  # addresses wrap
                 done += (loop.count - 1) * stride
         values |= {f"count{level}": loop.count - 1 for level, loop in enumerate(loops)}

@@ -148,7 +148,7 @@ class _Model:
         if ins.dep == "NONE":
             ready = np.zeros(ins.steps(), np.int64)
         else:
-            ready = self.progress[ins.dep].reached(ins.walk("need", ins.need))
+            ready = np.where(ins.pads(), 0, self.progress[ins.dep].reached(ins.walk("need", ins.need)))
         if ready.max() >= NEVER:
             return False
         start = self.free["MM"]

@@ -9,7 +9,7 @@ import numpy as np
 from hwgen.runtime import abi
 from hwgen.schedule import EngineConfig
 
-SIGNED = ("lo", "hi", "mult", "bias", "rmult")  # fields that are two's complement; steps simply wrap
+SIGNED = ("lo", "hi", "mult", "bias", "rmult", "y", "x")  # fields that are two's complement; steps simply wrap
 
 
 def words(image: bytes, config: EngineConfig) -> dict[str, list[bytes]]:
@@ -59,20 +59,31 @@ def weight_word(word: bytes, config: EngineConfig) -> np.ndarray:
 
 
 def steps(ins: dict[str, int]) -> Iterator[dict[str, int]]:
-    """The steps of a matrix instruction: addresses, need, and whether a group begins or ends."""
+    """The steps of a matrix instruction: addresses, need, whether a group begins or ends, whether it reads padding."""
     levels = range(abi.LEVELS)
     counter = [0] * abi.LEVELS
-    size = dict.fromkeys("awor", abi.ADDR_BITS) | {"p": abi.PADDR_BITS, "need": abi.NEED_BITS}
-    at = {name: ins[name] for name in size}
+    size = dict.fromkeys("awor", abi.ADDR_BITS) | {
+        "p": abi.PADDR_BITS,
+        "need": abi.NEED_BITS,
+        "y": abi.COORD_BITS,
+        "x": abi.COORD_BITS,
+    }
+    at = {name: ins.get(name, 0) for name in size}
     while True:
         reduction = [level for level in levels if ins["red_mask"] >> level & 1]
         first = all(counter[level] == 0 for level in reduction)
         last = all(counter[level] == ins[f"count{level}"] for level in reduction)
-        yield at | {"first": first, "last": last}
+        inside = all(_signed(at[c], abi.COORD_BITS) in range(ins[f"{c}_last"] + 1) for c in "yx")
+        shown = at | {"need": _signed(at["need"], abi.NEED_BITS)}
+        yield shown | {"first": first, "last": last, "pad": not inside}
         moving = next((level for level in levels if counter[level] != ins[f"count{level}"]), None)
         if moving is None:
             return
         counter = [0] * moving + [counter[moving] + 1] + counter[moving + 1 :]
         for name, bits in size.items():
-            step = ins[f"{'o' if name == 'r' else name}_step{moving}"]
-            at[name] = (at[name] + step) % (1 << bits)
+            at[name] = (at[name] + ins.get(f"{name}_step{moving}", 0)) % (1 << bits)
+
+
+def _signed(value: int, bits: int) -> int:
+    value %= 1 << bits
+    return value - ((value >> (bits - 1)) << bits)

@@ -135,8 +135,8 @@ class Engine:
                 continue
             group: dict = {}
             for step in steps(ins):
-                while not (gate := self._reached(ins["gate_unit"], ins["gate"])) or not self._reached(
-                    ins["dep_unit"], step["need"]
+                while not (gate := self._reached(ins["gate_unit"], ins["gate"])) or not (
+                    step["pad"] or self._reached(ins["dep_unit"], step["need"])
                 ):
                     self._wait(UNIT[ins["dep_unit" if gate else "gate_unit"]])
                     yield
@@ -158,7 +158,10 @@ class Engine:
             a = data.view(np.int8) if ins["a_signed"] else data
             group["sum"] = group["sum"] + weights @ a.astype(np.int64)
 
-        self._read(clock + 1, "MM", ins["a_bank"], c.n * step["a"], c.n, accumulate)
+        if step["pad"]:
+            assert c.padded
+        else:
+            self._read(clock + 1, "MM", ins["a_bank"], c.n * step["a"], c.n, accumulate)
         if step["last"]:
             read = clock + 4 + c.tree_stages
             if ins["residual"]:

@@ -1,7 +1,7 @@
 /// Activation memory: banks of one read and one write port each, between the four units.
 ///
 /// Every read port shows its address in clock c and gets the data in c+3 (RAM, output register, bank select). Addresses count in units
-/// of the port's own width: port A (array) N bytes, port R (residual) M bytes, ports ROW and DOUT whole words of V bytes. Writes happen at
+/// of the port's own width: port A (array) N bytes, port R (residual) M bytes, the others whole words of V bytes. Writes happen at
 /// the end of the clock in which they are shown; the mask names octets (8 bytes).
 /// There is no arbitration: the compiler never lets two units use one port of one bank in the same clock. `conflict_o` tells, one
 /// clock later, when a program breaks that.
@@ -14,7 +14,8 @@ module act_mem
     parameter int    BANKS   = 4,      ///< banks, 2..8
     parameter int    D       = 512,    ///< words of a bank
     parameter string STYLE   = "auto", ///< see `ram_1r1w`
-    parameter int    WRITERS = 3       ///< write ports: MM, ROW, DIN
+    parameter int    WRITERS = 3,      ///< write ports: MM, ROW, DIN, further ones
+    parameter int    WORD_READERS = 2  ///< word ports: ROW, DOUT, further ones
 ) (
     input  logic                              clk_i,
     input  logic                              rst_ni,
@@ -22,17 +23,18 @@ module act_mem
     input  logic                              a_en_i,
     input  logic [BANK_BITS-1:0]              a_bank_i,
     input  logic [ADDR_BITS-1:0]              a_addr_i,
+    input  logic                              a_zero_i,  ///< no read: the data are zeros
     output logic [      N*8-1:0]              a_data_o,
     // port R
     input  logic                              r_en_i,
     input  logic [BANK_BITS-1:0]              r_bank_i,
     input  logic [ADDR_BITS-1:0]              r_addr_i,
     output logic [      M*8-1:0]              r_data_o,
-    // word ports: 0 ROW, 1 DOUT
-    input  logic [          1:0]              rd_en_i,
-    input  logic [          1:0][BANK_BITS-1:0] rd_bank_i,
-    input  logic [          1:0][       16:0] rd_addr_i,
-    output logic [          1:0][    V*8-1:0] rd_data_o,
+    // word ports
+    input  logic [WORD_READERS-1:0]           rd_en_i,
+    input  logic [WORD_READERS-1:0][BANK_BITS-1:0] rd_bank_i,
+    input  logic [WORD_READERS-1:0][     16:0] rd_addr_i,
+    output logic [WORD_READERS-1:0][  V*8-1:0] rd_data_o,
     // write ports
     input  logic [  WRITERS-1:0]              wr_en_i,
     input  logic [  WRITERS-1:0][BANK_BITS-1:0] wr_bank_i,
@@ -45,7 +47,7 @@ module act_mem
     $fatal(1, "act_mem: V=%0d must be a multiple of 16, N=%0d and M=%0d; BANKS=%0d 2..8; D=%0d 2..131072", V, N, M, BANKS, D);
   end
   localparam int AW = $clog2(D);
-  localparam int READERS = 4;
+  localparam int READERS = 2 + WORD_READERS;
   localparam int A_SUB = $clog2(V / N);
   localparam int R_SUB = $clog2(V / M);
 
@@ -163,11 +165,20 @@ module act_mem
     assign r_part = word[1][r_addr_q2[R_SUB-1:0]*(M*8)+:M*8];
   end
 
+  logic zero_q2;
+  delay #(
+      .W(1),
+      .L(2)
+  ) u_zero (
+      .clk_i,
+      .d_i(a_zero_i),
+      .q_o(zero_q2)
+  );
   always_ff @(posedge clk_i) begin
-    if (en_q2[0]) a_data_o <= a_part;
+    if (zero_q2) a_data_o <= '0;
+    else if (en_q2[0]) a_data_o <= a_part;
     if (en_q2[1]) r_data_o <= r_part;
-    if (en_q2[2]) rd_data_o[0] <= word[2];
-    if (en_q2[3]) rd_data_o[1] <= word[3];
+    for (int i = 0; i < WORD_READERS; i++) if (en_q2[2+i]) rd_data_o[i] <= word[2+i];
     conflict_o <= rst_ni && |clash;
   end
   logic unused;

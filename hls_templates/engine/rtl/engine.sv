@@ -1,6 +1,7 @@
-/// One engine: bus side, activation memory, matrix unit and, when the policy has norms, the row unit.
+/// One engine: bus side, activation memory, matrix unit and, when the policy needs them, the row unit (norms) and the vector unit (products
+/// of tensors, maxima of windows).
 ///
-/// The four units (DIN, MM, ROW, DOUT) run their own programs side by side and meet only through the progress counters and the
+/// The units (DIN, MM, ROW, VEC, DOUT) run their own programs side by side and meet only through the progress counters and the
 /// activation memory. docs/engine.md has the instruction set, the memory map and the timing.
 /// Memory ports: the compiler guarantees that no two units use one bank's port in one clock; `conflict` ends the run with an error.
 module engine
@@ -14,15 +15,23 @@ module engine
     parameter int          WEIGHT_DEPTH    = 1024,   ///< words of the weight memory
     parameter int          PARAM_DEPTH     = 64,     ///< groups of channel parameters
     parameter int          ROW_PARAM_DEPTH = 64,     ///< words of the norms' parameters; 0: no row unit
+    parameter int          VEC_PARAM_DEPTH = 0,      ///< words of the vector unit's parameters; 0: no vector unit
+    parameter bit          VEC_MUL         = 1,      ///< it multiplies
+    parameter bit          VEC_MAXPOOL     = 1,      ///< it takes maxima
+    parameter bit          VEC_RESIDUAL    = 1,      ///< it adds a third tensor to products
+    parameter int          KV_DEPTH        = 0,      ///< words of the KV memory; 0: none
     parameter int          SLOTS           = 4,      ///< activation tables; 0: none
     parameter int          PROG_DEPTH      = 64,     ///< instructions of each unit
     parameter bit          RESIDUAL        = 1,      ///< residual input
     parameter bit          WIDE            = 1,      ///< 32-bit results
+    parameter bit          PADDED          = 1,      ///< steps of the array that read padding
     parameter string       WEIGHT_STYLE    = "auto", ///< see `ram_1r1w`
     parameter int          WEIGHT_SPLIT    = 0,      ///< words of a part of the weight memory
     parameter string       ACT_STYLE       = "auto",
     parameter int          DSP_BITS        = 27,     ///< wide operand of the part's multiplier: 27, 25 or 18
     parameter bit          MAC_LUTS        = 0,      ///< products of the array in logic cells, not multipliers
+    parameter int          WIN_RING        = 0,      ///< bytes of image rows kept for windows, a power of two; 0: no windows
+    parameter int          WIN_PORTS       = 1,      ///< parts of a window put together a clock, 1..4
     parameter logic [63:0] HASH            = 64'd0   ///< design hash
 ) (
     input  logic         clk_i,
@@ -84,17 +93,20 @@ module engine
   // ------------------------------------------------------------------------------------------------ control and buses
   logic run, clear, loaded, conflict;
   progress_t progress, adds;  // adds: of the next clock, less this one's
-  logic din_counts, mm_counts, row_counts;
-  assign adds.din = din_counts ? count_t'(2) : '0;
+  logic mm_counts, row_counts, vec_counts;
   assign adds.mm = mm_counts ? count_t'(M / 8) : '0;
   assign adds.row = row_counts ? count_t'(V / 8) : '0;
   assign adds.dout = '0;
-  count_t mm_count, row_count;
-  logic mm_done, row_done, mm_bad, row_bad, ev_issue;
+  assign adds.vec = vec_counts ? count_t'(V / 8) : '0;
+  count_t mm_count, row_count, vec_count;
+  logic mm_done, row_done, vec_done, mm_bad, row_bad, vec_bad, ev_issue;
   logic [2:0] ev_wait;
-  // The array takes an instruction before it looks at it; the others leave a bad one in the queue.
-  logic [15:0] din_index, mm_index, row_index, dout_index;
+  // The array and the vector unit take an instruction before they look at it; the others leave a bad one in the queue.
+  logic [15:0] din_index, mm_index, row_index, dout_index, vec_index;
+  localparam int DIN_WIDTH = (WIN_RING > 0) ? $bits(din_instr_t) : DIN_PLAIN_BITS;
+  logic [DIN_WIDTH-1:0] din_word;
   din_instr_t din_instr;
+  assign din_instr = din_instr_t'(din_word);
   dout_instr_t dout_instr;
   logic din_valid, din_pop, dout_valid, dout_pop;
   logic ld_we;
@@ -103,16 +115,18 @@ module engine
   logic [9:0] ld_beat;
   logic [127:0] ld_data;
 
-  // write ports: 0 MM, 1 ROW, 2 DIN; word read ports: 0 ROW, 1 DOUT
-  logic [2:0] wr_en;
-  logic [2:0][BANK_BITS-1:0] wr_bank;
-  logic [2:0][16:0] wr_addr;
-  logic [2:0][COLS-1:0] wr_mask;
-  logic [2:0][V*8-1:0] wr_data;
-  logic [1:0] rd_en;
-  logic [1:0][BANK_BITS-1:0] rd_bank;
-  logic [1:0][16:0] rd_addr;
-  logic [1:0][V*8-1:0] rd_data;
+  // write ports: 0 MM, 1 ROW, 2 DIN, 3 VEC; word read ports: 0 ROW, 1 DOUT, 2 and 3 VEC
+  localparam int WRITERS = (VEC_PARAM_DEPTH > 0) ? 4 : 3;
+  localparam int WORD_READERS = (VEC_PARAM_DEPTH > 0) ? 4 : 2;
+  logic [WRITERS-1:0] wr_en;
+  logic [WRITERS-1:0][BANK_BITS-1:0] wr_bank;
+  logic [WRITERS-1:0][16:0] wr_addr;
+  logic [WRITERS-1:0][COLS-1:0] wr_mask;
+  logic [WRITERS-1:0][V*8-1:0] wr_data;
+  logic [WORD_READERS-1:0] rd_en;
+  logic [WORD_READERS-1:0][BANK_BITS-1:0] rd_bank;
+  logic [WORD_READERS-1:0][16:0] rd_addr;
+  logic [WORD_READERS-1:0][V*8-1:0] rd_data;
 
   engine_bus #(
       .N(N),
@@ -129,6 +143,10 @@ module engine
       .PROG_MM_DEPTH(PROG_DEPTH),
       .PROG_ROW_DEPTH(ROW_PARAM_DEPTH > 0 ? PROG_DEPTH : 0),
       .PROG_DOUT_DEPTH(PROG_DEPTH),
+      .VEC_PARAM_DEPTH(VEC_PARAM_DEPTH),
+      .PROG_VEC_DEPTH(VEC_PARAM_DEPTH > 0 ? PROG_DEPTH : 0),
+      .WIN_RING(WIN_RING),
+      .WIN_PORTS(WIN_PORTS),
       .HASH(HASH)
   ) u_bus (
       .clk_i,
@@ -184,20 +202,23 @@ module engine
       .clear_o(clear),
       .loaded_o(loaded),
       .progress_o(progress),
-      .din_counts_o(din_counts),
+      .din_adds_o(adds.din),
       .mm_count_i(mm_count),
       .row_count_i(row_count),
+      .vec_count_i(vec_count),
       .din_instr_i(din_instr),
       .din_valid_i(din_valid),
       .din_pop_o(din_pop),
       .dout_instr_i(dout_instr),
       .dout_valid_i(dout_valid),
       .dout_pop_o(dout_pop),
-      .prog_index_i({dout_index, row_index, mm_index - 16'd1, din_index}),
+      .prog_index_i({vec_index - 16'd1, dout_index, row_index, mm_index - 16'd1, din_index}),
       .mm_done_i(mm_done),
       .row_done_i(row_done),
+      .vec_done_i(vec_done),
       .mm_bad_instr_i(mm_bad),
       .row_bad_instr_i(row_bad),
+      .vec_bad_instr_i(vec_bad),
       .conflict_i(conflict),
       .ev_issue_i(ev_issue),
       .ev_wait_i(ev_wait),
@@ -218,8 +239,8 @@ module engine
   );
 
   prog_queue #(
-      .BEATS (DIN_BEATS),
-      .W     ($bits(din_instr_t)),
+      .BEATS (WIN_RING > 0 ? DIN_BEATS : 1),
+      .W     (DIN_WIDTH),
       .D     (PROG_DEPTH),
       .TARGET(TGT_PROG_DIN)
   ) u_din_queue (
@@ -232,7 +253,7 @@ module engine
       .ld_word_i(ld_word),
       .ld_beat_i(ld_beat),
       .ld_data_i(ld_data),
-      .instr_o(din_instr),
+      .instr_o(din_word),
       .valid_o(din_valid),
       .pop_i(din_pop),
       .index_o(din_index)
@@ -259,7 +280,7 @@ module engine
   );
 
   // ------------------------------------------------------------------------------------------------ activation memory
-  logic a_en, r_en;
+  logic a_en, a_zero, r_en;
   logic [BANK_BITS-1:0] a_bank, r_bank;
   logic [ADDR_BITS-1:0] a_addr, r_addr;
   logic [N*8-1:0] a_data;
@@ -271,13 +292,16 @@ module engine
       .V(V),
       .BANKS(BANKS),
       .D(ACT_DEPTH),
-      .STYLE(ACT_STYLE)
+      .STYLE(ACT_STYLE),
+      .WRITERS(WRITERS),
+      .WORD_READERS(WORD_READERS)
   ) u_act (
       .clk_i,
       .rst_ni,
       .a_en_i(a_en),
       .a_bank_i(a_bank),
       .a_addr_i(a_addr),
+      .a_zero_i(a_zero),
       .a_data_o(a_data),
       .r_en_i(r_en),
       .r_bank_i(r_bank),
@@ -307,6 +331,8 @@ module engine
       .RESIDUAL(RESIDUAL),
       .SLOTS(SLOTS),
       .WIDE(WIDE),
+      .PADDED(PADDED),
+      .KV_DEPTH(KV_DEPTH),
       .WEIGHT_STYLE(WEIGHT_STYLE),
       .WEIGHT_SPLIT(WEIGHT_SPLIT),
       .DSP_BITS(DSP_BITS),
@@ -325,6 +351,7 @@ module engine
       .a_en_o(a_en),
       .a_bank_o(a_bank),
       .a_addr_o(a_addr),
+      .a_zero_o(a_zero),
       .a_data_i(a_data),
       .r_en_o(r_en),
       .r_bank_o(r_bank),
@@ -417,5 +444,51 @@ module engine
     assign wr_data[1] = '0;
     logic unused;
     assign unused = &{1'b0, rd_data[0]};
+  end
+
+  // ------------------------------------------------------------------------------------------------ vector unit
+  if (VEC_PARAM_DEPTH > 0) begin : g_vec
+    vec_unit #(
+        .V(V),
+        .PARAM_DEPTH(VEC_PARAM_DEPTH),
+        .PROG_DEPTH(PROG_DEPTH),
+        .MUL(VEC_MUL),
+        .MAXPOOL(VEC_MAXPOOL),
+        .RESIDUAL(VEC_RESIDUAL),
+        .DSP_BITS(DSP_BITS)
+    ) u_vec (
+        .clk_i,
+        .rst_ni,
+        .clear_i(clear),
+        .enable_i(loaded),
+        .run_i(run),
+        .ld_we_i(ld_we),
+        .ld_target_i(ld_target),
+        .ld_word_i(ld_word),
+        .ld_beat_i(ld_beat),
+        .ld_data_i(ld_data),
+        .rd_en_o(rd_en[3:2]),
+        .rd_bank_o(rd_bank[3:2]),
+        .rd_addr_o(rd_addr[3:2]),
+        .rd_data_i(rd_data[3:2]),
+        .wr_en_o(wr_en[3]),
+        .wr_bank_o(wr_bank[3]),
+        .wr_addr_o(wr_addr[3]),
+        .wr_mask_o(wr_mask[3]),
+        .wr_data_o(wr_data[3]),
+        .progress_i(progress),
+        .adds_i(adds),
+        .count_o(vec_count),
+        .counts_o(vec_counts),
+        .done_o(vec_done),
+        .bad_instr_o(vec_bad),
+        .index_o(vec_index)
+    );
+  end else begin : g_no_vec
+    assign vec_count  = '0;
+    assign vec_counts = 1'b0;
+    assign vec_index  = '0;
+    assign vec_done   = 1'b1;
+    assign vec_bad    = 1'b0;
   end
 endmodule

@@ -20,6 +20,10 @@ module engine_bus
     parameter int unsigned PROG_MM_DEPTH   = 64,
     parameter int unsigned PROG_ROW_DEPTH  = 64,
     parameter int unsigned PROG_DOUT_DEPTH = 64,
+    parameter int unsigned VEC_PARAM_DEPTH = 0,
+    parameter int unsigned PROG_VEC_DEPTH  = 0,
+    parameter int unsigned WIN_RING        = 0,     ///< see `din_unit`
+    parameter int unsigned WIN_PORTS       = 1,
     parameter logic [63:0] HASH            = '0     ///< design hash
 ) (
     input  logic              clk_i,
@@ -78,20 +82,23 @@ module engine_bus
     output logic              clear_o,          ///< back to the start
     output logic              loaded_o,         ///< level: a valid program is resident
     output progress_t         progress_o,
-    output logic              din_counts_o,     ///< `progress_o.din` grows by 2 at the end of this clock
+    output count_t            din_adds_o,       ///< what `progress_o.din` grows by at the end of this clock
     input  count_t            mm_count_i,
     input  count_t            row_count_i,
+    input  count_t            vec_count_i,
     input  din_instr_t        din_instr_i,
     input  logic              din_valid_i,
     output logic              din_pop_o,
     input  dout_instr_t       dout_instr_i,
     input  logic              dout_valid_i,
     output logic              dout_pop_o,
-    input  logic [ 3:0][15:0] prog_index_i,     ///< of the heads of [0] din [1] mm [2] row [3] dout
+    input  logic [ 4:0][15:0] prog_index_i,     ///< of the heads of [0] din [1] mm [2] row [3] dout [4] vec
     input  logic              mm_done_i,
     input  logic              row_done_i,
+    input  logic              vec_done_i,
     input  logic              mm_bad_instr_i,
     input  logic              row_bad_instr_i,
+    input  logic              vec_bad_instr_i,
     input  logic              conflict_i,       ///< two units on one memory port
     input  logic              ev_issue_i,
     input  logic [ 2:0]       ev_wait_i,
@@ -192,8 +199,8 @@ module engine_bus
       .clear_o,
       .loaded_o,
       .busy_o          (busy),
-      .done_i          ({dout_done, row_done_i, mm_done_i, din_done}),
-      .bad_instr_i     ({dout_bad, row_bad_instr_i, mm_bad_instr_i, din_bad}),
+      .done_i          ({vec_done_i, dout_done, row_done_i, mm_done_i, din_done}),
+      .bad_instr_i     ({vec_bad_instr_i, dout_bad, row_bad_instr_i, mm_bad_instr_i, din_bad}),
       .prog_index_i,
       .conflict_i,
       .ev_issue_i,
@@ -262,9 +269,12 @@ module engine_bus
       .PROG_MM_DEPTH(PROG_MM_DEPTH),
       .PROG_ROW_DEPTH(PROG_ROW_DEPTH),
       .PROG_DOUT_DEPTH(PROG_DOUT_DEPTH),
+      .VEC_PARAM_DEPTH(VEC_PARAM_DEPTH),
+      .PROG_VEC_DEPTH(PROG_VEC_DEPTH),
       .WEIGHT_BEATS((N * M * WW + 127) / 128),
       .PARAM_BEATS(M),
-      .ROW_PARAM_BEATS(V)
+      .ROW_PARAM_BEATS(V),
+      .VEC_PARAM_BEATS(V)
   ) u_loader (
       .clk_i,
       .rst_ni,
@@ -291,10 +301,12 @@ module engine_bus
   );
 
   count_t din_count;
-  assign progress_o = '{dout: '0, row: row_count_i, mm: mm_count_i, din: din_count};
+  assign progress_o = '{vec: vec_count_i, dout: '0, row: row_count_i, mm: mm_count_i, din: din_count};
 
   din_unit #(
-      .V(V)
+      .V(V),
+      .WIN_RING(WIN_RING),
+      .WIN_PORTS(WIN_PORTS)
   ) u_din (
       .clk_i,
       .rst_ni,
@@ -318,7 +330,7 @@ module engine_bus
       .wr_mask_o   (din_wr_mask_o),
       .wr_data_o   (din_wr_data_o),
       .count_o     (din_count),
-      .counts_o    (din_counts_o),
+      .adds_o      (din_adds_o),
       .done_o      (din_done),
       .bad_instr_o (din_bad)
   );

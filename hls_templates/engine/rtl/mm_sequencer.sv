@@ -2,7 +2,8 @@
 ///
 /// An instruction is up to six nested loops, level 0 innermost. Each step names a chunk of N activations (`a`), a weight word (`w`) and
 /// what they belong to: an output group (`o`, `p`, `r`). Levels in `red_mask` are the reduction: `first_o` marks its first step and `last_o`
-/// its last. A step is issued as soon as progress[dep_unit] has reached `need`, which moves on with the addresses but never below 0.
+/// its last. A step is issued as soon as progress[dep_unit] has reached `need` (two's complement), which moves on with the addresses.
+/// A step whose coordinates (`y`, `x`) are not within 0 .. `y_last`, `x_last` reads padding (`pad_o`): it needs nothing.
 /// A NOP waits for its gate only.
 /// Addresses advance by the step of the outermost level that moves, so steps hold the difference, not the stride.
 /// Timing: the outputs are registered: a step issued in clock t (`ev_issue_o`) is seen in t+1. No clock is lost between instructions.
@@ -10,7 +11,9 @@
 /// carried along instead of compared, which takes what the counters are about to add (`adds_i`).
 module mm_sequencer
   import hwgen_pkg::*;
-(
+#(
+    parameter bit PADDED = 1   ///< coordinates; 0: every step is inside
+) (
     input  logic                 clk_i,
     input  logic                 rst_ni,
     input  logic                 clear_i,
@@ -25,6 +28,7 @@ module mm_sequencer
     output logic                 step_o,
     output logic                 first_o,
     output logic                 last_o,
+    output logic                 pad_o,      ///< the step multiplies zeros
     output logic [ADDR_BITS-1:0] a_o,
     output logic [ADDR_BITS-1:0] w_o,
     output logic [ADDR_BITS-1:0] o_o,
@@ -66,19 +70,21 @@ module mm_sequencer
     for (int l = 0; l < LEVELS; l++) outermost[l] = !ends[l] && &(ends | ~LEVELS'((1 << l) - 1));
   endfunction
   // The step of the level that moves.
-  logic [ADDR_BITS-1:0] a_step, w_step, o_step;
+  logic [ADDR_BITS-1:0] a_step, w_step, o_step, r_step;
   logic [PADDR_BITS-1:0] p_step;
   count_t need_step;
   always_comb begin
     a_step = '0;
     w_step = '0;
     o_step = '0;
+    r_step = '0;
     p_step = '0;
     need_step = '0;
     for (int l = 0; l < LEVELS; l++) begin
       a_step |= cur_q.a_step[l] & {ADDR_BITS{moves_q[l]}};
       w_step |= cur_q.w_step[l] & {ADDR_BITS{moves_q[l]}};
       o_step |= cur_q.o_step[l] & {ADDR_BITS{moves_q[l]}};
+      r_step |= cur_q.r_step[l] & {ADDR_BITS{moves_q[l]}};
       p_step |= cur_q.p_step[l] & {PADDR_BITS{moves_q[l]}};
       need_step |= cur_q.need_step[l] & {NEED_BITS{moves_q[l]}};
     end
@@ -97,11 +103,12 @@ module mm_sequencer
       UNIT_MM: return counts.mm;
       UNIT_ROW: return counts.row;
       UNIT_DOUT: return counts.dout;
+      UNIT_VEC: return counts.vec;
       default: return '0;
     endcase
   endfunction
   function automatic ahead_t ahead(progress_t counts, progress_t adds, logic [2:0] unit, count_t need);
-    return ahead_t'(of_unit(counts, unit)) + ahead_t'(of_unit(adds, unit)) - ahead_t'(need);
+    return ahead_t'(of_unit(counts, unit)) + ahead_t'(of_unit(adds, unit)) - ahead_t'(signed'(need));
   endfunction
 
   // In the next clock, when this instruction stays, and when the one at the head is taken.
@@ -110,6 +117,32 @@ module mm_sequencer
   logic gate_wait_q, dep_wait_q;
 
   logic exec_q, nop_q, issue, retire, load, stop;
+  logic pad_q, pad;  // this step reads padding, and the next clock's does
+  if (PADDED) begin : g_pad
+    // Both coordinates twice, from 0 and from one behind the last, so that signs tell.
+    typedef logic signed [COORD_BITS:0] coord_t;
+    coord_t [3:0] at_q, at, start;
+    coord_t y_step, x_step;
+    assign start = {coord_t'(signed'(instr_i.x)) - coord_t'(instr_i.x_last) - 1'b1, coord_t'(signed'(instr_i.x)),
+                    coord_t'(signed'(instr_i.y)) - coord_t'(instr_i.y_last) - 1'b1, coord_t'(signed'(instr_i.y))};
+    always_comb begin
+      y_step = '0;
+      x_step = '0;
+      for (int l = 0; l < LEVELS; l++) begin
+        if (issue && moves_q[l]) y_step |= coord_t'(signed'(cur_q.y_step[l]));
+        if (issue && moves_q[l]) x_step |= coord_t'(signed'(cur_q.x_step[l]));
+      end
+      at = load ? start : {at_q[3] + x_step, at_q[2] + x_step, at_q[1] + y_step, at_q[0] + y_step};
+      pad = at[0][COORD_BITS] || !at[1][COORD_BITS] || at[2][COORD_BITS] || !at[3][COORD_BITS];
+    end
+    always_ff @(posedge clk_i) begin
+      at_q  <= at;
+      pad_q <= pad;
+    end
+  end else begin : g_inside
+    assign pad = 1'b0;
+    assign pad_q = 1'b0;
+  end
   assign issue  = exec_q && !gate_wait_q && !dep_wait_q;
   assign retire = (issue && finish_q) || (nop_q && !gate_wait_q);
   assign stop   = retire && cur_q.last;
@@ -136,13 +169,13 @@ module mm_sequencer
   always_ff @(posedge clk_i) begin
     gate_ahead_q <= load ? gate_load : gate_stay;
     dep_ahead_q  <= load ? dep_load : dep_stay;
-    gate_wait_q  <= load ? gate_load[NEED_BITS] && instr_i.gate_unit <= UNIT_DOUT : gate_stay[NEED_BITS] && !gate_free_q;
-    dep_wait_q   <= load ? dep_load[NEED_BITS] && instr_i.dep_unit <= UNIT_DOUT : dep_stay[NEED_BITS] && !dep_free_q;
+    gate_wait_q  <= load ? gate_load[NEED_BITS] && instr_i.gate_unit <= UNIT_VEC : gate_stay[NEED_BITS] && !gate_free_q;
+    dep_wait_q   <= !pad && (load ? dep_load[NEED_BITS] && instr_i.dep_unit <= UNIT_VEC : dep_stay[NEED_BITS] && !dep_free_q);
     if (issue) begin
       a_q    <= a_q + a_step;
       w_q    <= w_q + w_step;
       o_q    <= o_q + o_step;
-      r_q    <= r_q + o_step;
+      r_q    <= r_q + r_step;
       p_q    <= p_q + p_step;
       wrap_q <= wrap;
       zero_q <= zero;
@@ -163,8 +196,8 @@ module mm_sequencer
       p_q    <= instr_i.p;
       zero_q <= '1;
       left_q <= instr_i.count;
-      gate_free_q <= instr_i.gate_unit > UNIT_DOUT;
-      dep_free_q <= instr_i.dep_unit > UNIT_DOUT;
+      gate_free_q <= instr_i.gate_unit > UNIT_VEC;
+      dep_free_q <= instr_i.dep_unit > UNIT_VEC;
       finish_q <= instr_i.count == 0;
       moves_q <= outermost(single);
       for (int l = 0; l < LEVELS; l++) begin
@@ -184,6 +217,7 @@ module mm_sequencer
     first_o <= &(zero_q | ~cur_q.red_mask);
     last_o  <= issue && &(wrap_q | ~cur_q.red_mask);
     if (issue) begin
+      pad_o <= pad_q;
       a_o   <= a_q;
       w_o   <= w_q;
       o_o   <= o_q;

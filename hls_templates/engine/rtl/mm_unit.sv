@@ -1,12 +1,15 @@
-/// Matrix unit: sequencer, weights, array, requantize lanes, activation tables, write-back.
+/// Matrix unit: sequencer, weights, KV memory, array, requantize lanes, activation tables, write-back.
 ///
 /// Latency from the issue of a group's last step to the clock in which its write request and the progress counter are seen:
-/// PIPE = 12 + ceil(log2(N) / 2) + RESIDUAL + LOOKUP clocks. It never stalls after issue. A group ends at most once a clock; a
+/// PIPE = 12 + ceil(log2(N) / 2) + RESIDUAL + LOOKUP + KV clocks. It never stalls after issue. A group ends at most once a clock; a
 /// wide one (32-bit results, written as four byte planes in four clocks) must be followed by three clocks without a group end, which the
 /// compiler sees to. Progress counts M/8 octets a group.
 ///
 ///   clock after issue   0 issue | 1 addresses | 2 RAM | 3 weights out | 4 activations, packed weights | 5 M | 6 P | + tree | accumulate
-///                       | requantize: 5 or 6 | table: 0 or 1 | write
+///                       | requantize: 5 or 6 | table: 0 or 1 | KV: 0 or 1 | write
+/// With a KV memory (`kv_mem`), results can be written as weights of later steps, whose words then come from there (`w_bank`). Such weights
+/// have 8 bits, and so has the array, whatever WW; a group of keys takes max(M / N, 1) clocks to be written, so as many less one must follow it
+/// without a group end.
 module mm_unit
   import hwgen_pkg::*;
 #(
@@ -20,6 +23,8 @@ module mm_unit
     parameter bit    RESIDUAL     = 1,     ///< residual input in the requantize lanes
     parameter int    SLOTS        = 4,     ///< activation tables; 0: none
     parameter bit    WIDE         = 1,     ///< 32-bit results
+    parameter bit    PADDED       = 1,     ///< steps that read padding
+    parameter int    KV_DEPTH     = 0,     ///< words of the KV memory; 0: none
     parameter string WEIGHT_STYLE = "auto",
     parameter int    WEIGHT_SPLIT = 0,     ///< words of a part of the weight memory, see `ram_1r1w`
     parameter int    DSP_BITS     = 27,    ///< wide operand of the part's multiplier, see `mac_pair`
@@ -40,6 +45,7 @@ module mm_unit
     output logic                     a_en_o,
     output logic [    BANK_BITS-1:0] a_bank_o,
     output logic [    ADDR_BITS-1:0] a_addr_o,
+    output logic                     a_zero_o,     ///< instead of a read: zeros
     input  logic [          N*8-1:0] a_data_i,
     output logic                     r_en_o,
     output logic [    BANK_BITS-1:0] r_bank_o,
@@ -64,13 +70,15 @@ module mm_unit
   localparam int STAGES = ($clog2(N) + 1) / 2;
   localparam int ACC = 7 + STAGES;                 // clock in which a group's accumulators are seen
   localparam int OUT = ACC + 5 + (RESIDUAL ? 1 : 0);  // requantized
-  localparam int PIPE = OUT + (SLOTS > 0 ? 1 : 0);  // written
+  localparam int LOOKED = OUT + (SLOTS > 0 ? 1 : 0);  // activation applied
+  localparam int PIPE = LOOKED + (KV_DEPTH > 0 ? 1 : 0);  // written
+  localparam int AW = KV_DEPTH > 0 ? 8 : WW;  // bits of the array's weights
   localparam int WEIGHT_BEATS = (N * M * WW + 127) / 128;
   localparam int PB = RESIDUAL ? PARAM_BITS : PARAM_BITS_PLAIN;
 
   // ------------------------------------------------------------------------------------------------ program and sequencer
   mm_instr_t instr, ctl;
-  logic instr_valid, pop, step, first, last, ended;
+  logic instr_valid, pop, step, first, last, pad, ended;
   logic [ADDR_BITS-1:0] a_addr, w_addr, o_addr, r_addr;
   logic [PADDR_BITS-1:0] p_addr;
 
@@ -94,7 +102,9 @@ module mm_unit
       .pop_i  (pop),
       .index_o
   );
-  mm_sequencer u_seq (
+  mm_sequencer #(
+      .PADDED(PADDED)
+  ) u_seq (
       .clk_i,
       .rst_ni,
       .clear_i,
@@ -107,6 +117,7 @@ module mm_unit
       .step_o (step),
       .first_o(first),
       .last_o (last),
+      .pad_o  (pad),
       .a_o    (a_addr),
       .w_o    (w_addr),
       .o_o    (o_addr),
@@ -120,10 +131,25 @@ module mm_unit
   );
 
   // ------------------------------------------------------------------------------------------------ operands
-  assign a_en_o   = step;
+  assign a_en_o   = step && !pad;
+  assign a_zero_o = step && pad;
   assign a_bank_o = ctl.a_bank;
   assign a_addr_o = a_addr;
 
+  typedef struct packed {
+    logic [1:0] kind;
+    logic [BANK_BITS-1:0] o_bank;
+    logic [ADDR_BITS-1:0] o;
+    logic relu;
+    logic wide;
+    logic lookup;
+    logic [3:0] slot;
+    logic [8:0] lo;
+    logic [8:0] hi;
+  } group_t;
+  group_t group1, group_q, group_y, group_l, group_w;
+  logic [M*8-1:0] bytes;  // of a group's results, as written
+  logic from_kv;
   logic [WEIGHT_BEATS*128-1:0] weights;
   wide_mem #(
       .COLUMNS(WEIGHT_BEATS),
@@ -138,10 +164,49 @@ module mm_unit
       .ld_word_i,
       .ld_beat_i,
       .ld_data_i,
-      .re_i   (step),
+      .re_i   (step && !from_kv),
       .raddr_i(w_addr[$clog2(WEIGHT_DEPTH)-1:0]),
       .rdata_o(weights)
   );
+  logic [M*N*AW-1:0] operand;  // the weights of the step
+  logic kv_en, kv_keys;
+  if (KV_DEPTH > 0) begin : g_kv
+    logic [M*N*8-1:0] kv;
+    logic kv3;
+    assign from_kv = ctl.w_bank == W_KV;
+    delay #(
+        .W(1),
+        .L(2)
+    ) u_kv3 (
+        .clk_i,
+        .d_i(from_kv),
+        .q_o(kv3)
+    );
+    kv_mem #(
+        .N(N),
+        .M(M),
+        .D(KV_DEPTH)
+    ) u_kv (
+        .clk_i,
+        .rst_ni,
+        .clear_i,
+        .wr_en_i  (kv_en),
+        .wr_keys_i(kv_keys),
+        .wr_addr_i(group_w.o),
+        .wr_data_i(bytes),
+        .re_i     (step && from_kv),
+        .raddr_i  (w_addr[$clog2(KV_DEPTH)-1:0]),
+        .rdata_o  (kv)
+    );
+    for (genvar i = 0; i < M * N; i++) begin : g_weight
+      assign operand[i*8+:8] = kv3 ? kv[i*8+:8] : 8'(signed'(weights[i*WW+:WW]));
+    end
+  end else begin : g_no_kv
+    assign from_kv = 1'b0;
+    assign operand = weights[M*N*WW-1:0];
+    logic unused;
+    assign unused = &{1'b0, kv_en, kv_keys, bytes};
+  end
 
   // ------------------------------------------------------------------------------------------------ array
   // Valid bits by their distance from the issue: step_line[k], last_line[k] are k clocks old; issue itself is 0.
@@ -186,7 +251,7 @@ module mm_unit
   mac_array #(
       .N (N),
       .M (M),
-      .WW(WW),
+      .WW(AW),
       .DSP_BITS(DSP_BITS),
       .MAC_LUTS(MAC_LUTS)
   ) u_array (
@@ -195,7 +260,7 @@ module mm_unit
       .clear_i,
       .step_i    (step_line[2]),
       .first_i   (first3),
-      .w_i       (weights[M*N*WW-1:0]),
+      .w_i       (operand),
       .a_i       (a_data_i),
       .a_signed_i(a_signed4),
       .acc_o     (acc)
@@ -209,20 +274,10 @@ module mm_unit
     logic residual;
     logic [PADDR_BITS-1:0] p;
   } early_t;
-  typedef struct packed {
-    logic [BANK_BITS-1:0] o_bank;
-    logic [ADDR_BITS-1:0] o;
-    logic relu;
-    logic wide;
-    logic lookup;
-    logic [3:0] slot;
-    logic [8:0] lo;
-    logic [8:0] hi;
-  } group_t;
   early_t early1, early_r, early_p, early_q;
-  group_t group1, group_q, group_y, group_w;
   assign early1 = '{r_bank: ctl.r_bank, r: r_addr, r_signed: ctl.r_signed, residual: ctl.residual, p: p_addr};
   assign group1 = '{
+          kind: ctl.o_kind,
           o_bank: ctl.o_bank,
           o: o_addr,
           relu: ctl.relu,
@@ -275,10 +330,18 @@ module mm_unit
   );
   delay #(
       .W($bits(group_t)),
-      .L(PIPE - OUT)
-  ) u_group_w (
+      .L(LOOKED - OUT)
+  ) u_group_l (
       .clk_i,
       .d_i(group_y),
+      .q_o(group_l)
+  );
+  delay #(
+      .W($bits(group_t)),
+      .L(PIPE - LOOKED)
+  ) u_group_w (
+      .clk_i,
+      .d_i(group_l),
       .q_o(group_w)
   );
 
@@ -304,7 +367,7 @@ module mm_unit
   assign r_addr_o = early_r.r;
 
   // ------------------------------------------------------------------------------------------------ lanes
-  logic [M-1:0][31:0] result;  // as written
+  logic [M-1:0][31:0] looked_up, result;  // behind the table; as written
   for (genvar m = 0; m < M; m++) begin : g_lane
     logic [PARAM_BITS-1:0] bits;
     param_t param;
@@ -348,26 +411,37 @@ module mm_unit
           .x_i      (y[7:0]),
           .y_o      (looked)
       );
-      assign result[m] = group_w.lookup ? 32'(looked) : y_q;
+      assign looked_up[m] = group_l.lookup ? 32'(looked) : y_q;
     end else begin : g_plain
-      assign result[m] = y;
+      assign looked_up[m] = y;
     end
+    delay #(
+        .W(32),
+        .L(PIPE - LOOKED)
+    ) u_result (
+        .clk_i,
+        .d_i(looked_up[m]),
+        .q_o(result[m])
+    );
+    assign bytes[m*8+:8] = result[m][7:0];
   end
 
   // ------------------------------------------------------------------------------------------------ write-back
   logic next_wide;
+  logic [1:0] next_kind;
   delay #(
-      .W(1),
+      .W(3),
       .L(PIPE - 2)
-  ) u_next_wide (
+  ) u_next (
       .clk_i,
-      .d_i(ctl.wide),
-      .q_o(next_wide)
+      .d_i({ctl.wide, ctl.o_kind}),
+      .q_o({next_wide, next_kind})
   );
   mm_writeback #(
       .M   (M),
       .V   (V),
-      .WIDE(WIDE)
+      .WIDE(WIDE),
+      .KEYS_CLOCKS(KV_DEPTH == 0 ? 0 : M > N ? M / N : 1)
   ) u_write (
       .clk_i,
       .rst_ni,
@@ -375,8 +449,10 @@ module mm_unit
       .run_i,
       .next_i  (last_line[PIPE-2]),
       .next_wide_i(next_wide),
+      .next_kind_i(next_kind),
       .valid_i (last_line[PIPE-1]),
       .wide_i  (group_w.wide),
+      .kind_i  (group_w.kind),
       .bank_i  (group_w.o_bank),
       .addr_i  (group_w.o),
       .result_i(result),
@@ -385,6 +461,8 @@ module mm_unit
       .wr_addr_o,
       .wr_mask_o,
       .wr_data_o,
+      .kv_en_o (kv_en),
+      .kv_keys_o(kv_keys),
       .count_o,
       .counts_o
   );
@@ -394,5 +472,5 @@ module mm_unit
   assign done_o = ended && !step && !busy_q && !wr_en_o && !(|last_line);
 
   logic unused;
-  assign unused = &{1'b0, weights, params, w_addr, early_r, early_p, early_q, group_y, group_w, step_line[1:0], ctl, instr_valid};
+  assign unused = &{1'b0, weights, params, w_addr, early_r, early_p, early_q, group_y, group_l, group_w, step_line[1:0], ctl, instr_valid};
 endmodule

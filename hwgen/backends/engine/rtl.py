@@ -44,7 +44,8 @@ def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
         "WEIGHT_DEPTH": config.weight_depth, "PARAM_DEPTH": config.param_depth,
         "ROW_PARAM_DEPTH": config.row_param_depth,
         "SLOTS": config.slots, "PROG_DEPTH": config.prog_depth, "RESIDUAL": f"1'b{int(config.residual)}",
-        "WIDE": f"1'b{int(config.wide)}", "WEIGHT_STYLE": '"ultra"' if ultra else '"auto"', "ACT_STYLE": '"auto"',
+        "WIDE": f"1'b{int(config.wide)}", "PADDED": f"1'b{int(config.padded)}",
+        "WEIGHT_STYLE": '"ultra"' if ultra else '"auto"', "ACT_STYLE": '"auto"',
         "WEIGHT_SPLIT": EBR_WORDS if board.family == "ecp5" else 0, "DSP_BITS": products.dsp_bits,
         "MAC_LUTS": f"1'b{int(products.in_luts)}",
     }  # fmt: skip

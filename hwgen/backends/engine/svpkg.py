@@ -58,14 +58,16 @@ def package() -> str:
     out.append("\n  // instruction words")
     out += [constant(w=3, n=f"OP_{name}", v=f"4'd{code}") for name, code in abi.OPCODES.items()]
     out += [constant(w=3, n=f"ROWOP_{name}", v=f"4'd{code}") for name, code in abi.ROW_OPS.items()]
+    out += [constant(w=3, n=f"VECOP_{name}", v=f"4'd{code}") for name, code in abi.VEC_OPS.items()]
+    out += [f"  localparam logic W_{name} = 1'd{code};" for name, code in abi.W_BANKS.items()]
+    out += [constant(w=1, n=f"O_{name}", v=f"2'd{code}") for name, code in abi.O_KINDS.items()]
     out += [constant(w=2, n=f"UNIT_{name}", v=f"3'd{code}") for name, code in abi.UNITS.items()]
+    out += [constant(w=1, n=f"DIN_{name}", v=f"2'd{code}") for name, code in abi.DIN_KINDS.items()]
     out += [f"  localparam int {name}_BEATS = {abi.beats(fields)};" for name, fields in abi.INSTRUCTIONS.items()]
     out += ["", f"  typedef logic [{abi.NEED_BITS - 1}:0] count_t;", ""]
     out += ["  /// Octets (8 bytes) written by each unit in this run."]
-    out += [
-        "  typedef struct packed {\n    count_t dout;\n    count_t row;\n    count_t mm;\n    count_t din;\n  } "
-        "progress_t;\n"
-    ]
+    counts = "".join(f"    count_t {lane};\n" for lane in reversed(abi.LANES))
+    out += [f"  typedef struct packed {{\n{counts}  }} progress_t;\n"]
     out.append("  /// One channel's requantization: v = acc * mult + bias (+ residual * rmult), then shifted right.")
     out.append(_struct("param_t", abi.PARAM))
     out += [_struct(f"{name.lower()}_instr_t", fields) for name, fields in abi.INSTRUCTIONS.items()]
@@ -82,7 +84,9 @@ _INTS = {
     "PADDR_BITS": abi.PADDR_BITS,
     "NEED_BITS": abi.NEED_BITS,
     "BANK_BITS": abi.BANK_BITS,
+    "COORD_BITS": abi.COORD_BITS,
     "V_BITS": abi.V_BITS,
+    "DIN_PLAIN_BITS": abi.width(abi.DIN_PLAIN),
     "PARAM_BITS": abi.width(abi.PARAM),
     "PARAM_BITS_PLAIN": abi.PARAM[2][1] + abi.PARAM[2][2],  # without the residual's multiplier
 }
@@ -95,6 +99,7 @@ _REACHED = """\
       UNIT_MM: return progress.mm >= need;
       UNIT_ROW: return progress.row >= need;
       UNIT_DOUT: return progress.dout >= need;
+      UNIT_VEC: return progress.vec >= need;
       default: return 1'b1;
     endcase
   endfunction

@@ -14,7 +14,7 @@ LATENCY = 3
 
 
 async def start(dut):
-    for name in ("rst_ni", "a_en_i", "r_en_i", "rd_en_i", "wr_en_i"):
+    for name in ("rst_ni", "a_en_i", "a_zero_i", "r_en_i", "rd_en_i", "wr_en_i"):
         getattr(dut, name).value = 0
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     for _ in range(3):
@@ -98,6 +98,10 @@ async def equals_a_dictionary(dut):
                 due.setdefault(clock + LATENCY, {})[port] = memory[bank, at * size : (at + 1) * size].tobytes()
         free = list(rng.permutation(BANKS))
         writes = [write_of(rng, int(free.pop())) if free and rng.random() < 0.6 else None for _ in range(3)]
+        zero = reads[0] is None and rng.random() < 0.3
+        if zero:
+            due.setdefault(clock + LATENCY, {})[0] = bytes(N)
+        dut.a_zero_i.value = int(zero)
         show_reads(dut, reads)
         show_writes(dut, writes)
         for write in filter(None, writes):

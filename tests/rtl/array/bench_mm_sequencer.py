@@ -8,7 +8,7 @@ from hwgen.schedule.instructions import MM, Gate, Loop, Nop
 from tests.rtl.array.support import count, draw, packed, settle, tick
 from tests.schedule.decode import fields, steps
 
-UNITS = ("DIN", "MM", "ROW", "DOUT", "NONE")
+UNITS = ("DIN", "MM", "ROW", "DOUT", "VEC", "NONE")
 EVENT = {"DIN": 1, "MM": 2, "ROW": 4}  # bit of ev_wait_o; what is none of these counts as DIN
 
 
@@ -29,7 +29,8 @@ def random_instruction(rng):
         return Nop(gate)
     loops = [
         Loop(int(rng.integers(1, 4)), *(int(v) for v in rng.integers(-20, 20, 2)), int(rng.integers(0, 3)),
-             *(int(v) for v in rng.integers(-20, 20, 2)), reduce=bool(rng.integers(2)))
+             *(int(v) for v in rng.integers(-20, 20, 2)), bool(rng.integers(2)),
+             *(int(v) for v in rng.integers(-3, 4, 3)))
         for _ in range(rng.integers(1, 6))
     ]  # fmt: skip
     high = 1 << abi.ADDR_BITS
@@ -37,6 +38,7 @@ def random_instruction(rng):
     return MM(
         tuple(loops), str(rng.choice(UNITS)), int(rng.integers(0, 60)), 1, a, True, w, 2, o, int(rng.integers(4096)),
         -5, 9, residual=(3, r, False), gate=gate,
+        inside=tuple(int(v) for v in rng.integers((-4, -4, 0, 0), 5)) if rng.integers(2) else None,
     )  # fmt: skip
 
 
@@ -58,7 +60,8 @@ class Model:
             if now["opcode"] == abi.OPCODES["NOP"]:
                 retire = gate
             else:
-                issue = gate and self.reached(progress, now["dep_unit"], self.left[0]["need"])
+                step = self.left[0]
+                issue = gate and (step["pad"] or self.reached(progress, now["dep_unit"], step["need"]))
                 retire = issue and len(self.left) == 1
             waits = now["dep_unit" if gate else "gate_unit"]
         names = {code: name for name, code in abi.UNITS.items()}
@@ -82,7 +85,7 @@ def check_step(dut, seen, clock):
         assert not int(dut.last_o.value)
         return
     ins, step = seen
-    for name in ("a", "w", "o", "r", "p", "first", "last"):
+    for name in ("a", "w", "o", "r", "p", "first", "last", "pad"):
         assert int(getattr(dut, f"{name}_o").value) == step[name], f"clock {clock}: {name} of {step}"
     assert int(dut.ctl_o.value) & 15 == ins["opcode"]
 
@@ -90,9 +93,9 @@ def check_step(dut, seen, clock):
 async def run(dut, rng, program):
     """One run; returns its steps."""
     words = [ins.encode(i == len(program) - 1) for i, ins in enumerate(program)]
-    model, progress = Model(words), [0] * 4
+    model, progress = Model(words), [0] * 5
     queue, seen, done, issued = list(words), None, False, 0
-    rate = rng.uniform(0.05, 3, 4)
+    rate = rng.uniform(0.05, 3, 5)
     dut.run_i.value = 1
     for clock in range(100_000):
         check_step(dut, seen, clock)
@@ -103,7 +106,9 @@ async def run(dut, rng, program):
         dut.progress_i.value, dut.adds_i.value = packed(progress, abi.NEED_BITS), packed(adds, abi.NEED_BITS)
         valid = bool(queue) and rng.random() < 0.8
         dut.valid_i.value = int(valid)
-        dut.instr_i.value = int.from_bytes(queue[0], "little") if valid else int.from_bytes(rng.bytes(100), "little")
+        dut.instr_i.value = (
+            int.from_bytes(queue[0], "little") if valid else int.from_bytes(rng.bytes(16 * abi.beats(abi.MM)), "little")
+        )
         await settle()
         pop, issue, waits = model.clock(progress, valid)
         got = tuple(int(getattr(dut, name).value) for name in ("pop_o", "ev_issue_o", "ev_wait_o"))

@@ -65,7 +65,8 @@ def random_program(rng):
         outer = [int(v) for v in rng.integers(1, 5, rng.integers(1, 3))]
         moves = rng.integers(0, 9, (6, 5))
         loops = tuple(
-            Loop(n, *(int(v) for v in moves[i]), reduce=i < len(inner)) for i, n in enumerate([*inner, *outer])
+            Loop(n, *(int(v) for v in moves[i]), reduce=i < len(inner), y=int(moves[i, 0]) % 4)
+            for i, n in enumerate([*inner, *outer])
         )
         relu = bool(rng.integers(2))
         lo, hi = sorted(int(v) for v in rng.integers(-256, 256, 2))
@@ -77,6 +78,7 @@ def random_program(rng):
                 int(rng.integers(99)), min(lo, 0) if relu else lo, max(hi, 0) if relu else hi, relu, wide,
                 int(rng.integers(CONFIG.slots)) if CONFIG.slots and not wide and rng.integers(2) else None,
                 residual if CONFIG.residual and rng.integers(2) else None,
+                inside=(-1, 0, int(rng.integers(5)), 0) if CONFIG.padded and rng.integers(2) else None,
             )
         )  # fmt: skip
         slow = wide
@@ -108,8 +110,10 @@ class Expected:
     def issue(self, clock):
         ins, step = self.todo.pop(0)
         m = self.memories
-        self.reads[clock + 1] = ins["a_bank"], step["a"]
-        a = m.read(ins["a_bank"], step["a"], N)
+        a = np.zeros(N, np.uint8)  # padding
+        if not step["pad"]:
+            self.reads[clock + 1] = ins["a_bank"], step["a"]
+            a = m.read(ins["a_bank"], step["a"], N)
         product = m.weights[step["w"] % CONFIG.weight_depth] @ (a.view(np.int8) if ins["a_signed"] else a).astype(int)
         self.acc = product if step["first"] else self.acc + product
         if not step["last"]:
@@ -130,6 +134,7 @@ class Expected:
 
 def check(dut, expected, clock):
     """The registered outputs of this clock against what is expected in it."""
+    assert not (int(dut.a_zero_o.value) and int(dut.a_en_o.value))
     for port, want in (("a", expected.reads.pop(clock, None)), ("r", expected.residuals.pop(clock, None))):
         assert bool(int(getattr(dut, f"{port}_en_o").value)) == (want is not None), f"clock {clock}: read {port}"
         if want:
@@ -166,6 +171,8 @@ async def run(dut, rng, memories, program):
             assert bool(int(dut.counts_o.value)) == (clock + 1 in expected.counts), f"clock {clock}"
             if int(dut.done_o.value):
                 break
+            if int(dut.a_zero_o.value):
+                data["a", clock + 3] = bytes(N)
             for port, size in (("a", N), ("r", M)):
                 if int(getattr(dut, f"{port}_en_o").value):
                     bank, at = int(getattr(dut, f"{port}_bank_o").value), int(getattr(dut, f"{port}_addr_o").value)

@@ -375,8 +375,10 @@ class GraphBuilder:
         return self._keep(ops.Flatten(**self._ids("flatten", name, x)))
 
     def reshape(self, x: str, shape: tuple[int, ...], name: str | None = None) -> str:
-        """The same integers in row-major order."""
-        return self._keep(ops.Reshape(**self._ids("reshape", name, x), shape=tuple(shape)))
+        """The same integers in row-major order; one axis may be -1, which takes what is left."""
+        rest = -int(np.prod(shape))
+        shape = tuple(self.tensor(x).size // rest if n == -1 and rest > 0 else int(n) for n in shape)
+        return self._keep(ops.Reshape(**self._ids("reshape", name, x), shape=shape))
 
     def transpose(self, x: str, perm: tuple[int, ...], name: str | None = None) -> str:
         """Reorder the axes (numbers without batch)."""
@@ -402,6 +404,8 @@ class GraphBuilder:
         return self._add(node, t.dtype, t.scale)
 
     def _add(self, node: ops.Node, dtype: IntType, scale, axis: int = -1) -> str:
+        if node.output in self.graph.tensors:
+            raise GraphError(f"node {node.name!r} ({node.op}): a tensor of this name exists already; give another name")
         try:
             shape = node.out_shape(self.graph.in_shapes(node))
         except ValueError as e:
@@ -437,7 +441,7 @@ class GraphBuilder:
         w = np.asarray(weight)
         if not np.issubdtype(w.dtype, np.integer) or w.min() < -128 or w.max() > 127:
             raise GraphError(f"{name!r}: weights must be integers within -128 and 127; quantize them first")
-        return w.astype(np.int8)
+        return w.astype(np.int8, copy=False)
 
     @staticmethod
     def _check_type(name: str, bits: int, scale: float) -> None:

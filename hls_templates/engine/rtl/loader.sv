@@ -19,9 +19,12 @@ module loader
     parameter int unsigned PROG_MM_DEPTH   = 0,
     parameter int unsigned PROG_ROW_DEPTH  = 0,
     parameter int unsigned PROG_DOUT_DEPTH = 0,
+    parameter int unsigned VEC_PARAM_DEPTH = 0,
+    parameter int unsigned PROG_VEC_DEPTH  = 0,
     parameter int unsigned WEIGHT_BEATS    = 1,   ///< beats of a word, 1..1024
     parameter int unsigned PARAM_BEATS     = 1,
-    parameter int unsigned ROW_PARAM_BEATS = 1
+    parameter int unsigned ROW_PARAM_BEATS = 1,
+    parameter int unsigned VEC_PARAM_BEATS = 1
 ) (
     input  logic         clk_i,
     input  logic         rst_ni,
@@ -90,6 +93,10 @@ module loader
         depth     = 32'(ROW_PARAM_DEPTH);
         last_beat = 10'(ROW_PARAM_BEATS - 1);
       end
+      TGT_VEC_PARAM: begin
+        depth     = 32'(VEC_PARAM_DEPTH);
+        last_beat = 10'(VEC_PARAM_BEATS - 1);
+      end
       TGT_PROG_DIN: begin
         depth     = 32'(PROG_DIN_DEPTH);
         last_beat = 10'(DIN_BEATS - 1);
@@ -105,6 +112,10 @@ module loader
       TGT_PROG_DOUT: begin
         depth     = 32'(PROG_DOUT_DEPTH);
         last_beat = 10'(DOUT_BEATS - 1);
+      end
+      TGT_PROG_VEC: begin
+        depth     = 32'(PROG_VEC_DEPTH);
+        last_beat = 10'(VEC_BEATS - 1);
       end
       TGT_END: ;
       default: known = 1'b0;

@@ -9,6 +9,7 @@
 module requantize #(
     parameter  bit RESIDUAL = 0,            ///< with the residual input
     parameter  int DSP_BITS = 27,           ///< wide operand of the part's multiplier: 27, or less
+    parameter  int ACC_BITS = 32,           ///< bits that `acc_i` fills; up to 18: one multiplier instead of two
     localparam int LATENCY  = 5 + RESIDUAL  ///< clocks from inputs to `y_o`
 ) (
     input  logic               clk_i,
@@ -42,19 +43,29 @@ module requantize #(
   end
 
   // 1: the accumulator in two halves, so that each product fits one 27x18 multiplier
-  logic signed [32:0] high1_q, high2_q;
-  logic signed [34:0] low1_q;
+  logic signed [32:0] high2_q;
+  logic signed [35:0] low1_q;
   logic signed [47:0] bias1_q;
   // 2: bias on the low half; 3: the sum
   logic signed [48:0] low2_q;
   logic signed [VW-1:0] v3_q, v;
   always_ff @(posedge clk_i) begin
-    high1_q <= 33'(signed'(acc_i[31:17])) * 33'(mult_i);
-    low1_q  <= 35'(signed'({1'b0, acc_i[16:0]})) * 35'(mult_i);
     bias1_q <= bias_i;
-    high2_q <= high1_q;
     low2_q  <= 49'(low1_q) + 49'(bias1_q);
     v3_q    <= (VW'(high2_q) <<< 17) + VW'(low2_q);
+  end
+  if (ACC_BITS > 18) begin : g_halves_of_acc
+    logic signed [32:0] high1_q;
+    always_ff @(posedge clk_i) begin
+      high1_q <= 33'(signed'(acc_i[31:17])) * 33'(mult_i);
+      low1_q  <= 36'(signed'({1'b0, acc_i[16:0]})) * 36'(mult_i);
+      high2_q <= high1_q;
+    end
+  end else begin : g_short_acc
+    always_ff @(posedge clk_i) low1_q <= 36'(signed'(acc_i[17:0])) * 36'(mult_i);
+    assign high2_q = '0;
+    logic unused;
+    assign unused = &{1'b0, acc_i[31:18]};
   end
 
   // 4, only with a residual

@@ -34,9 +34,13 @@ def test_mac_array(n, m, ww, tmp_path, seed):
     run_bench(tmp_path, "mac_array", ARRAY, seed, n=n, m=m, ww=ww)
 
 
-@pytest.mark.parametrize("m, v, wide", [(8, 32, 1), (16, 16, 0), pytest.param(16, 16, 1, marks=full)])
-def test_mm_writeback(m, v, wide, tmp_path, seed):
-    run_bench(tmp_path, "mm_writeback", ("mm_writeback",), seed, m=m, v=v, wide=wide)
+@pytest.mark.parametrize(
+    "m, v, wide, keys_clocks",
+    [(8, 32, 1, 2), (16, 16, 0, 0), pytest.param(16, 16, 1, 1, marks=full), pytest.param(8, 16, 0, 4, marks=full)],
+)
+def test_mm_writeback(m, v, wide, keys_clocks, tmp_path, seed):
+    sizes = {"m": m, "v": v, "wide": wide, "keys_clocks": keys_clocks}
+    run_bench(tmp_path, "mm_writeback", ("delay_valid", "mm_writeback"), seed, **sizes)
 
 
 @pytest.mark.parametrize(

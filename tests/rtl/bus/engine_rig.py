@@ -175,6 +175,7 @@ class Rig:
         self.bad_mm, self.bad_row = Level(dut.mm_bad_instr_i), Level(dut.row_bad_instr_i)
         self.conflict = Level(dut.conflict_i)
         rest = [Level(dut.row_done_i, 1), Level(dut.row_count_i), Level(dut.prog_index_i, 0x0004_0003_0002_0001)]
+        rest += [Level(dut.vec_done_i, 1), Level(dut.vec_count_i), Level(dut.vec_bad_instr_i)]
         agents = [*self.host.agents, self.rd, self.wr, self.array, self.act, self.din, self.dout]
         self.bench = Bench(dut, *agents, self.bad_mm, self.bad_row, self.conflict, *rest)
 

@@ -15,6 +15,7 @@ import numpy as np
 from hwgen.graph import ops
 from hwgen.runtime import abi
 from hwgen.runtime.abi import BEAT_BYTES
+from hwgen.schedule.clocks import in_order
 from hwgen.schedule.instructions import Gate
 
 MAX_PORTS = 4
@@ -178,24 +179,21 @@ class RingModel:
     """Clocks of the ring, exactly: when each streamed beat is taken, and when each word of windows is written."""
 
     def __init__(self, ring: int):
-        self.ring = ring // BEAT_BYTES
-        self.offered = 0  # beats streamed
-        self.limit = self.ring  # beats that may have come
+        self.ring = self.limit = ring // BEAT_BYTES  # limit: beats that may have come
+        self.due = np.empty(0, np.int64)  # of each streamed beat: the clock from which on DDR can give it
         self.taken = np.empty(0, np.int64)  # the clock of each, as far as there is room
 
     def stream(self, beats: int, clock: int) -> None:
         """So many beats more come from DDR, none before `clock`."""
-        self.offered += beats
+        self.due = np.concatenate([self.due, np.full(beats, clock)])
         self._room(self.limit, clock)
 
     def _room(self, limit: int, clock: int) -> None:
         """From this clock on, `limit` beats may have come."""
         self.limit = limit
-        kept = (self.taken < clock) | (np.arange(len(self.taken)) < limit)
-        self.taken = self.taken[kept]
-        more = max(min(limit, self.offered) - len(self.taken), 0)
-        first = max(clock, int(self.taken[-1]) + 1 if len(self.taken) else 0)
-        self.taken = np.concatenate([self.taken, first + np.arange(more)])
+        self.taken = self.taken[(self.taken < clock) | (np.arange(len(self.taken)) < limit)]
+        have, last = len(self.taken), int(self.taken[-1]) if len(self.taken) else -1
+        self.taken = np.concatenate([self.taken, in_order(np.maximum(self.due[have:limit], clock), last + 1)])
 
     def windows(self, ins: Windows, ports: int, start: int) -> tuple[np.ndarray, int] | None:
         """An instruction taken in clock `start`: the clock in which each word is written, and that of the last step.
@@ -203,20 +201,17 @@ class RingModel:
         None when beats that it reads never come.
         """
         g, steps = ins.geometry, ins.geometry.steps(ins.v, ports)
-        ends = np.cumsum(steps) - 1
+        per, ends = int(steps.sum()), np.cumsum(steps) - 1
         free, words = start + LOAD, []
         self._room(ins.first // BEAT_BYTES + self.ring, start + RELEASE)
         for row in range(ins.rows):
             begin = ins.first + row * g.y_step * g.row_bytes
             if row:
                 self._room(begin // BEAT_BYTES + self.ring, free - 1 + RELEASE)
-            last = -(-(begin + ins.span + np.arange(g.cols) * g.x_step) // BEAT_BYTES)
-            last = np.clip(last, 0, ins.upto)
+            last = np.minimum(-(-(begin + ins.span + np.arange(g.cols) * g.x_step) // BEAT_BYTES), ins.upto)
             if last.max() > len(self.taken):
                 return None
-            ready = np.where(last > 0, self.taken[np.maximum(last, 1) - 1] + 1, 0)
-            index = np.arange(g.cols) * int(steps.sum())
-            went = np.maximum.accumulate(np.maximum(ready, free) - index) + index
+            went = in_order(self.taken[last - 1] + 1, free, per)
             words.append((went[:, None] + ends).reshape(-1) + WRITE)
-            free = int(went[-1]) + int(steps.sum())
+            free = int(went[-1]) + per
         return np.concatenate(words), free - 1

@@ -189,12 +189,12 @@ async def clocks_are_right(dut):
         data, program, want = scene(rng, bands=rng.random() < 0.5)
         code, memory, writes = await run(dut, rng, data, program, 0)
         assert writes.act == want, program
-        head = next((i for i, ins in enumerate(program) if isinstance(ins, Stream)), 0)
-        clock = memory.taken[sum(ins.beats for ins in program[:head])]  # of the first streamed beat
-        model, at, took = RingModel(RING), code.popped[head] + 1, []
-        model.stream(sum(ins.beats for ins in program if isinstance(ins, Stream)), clock)
-        for ins in program[head + 1 :]:
+        head = next(i for i, ins in enumerate(program) if isinstance(ins, Stream))
+        model, at, took = RingModel(RING), code.popped[head], []
+        free = memory.taken[sum(ins.beats for ins in program[:head])]  # behind the copied beats
+        for ins in program[head:]:
             if isinstance(ins, Stream):
+                model.stream(ins.beats, max(at + LATENCY, free))
                 at += 1
             else:
                 words, last = model.windows(ins, PORTS, at)

@@ -137,6 +137,12 @@ class ConvTranspose1D(Node):
         taps = np.arange(shapes[0][1])[:, None] * self.stride + np.arange(self.weight.shape[2]) - self.pads[0]
         return int(((taps >= 0) & (taps < self.out_shape(shapes)[1])).sum()) * prod(self.weight.shape[:2])
 
+    def by_output(self) -> np.ndarray:
+        """The weight as [out, C / groups, k], like that of a convolution."""
+        ins, outs, taps = self.weight.shape
+        split = self.weight.reshape(self.groups, ins // self.groups, outs, taps)
+        return split.swapaxes(1, 2).reshape(self.groups * outs, ins // self.groups, taps)
+
 
 @dataclass(eq=False, kw_only=True, repr=False)
 class MatMul(Node):

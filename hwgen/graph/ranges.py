@@ -98,9 +98,7 @@ def weighted(w: np.ndarray, x: Range, axis: int) -> Range:
 
 def transposed(node: ops.ConvTranspose1D, x: Range) -> Range:
     """Extremes per output channel: taps a stride apart meet in one output, fewer of them at the ends."""
-    x, channels = Range(min(x.lo, 0), max(x.hi, 0)), node.weight.shape[0] // node.groups
-    w = node.weight.reshape(node.groups, channels, *node.weight.shape[1:]).transpose(0, 2, 1, 3)
-    w = w.reshape(-1, *w.shape[2:])  # [out, C / groups, k]
+    x, w = Range(min(x.lo, 0), max(x.hi, 0)), node.by_output()
     phases = [weighted(w[:, :, p :: node.stride].reshape(len(w), -1), x, axis=1) for p in range(node.stride)]
     return Range(np.min([p.lo for p in phases], axis=0), np.max([p.hi for p in phases], axis=0))
 

@@ -157,7 +157,8 @@ def walk(graph: Graph, functions: dict[str, Callable], params: dict[str, dict], 
     """Run every node by ``functions[op](step, params of the node, *arrays)``; arrays of any framework."""
     values = dict(inputs)
     for step in steps(graph):
-        arrays = [values[i] for i in step.node.inputs]
+        # A constant has no inputs; any tensor tells it the batch.
+        arrays = [values[i] for i in step.node.inputs or graph.inputs[:1]]
         values[step.node.output] = functions[step.node.op](step, params.get(step.node.name, {}), *arrays)
     return values if keep else {name: values[name] for name in graph.outputs}
 

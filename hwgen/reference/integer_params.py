@@ -29,17 +29,36 @@ def _params(step: Step) -> dict[str, np.ndarray]:
         space = (1,) * (node.weight.ndim - 2)
         total = node.weight.reshape(node.weight.shape[0], -1).sum(1, dtype=np.int64)
         return {"weight": grouped(node.weight, node.groups), **_offset(step, total, space)}
+    if isinstance(node, ops.ConvTranspose1D):
+        weight = as_conv(node)
+        total = weight.sum((1, 2), dtype=np.int64)
+        return {"weight": grouped(weight, node.groups), **_offset(step, total, (1,))}
+    if isinstance(node, ops.Constant):
+        return {"value": node.value.astype(step.out.dtype.numpy)}
     if isinstance(node, ops.Lookup):
         return {"table": node.table.astype(step.out.dtype.numpy)}
     if isinstance(node, ops.Softmax):
         return {"table": np.asarray(node.table, np.int64)}
     if isinstance(node, ops.LayerNorm):
         return _lane(step, -1, [node.gamma_mult], node.bias, node.shift)
+    if isinstance(node, ops.GroupNorm):
+        return _lane(step, 0, [node.gamma_mult], node.bias, node.shift)
     if isinstance(node, ops.Requantize):
         return _lane(step, node.channel_axis, node.mult, node.bias, node.shift)
     if isinstance(node, ops.Mul):
         return _lane(step, node.channel_axis, [node.mult], np.zeros(1, np.int64), node.shift)
     return {}
+
+
+def as_conv(node: ops.ConvTranspose1D) -> np.ndarray:
+    """The weight [out, in / groups, k] of the convolution over spread inputs (see spread_pads) that is the same."""
+    return np.ascontiguousarray(node.by_output()[:, :, ::-1])
+
+
+def spread_pads(node: ops.ConvTranspose1D) -> tuple[int, int]:
+    """Zeros before and behind the inputs (below 0: inputs cut off), which stand stride - 1 zeros apart."""
+    rest = node.weight.shape[2] - 1
+    return rest - node.pads[0], rest - node.pads[1] + node.output_padding
 
 
 def grouped(weight: np.ndarray, groups: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from jax import Array, lax
 
 from hwgen.graph.graph import Graph
 from hwgen.reference.base import Step, walk
+from hwgen.reference.integer_params import spread_pads
 from hwgen.reference.jax_int import MOVES, windows
 from hwgen.reference.jax_platform import JaxPlatform
 from hwgen.reference.real_params import norm_eps, real_params, table_function, table_point
@@ -55,6 +56,17 @@ def conv(step: Step, p: Node, x: Array) -> Array:
     )
 
 
+def conv_transpose(step: Step, p: Node, x: Array) -> Array:
+    pads, apart = [spread_pads(step.node)], (step.node.stride,)
+    return lax.conv_general_dilated(
+        x, p["weight"], (1,), pads, lhs_dilation=apart, feature_group_count=step.node.groups, precision=EXACT
+    )
+
+
+def matmul(step: Step, p: Node, a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, precision=EXACT)
+
+
 def requantize(step: Step, p: Node, x: Array, residual: Array | None = None) -> Array:
     v = x * p["gain0"] + p["offset"]
     if step.node.relu:
@@ -79,9 +91,17 @@ def lookup(step: Step, p: Node, x: Array) -> Array:
 
 
 def layernorm(step: Step, p: Node, x: Array) -> Array:
-    x = x if step.node.rms else x - x.mean(-1, keepdims=True)
-    x = x / jnp.sqrt((x * x).mean(-1, keepdims=True) + norm_eps(step))
-    return clamp(p, x * p["gain0"] + p["offset"])
+    return clamp(p, normalize(x, norm_eps(step), step.node.rms) * p["gain0"] + p["offset"])
+
+
+def groupnorm(step: Step, p: Node, x: Array) -> Array:
+    z = normalize(x.reshape(x.shape[0], step.node.groups, -1), norm_eps(step), rms=False).reshape(x.shape)
+    return clamp(p, z * p["gain0"] + p["offset"])
+
+
+def normalize(x: Array, eps: float, rms: bool) -> Array:
+    x = x if rms else x - x.mean(-1, keepdims=True)
+    return x / jnp.sqrt((x * x).mean(-1, keepdims=True) + eps)
 
 
 def softmax(step: Step, p: Node, x: Array) -> Array:
@@ -100,8 +120,9 @@ def sumpool(step: Step, p: Node, x: Array) -> Array:
 
 
 FUNCTIONS: dict[str, Callable] = MOVES | {
-    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
+    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "ConvTranspose1D": conv_transpose, "MatMul": matmul,
+    "Requantize": requantize, "Lookup": lookup, "LayerNorm": layernorm, "GroupNorm": groupnorm, "Softmax": softmax,
+    "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
 }  # fmt: skip
 
 

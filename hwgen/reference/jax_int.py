@@ -13,7 +13,7 @@ from jax import Array, lax
 
 from hwgen.graph.graph import Graph
 from hwgen.reference.base import Step, walk, window_index
-from hwgen.reference.integer_params import integer_params
+from hwgen.reference.integer_params import integer_params, spread_pads
 from hwgen.reference.jax_platform import JaxPlatform
 from hwgen.runtime.host.kernels import NORM_ROM, SOFTMAX_ROM
 
@@ -43,14 +43,41 @@ def windows(x: Array, kernel, stride, pads, dilation, fill: int = 0) -> Array:
 
 
 def conv(step: Step, p: Node, x: Array) -> Array:
+    node = step.node
+    return window_product(step, p, windows(x, node.weight.shape[2:], node.stride, node.pads, node.dilation))
+
+
+def window_product(step: Step, p: Node, view: Array) -> Array:
     # A gather and a matrix product: XLA has no integer convolution on GPUs that is both general and exact.
-    node, n = step.node, len(step.node.stride)
-    view = windows(x, node.weight.shape[2:], node.stride, node.pads, node.dilation)
+    node, n = step.node, len(step.out.shape) - 1
     view = jnp.moveaxis(view, 1, 1 + n)  # [b, *out, c, *kernel]
-    rows = to_int8(view).reshape(x.shape[0], -1, node.groups, p["weight"].shape[1])
+    rows = to_int8(view).reshape(view.shape[0], -1, node.groups, p["weight"].shape[1])
     acc = lax.dot_general(rows, p["weight"], (((3,), (1,)), ((2,), (0,))), preferred_element_type=jnp.int32)
-    acc = acc.transpose(1, 0, 3, 2).reshape(x.shape[0], *step.out.shape)  # from [group, b, position, out / group]
+    acc = acc.transpose(1, 0, 3, 2).reshape(view.shape[0], *step.out.shape)  # from [group, b, position, out / group]
     return acc + p["offset"] if "offset" in p else acc
+
+
+def conv_transpose(step: Step, p: Node, x: Array) -> Array:
+    # Over inputs that stand stride - 1 zeros apart it is a convolution; lax.pad cuts off where a pad is below 0.
+    apart = (*spread_pads(step.node), step.node.stride - 1)
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (0, 0, 0), apart))
+    return window_product(step, p, windows(x, step.node.weight.shape[2:], (1,), (0, 0), (1,)))
+
+
+def matmul(step: Step, p: Node, a: Array, b: Array) -> Array:
+    x, y, n = to_int8(a), to_int8(b), a.ndim - 2
+    batch = tuple(range(n))
+    acc = lax.dot_general(x, y, (((n + 1,), (n,)), (batch, batch)), preferred_element_type=jnp.int32)
+    # What to_int8 took from an unsigned operand comes back: 128 times the other one's sums.
+    if a.dtype == jnp.uint8:
+        acc = acc + 128 * b.sum(-2, keepdims=True, dtype=jnp.int32)
+    if b.dtype == jnp.uint8:
+        acc = acc + 128 * x.sum(-1, keepdims=True, dtype=jnp.int32)
+    return acc
+
+
+def constant(step: Step, p: Node, like: Array) -> Array:
+    return jnp.broadcast_to(p["value"], (like.shape[0], *step.out.shape))
 
 
 def lane(step: Step, p: Node, v: Array) -> Array:
@@ -81,6 +108,12 @@ def lookup(step: Step, p: Node, x: Array) -> Array:
 
 def layernorm(step: Step, p: Node, x: Array) -> Array:
     z = normalize(x.astype(jnp.int64), step.node.eps_int, step.node.rms)
+    return lane(step, p, z * p["mult0"] + p["bias"])
+
+
+def groupnorm(step: Step, p: Node, x: Array) -> Array:
+    rows = x.astype(jnp.int64).reshape(x.shape[0], step.node.groups, -1)
+    z = normalize(rows, step.node.eps_int, rms=False).reshape(x.shape)
     return lane(step, p, z * p["mult0"] + p["bias"])
 
 
@@ -142,10 +175,12 @@ def slice_(step: Step, p: Node, x: Array) -> Array:
 
 MOVES: dict[str, Callable] = {
     "Reshape": reshape, "Flatten": reshape, "Transpose": transpose, "Concat": concat, "Slice": slice_,
+    "Constant": constant,
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable] = MOVES | {
-    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
+    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "ConvTranspose1D": conv_transpose, "MatMul": matmul,
+    "Requantize": requantize, "Lookup": lookup, "LayerNorm": layernorm, "GroupNorm": groupnorm, "Softmax": softmax,
+    "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from hwgen.graph.activations import FUNCTIONS, activation_table
 from hwgen.graph.graph import Graph
 from hwgen.graph.types import along_axis
 from hwgen.reference.base import Step, steps
-from hwgen.reference.integer_params import Params
+from hwgen.reference.integer_params import Params, as_conv
 
 
 def real_params(graph: Graph, saturate: bool = True) -> Params:
@@ -34,6 +34,12 @@ def _params(step: Step, saturate: bool) -> dict[str, np.ndarray]:
         return {"weight": node.weight * _weight_scale(step)}
     if isinstance(node, ops._Conv):
         return {"weight": node.weight * _weight_scale(step).reshape(-1, *(1,) * (node.weight.ndim - 1))}
+    if isinstance(node, ops.ConvTranspose1D):
+        return {"weight": as_conv(node) * _weight_scale(step).reshape(-1, 1, 1)}
+    if isinstance(node, ops.Constant):
+        return {"value": node.value * float(step.out.scale)}
+    if isinstance(node, ops.GroupNorm):
+        return _lane(step, saturate, 0, [np.float64(2.0**-20)], [node.gamma_mult], node.bias)
     if isinstance(node, ops.Requantize):
         return _lane(step, saturate, node.channel_axis, [t.scale_array() for t in step.ins], node.mult, node.bias)
     if isinstance(node, ops.LayerNorm):
@@ -75,8 +81,10 @@ def _clamp(step: Step, saturate: bool) -> dict[str, np.ndarray]:
 
 
 def norm_eps(step: Step) -> float:
-    """The real eps of a LayerNorm."""
-    return step.node.eps_int * (float(step.ins[0].scale) / step.ins[0].shape[-1]) ** 2
+    """The real eps of a LayerNorm or GroupNorm."""
+    node, x = step.node, step.ins[0]
+    row = node.row(x.shape) if isinstance(node, ops.GroupNorm) else x.shape[-1]
+    return node.eps_int * (float(x.scale) / row) ** 2
 
 
 def table_function(step: Step, known: Container[str]) -> str | None:

@@ -15,7 +15,7 @@ from hwgen.graph.graph import Graph
 from hwgen.reference.base import Step
 from hwgen.reference.integer_params import grouped
 from hwgen.reference.real_params import norm_eps, real_params, table_function, table_point
-from hwgen.reference.tensorflow_int import MOVES, conv, linear, sumpool, windows
+from hwgen.reference.tensorflow_int import MOVES, conv, conv_transpose, linear, matmul, sumpool, windows
 from hwgen.reference.tensorflow_platform import TensorFlowPlatform
 
 Node = dict[str, tf.Tensor]
@@ -63,9 +63,18 @@ def lookup(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
 
 
 def layernorm(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
-    x = x if step.node.rms else x - tf.reduce_mean(x, -1, keepdims=True)
-    x = x / tf.sqrt(tf.reduce_mean(x * x, -1, keepdims=True) + norm_eps(step))
-    return clamp(p, x * p["gain0"] + p["offset"])
+    return clamp(p, normalize(x, norm_eps(step), step.node.rms) * p["gain0"] + p["offset"])
+
+
+def groupnorm(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
+    rows = tf.reshape(x, (-1, step.node.groups, step.node.row(step.out.shape)))
+    z = tf.reshape(normalize(rows, norm_eps(step), rms=False), (-1, *step.out.shape))
+    return clamp(p, z * p["gain0"] + p["offset"])
+
+
+def normalize(x: tf.Tensor, eps: float, rms: bool) -> tf.Tensor:
+    x = x if rms else x - tf.reduce_mean(x, -1, keepdims=True)
+    return x / tf.sqrt(tf.reduce_mean(x * x, -1, keepdims=True) + eps)
 
 
 def softmax(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
@@ -80,8 +89,9 @@ def maxpool(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
 
 
 FUNCTIONS: dict[str, Callable] = MOVES | {
-    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
+    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "ConvTranspose1D": conv_transpose, "MatMul": matmul,
+    "Requantize": requantize, "Lookup": lookup, "LayerNorm": layernorm, "GroupNorm": groupnorm, "Softmax": softmax,
+    "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
 }  # fmt: skip
 
 
@@ -99,7 +109,7 @@ class _TensorFlowFloat(TensorFlowPlatform):
     def parameters(self, graph: Graph, saturate: bool) -> dict[str, dict[str, np.ndarray]]:
         params = real_params(graph, saturate)
         for node in graph.nodes:
-            if isinstance(node, ops._Conv):
+            if isinstance(node, (ops._Conv, ops.ConvTranspose1D)):
                 params[node.name]["weight"] = grouped(params[node.name]["weight"], node.groups)
         return {n: {k: a.astype(self.dtype) for k, a in p.items()} for n, p in params.items()}
 

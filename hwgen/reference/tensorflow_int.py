@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from hwgen.graph.graph import Graph
 from hwgen.reference.base import Step, window_index
-from hwgen.reference.integer_params import integer_params
+from hwgen.reference.integer_params import integer_params, spread_pads
 from hwgen.reference.tensorflow_platform import TensorFlowPlatform
 from hwgen.runtime.host.kernels import NORM_ROM, SOFTMAX_ROM
 
@@ -40,8 +40,12 @@ def windows(x: tf.Tensor, kernel, stride, pads, dilation, fill=0) -> tf.Tensor:
 
 
 def conv(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
-    node, n = step.node, len(step.node.stride)
-    view = windows(x, node.weight.shape[2:], node.stride, node.pads, node.dilation)
+    node = step.node
+    return window_product(step, p, windows(x, node.weight.shape[2:], node.stride, node.pads, node.dilation))
+
+
+def window_product(step: Step, p: Node, view: tf.Tensor) -> tf.Tensor:
+    node, n = step.node, len(step.out.shape) - 1
     view = tf.transpose(view, (0, *range(2, 2 + n), 1, *range(2 + n, 2 + 2 * n)))  # [b, *out, c, *kernel]
     positions = int(np.prod(step.out.shape[1:]))
     taps, outs = p["weight"].shape[1:]
@@ -50,6 +54,24 @@ def conv(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
     acc = tf.matmul(tf.reshape(rows, (node.groups, -1, taps)), p["weight"])
     acc = tf.reshape(acc, (node.groups, -1, positions, outs))
     return tf.reshape(tf.transpose(acc, (1, 0, 3, 2)), (-1, *step.out.shape))
+
+
+def conv_transpose(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
+    # Over inputs that stand stride - 1 zeros apart it is a convolution; a pad below 0 cuts off.
+    (begin, end), (channels, length), stride = spread_pads(step.node), x.shape[1:], step.node.stride
+    x = tf.pad(x[..., None], ((0, 0), (0, 0), (0, 0), (0, stride - 1)))
+    size = (length - 1) * stride + 1
+    x = tf.reshape(x, (-1, channels, length * stride))[:, :, max(0, -begin) : size - max(0, -end)]
+    pads = (max(0, begin), max(0, end))
+    return window_product(step, p, windows(x, step.node.weight.shape[2:], (1,), pads, (1,)))
+
+
+def matmul(step: Step, p: Node, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    return tf.matmul(a, b)
+
+
+def constant(step: Step, p: Node, like: tf.Tensor) -> tf.Tensor:
+    return tf.broadcast_to(p["value"], (tf.shape(like)[0], *step.out.shape))
 
 
 def lane(step: Step, p: Node, v: tf.Tensor) -> tf.Tensor:
@@ -79,6 +101,12 @@ def lookup(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
 
 def layernorm(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
     return lane(step, p, normalize(wide(x), step.node.eps_int, step.node.rms) * p["mult0"] + p["bias"])
+
+
+def groupnorm(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
+    rows = tf.reshape(wide(x), (-1, step.node.groups, step.node.row(step.out.shape)))
+    z = tf.reshape(normalize(rows, step.node.eps_int, rms=False), (-1, *step.out.shape))
+    return lane(step, p, z * p["mult0"] + p["bias"])
 
 
 def normalize(x: tf.Tensor, eps_int: int, rms: bool) -> tf.Tensor:
@@ -150,10 +178,12 @@ def slice_(step: Step, p: Node, x: tf.Tensor) -> tf.Tensor:
 
 MOVES: dict[str, Callable] = {
     "Reshape": reshape, "Flatten": reshape, "Transpose": transpose, "Concat": concat, "Slice": slice_,
+    "Constant": constant,
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable] = MOVES | {
-    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "Requantize": requantize, "Lookup": lookup,
-    "LayerNorm": layernorm, "Softmax": softmax, "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
+    "Linear": linear, "Conv1D": conv, "Conv2D": conv, "ConvTranspose1D": conv_transpose, "MatMul": matmul,
+    "Requantize": requantize, "Lookup": lookup, "LayerNorm": layernorm, "GroupNorm": groupnorm, "Softmax": softmax,
+    "Mul": mul, "MaxPool": maxpool, "SumPool": sumpool,
 }  # fmt: skip
 
 

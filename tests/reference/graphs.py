@@ -6,13 +6,17 @@ import numpy as np
 
 from hwgen.graph import Graph, GraphBuilder
 from hwgen.graph.random_graphs import Limits, random_graph, random_inputs
+from hwgen.graph.random_networks import Sizes, random_network
 
 Vectors = dict[str, np.ndarray]
 
 
 def drawn(seed: int) -> tuple[Graph, Vectors]:
-    """A random graph (vectors or images, power-of-two or arbitrary scales) and seven random inputs for it."""
+    """A random graph (vectors, images or a network, power-of-two or arbitrary scales) and seven random inputs for it."""
     rng = np.random.default_rng(seed)
+    if rng.integers(3) == 0:
+        graph = random_network(seed, sizes=Sizes(layers=1, steps=2, power_of_two=bool(rng.integers(2))))
+        return graph, random_inputs(graph, rng, 7)
     limits = Limits(
         vectors=bool(rng.integers(2)), power_of_two=bool(rng.integers(2)), max_width=80, blocks=4, softmax=True
     )
@@ -49,7 +53,27 @@ def full_house(seed: int = 0) -> tuple[Graph, Vectors]:
     h = b.requantize(b.linear(h, rng.integers(-8, 8, (24, 24)), 2**-6), scale=2**-5, residual=h, relu=True)
     h = b.softmax(b.reshape(h, (4, 6)), gain=1.7)
     h = b.flatten(b.softmax(h, bits=7, scale=0.011))
+    h = attended(b, h, rng)
     b.output(b.wide(b.linear(h, rng.integers(-8, 8, (24, 5)), rng.uniform(0.01, 0.02, 5), rng.normal(0, 1, 5))), "y")
     b.output(b.avgpool(image, scale=2**-6), "mean")
     graph = b.build()
     return graph, random_inputs(graph, rng, 9)
+
+
+def attended(b: GraphBuilder, h: str, rng: np.random.Generator) -> str:
+    """uint7[24] through products of activations (signed and unsigned on either side), GroupNorm, a transposed
+    convolution with negative pads and a constant."""
+    a = b.reshape(h, (2, 3, 4))
+    c = b.constant(rng.integers(-128, 128, (2, 3, 4)), 2**-6)
+    q = b.requantize(a, scale=2**-6, residual=c)
+    s = b.requantize(b.matmul(q, b.transpose(a, (0, 2, 1))), signed=False, bits=5, scale=2**-5)
+    y = b.requantize(b.matmul(s, q), scale=2**-5)
+    y = b.requantize(b.matmul(y, b.transpose(c, (0, 2, 1))), scale=2**-4)
+    y = b.requantize(b.matmul(s, s), signed=False, scale=0.03, residual=y)
+    y = b.groupnorm(b.reshape(y, (6, 3)), 3, rng.normal(1, 0.3, 6), rng.normal(0, 0.3, 6), scale=2**-5)
+    w = rng.integers(-8, 8, (6, 2, 4))
+    acc = b.conv_transpose1d(y, w, rng.uniform(0.01, 0.1, 4), rng.normal(0, 1, 4), 4, 3, (4, 2), 1, groups=2)
+    u = b.requantize(acc, bits=6, signed=False, scale=0.1)
+    acc = b.conv_transpose1d(u, rng.integers(-2, 2, (4, 6, 3)), 0.3, stride=2, pads=(1, 0))
+    u = b.requantize(acc, scale=0.4)
+    return b.slice(b.flatten(u), 0, 0, 24)

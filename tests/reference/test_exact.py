@@ -106,6 +106,11 @@ def check_one_layer(name: str, seed: int) -> None:
     b.output(b.activation(x, "mish", scale=0.07), "mish")
     b.output(b.maxpool(x, 3, 2, pads=1), "max")
     b.output(b.avgpool(x, scale=0.03), "mean")
+    b.output(b.groupnorm(x, 2, rng.normal(1, 0.2, 4), rng.normal(0, 1, 4), scale=0.05), "groups")
+    b.output(b.requantize(b.matmul(x, b.transpose(x, (1, 0))), scale=0.11), "product")
+    b.output(b.requantize(x, scale=0.11, residual=b.constant(rng.integers(-128, 128, (4, 9)), 0.07)), "sum")
+    a = b.conv_transpose1d(x, rng.integers(-8, 8, (4, 3, 4)), rng.uniform(0.01, 0.1, 6), None, 4, 2, (1, 3), 1, 2)
+    b.output(b.requantize(a, scale=0.11, channel_axis=-2), "transposed")
     graph = b.build()
     lo, hi = graph.input_range("x")
     errors = verify(graph, [name], {"x": rng.integers(lo, hi + 1, (32, 4, 9))}).real[0].tensors

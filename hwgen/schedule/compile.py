@@ -7,20 +7,25 @@ from dataclasses import dataclass
 from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
-from hwgen.schedule import memory
-from hwgen.schedule.config import MAX_SLOTS, EngineConfig
+from hwgen.schedule import memory, windows
+from hwgen.schedule.config import MAX_ROW_WORDS, MAX_SLOTS, EngineConfig
 from hwgen.schedule.emit import emit
-from hwgen.schedule.instructions import MM, Program
+from hwgen.schedule.instructions import MM, Program, Row, Vec
 from hwgen.schedule.lower import lower
 from hwgen.schedule.plan import Plan
 from hwgen.schedule.timing import Timing, predict
+from hwgen.schedule.windows import Windows
 
 _MEANING = {
     "n": "activations a clock", "m": "outputs a clock", "ww": "bits of a weight", "banks": "activation banks",
     "act_depth": "words of an activation bank", "weight_depth": "words of weight memory",
     "param_depth": "words of requantization parameters", "row_param_depth": "words of the norms' parameters",
+    "softmax_slots": "tables of exponentials", "row_words": "words of a row of a norm or softmax",
     "slots": "activation tables", "prog_depth": "instructions of a unit", "residual": "residual additions",
-    "wide": "32-bit outputs",
+    "wide": "32-bit outputs", "padded": "padding of convolutions", "kv_depth": "words of keys and values",
+    "vec_param_depth": "words of the vector unit's parameters", "vec_mul": "products of two tensors",
+    "vec_maxpool": "maxima of windows", "vec_residual": "additions to products",
+    "win_ring": "bytes of image rows for windows", "win_ports": "parts of a window a clock",
 }  # fmt: skip
 """What each parameter of an engine is, for messages."""
 
@@ -74,13 +79,13 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
 
 
 def _program(graph: Graph, config: EngineConfig) -> tuple[Plan, Program, int]:
-    plan = lower(graph, config.m, config.v)
+    plan = lower(graph, config.n, config.m, config.v)
     words = memory.allocate(plan, config.v, config.banks)
     return plan, emit(plan, config), words
 
 
 def _check_fields(program: Program) -> None:
-    for ins in [*program.mm, *program.row]:
+    for ins in [*program.din, *program.mm, *program.row, *program.vec]:
         try:
             ins.encode(last=False)
         except ValueError as error:
@@ -92,7 +97,7 @@ def _check_fields(program: Program) -> None:
 
 def _weight_bits(graph: Graph) -> int:
     """Bits that hold every weight of the graph; the identity needs two."""
-    return max([node.weight_bits for node in graph.nodes if isinstance(node, ops.Linear)], default=2)
+    return max([node.weight_bits for node in graph.nodes if isinstance(node, ops.WEIGHTED)], default=2)
 
 
 def _table_room(program: Program) -> int:
@@ -105,16 +110,28 @@ def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) ->
     """The engine with just the units and memories that this program needs, rounded up so that like policies share a
     bitstream. tables: room for so many."""
     mm = [ins for ins in program.mm if isinstance(ins, MM)]
-    longest = max(len(program.din), len(program.mm), len(program.row), len(program.dout), 1)
+    rows = [ins for ins in program.row if isinstance(ins, Row)]
+    vec = [ins for ins in program.vec if isinstance(ins, Vec)]
+    win = [ins for ins in program.din if isinstance(ins, Windows)]
+    longest = max(*(len(getattr(program, unit.lower())) for unit in abi.INSTRUCTIONS), 1)
     return base.resized(
         act_depth=_round_up(act_words, 64),
         weight_depth=_round_up(len(program.weights), 512),
         param_depth=_round_up(len(program.params), 16),
-        row_param_depth=_round_up(len(program.row_params), 16) if program.row else 0,
+        row_param_depth=_round_up(len(program.row_params), 16) if program.row_params else 0,
+        softmax_slots=len(program.softmax_tables),
+        row_words=_round_up(max(ins.words for ins in rows), 16) if rows else 0,
         slots=1 << (tables - 1).bit_length() if tables else 0,
         prog_depth=max(16, 1 << (longest - 1).bit_length()),
         residual=any(ins.residual is not None for ins in mm),
         wide=any(ins.wide for ins in mm),
+        padded=any(ins.inside is not None for ins in mm),
+        vec_param_depth=_round_up(len(program.vec_params), 16) if vec else 0,
+        vec_mul=any(ins.op == "MUL" for ins in vec),
+        vec_maxpool=any(ins.op == "MAXPOOL" for ins in vec),
+        vec_residual=any(ins.residual is not None for ins in vec),
+        win_ring=max((ins.geometry.ring(base.v) for ins in win), default=0),
+        win_ports=max((windows.ports(ins.geometry, base.v, ins.clocks) for ins in win), default=1),
     )
 
 
@@ -127,6 +144,8 @@ def _check_address_range(config: EngineConfig) -> None:
         "weight_depth": 1 << abi.ADDR_BITS,
         "param_depth": 1 << abi.PADDR_BITS,
         "row_param_depth": 1 << abi.PADDR_BITS,
+        "row_words": MAX_ROW_WORDS,
+        "vec_param_depth": 1 << abi.PADDR_BITS,
         "act_depth": (1 << abi.ADDR_BITS) * min(config.n, config.m, 16) // config.v,
         "prog_depth": 1024,
     }

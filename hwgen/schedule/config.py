@@ -10,13 +10,16 @@ from hwgen.errors import InputError
 SIZES = (8, 16, 32, 64)
 BANKS = 4
 MAX_SLOTS = 16
+MAX_ROW_WORDS = 4096
 
 
 @dataclass(frozen=True)
 class EngineConfig:
     """One engine: the array (n activations x m outputs a clock), stored weight bits, and memory depths in words.
 
-    row_param_depth 0: no row unit. slots 0: no activation tables. Every field is a parameter of the RTL.
+    row_param_depth 0: no norms. softmax_slots 0: no softmax; neither: no row unit. slots 0: no activation tables.
+    vec_param_depth 0: no vector unit. kv_depth 0: no KV memory. win_ring: bytes of an image kept for windows; 0: no
+    windows. Every field is a parameter of the RTL.
     """
 
     n: int
@@ -27,16 +30,30 @@ class EngineConfig:
     weight_depth: int = 512
     param_depth: int = 16
     row_param_depth: int = 0
+    softmax_slots: int = 0
+    row_words: int = 0
     slots: int = 0
     prog_depth: int = 16
     residual: bool = False
     wide: bool = False
     padded: bool = False
+    kv_depth: int = 0
+    vec_param_depth: int = 0
+    vec_mul: bool = False
+    vec_maxpool: bool = False
+    vec_residual: bool = False
+    win_ring: int = 0
+    win_ports: int = 1
 
     @property
     def v(self) -> int:
         """Bytes of an activation word."""
         return max(self.n, self.m, 16)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there is a row unit."""
+        return self.row_param_depth > 0 or self.softmax_slots > 0
 
     @property
     def multipliers(self) -> int:
@@ -51,7 +68,22 @@ class EngineConfig:
     @property
     def pipe(self) -> int:
         """Clocks from the issue of a group's last step to its write (mm_unit.sv)."""
-        return 12 + self.tree_stages + int(self.residual) + int(self.slots > 0)
+        return 12 + self.tree_stages + int(self.residual) + int(self.slots > 0) + int(self.kv_depth > 0)
+
+    @property
+    def vec_pipe(self) -> int:
+        """Clocks from the issue of a word's last step to its write (vec_unit.sv)."""
+        return 10 + int(self.vec_residual)
+
+    @property
+    def keys_clocks(self) -> int:
+        """Clocks that the KV memory takes for a group of keys (kv_mem.sv)."""
+        return max(self.m // self.n, 1)
+
+    @property
+    def array_ww(self) -> int:
+        """Bits of the weights that the array multiplies: those of the KV memory have eight."""
+        return 8 if self.kv_depth else self.ww
 
     @property
     def weight_beats(self) -> int:

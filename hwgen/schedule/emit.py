@@ -7,15 +7,21 @@ operand is there or a memory port is free.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
-from hwgen.errors import FitError
-from hwgen.runtime.abi import BEAT_BYTES
+from hwgen.errors import FitError, UnsupportedError
+from hwgen.runtime.abi import BEAT_BYTES, LEVELS
 from hwgen.schedule.config import MAX_SLOTS, EngineConfig
 from hwgen.schedule.instructions import MM, Din, Dout, Gate, Loop, Nop, Program, Row
 from hwgen.schedule.memory import RESIDUAL_LAG
-from hwgen.schedule.plan import INPUTS, Lane, MatOp, Plan, RowOp, View
-from hwgen.schedule.weights import OCTET, dense, identity
+from hwgen.schedule.nest import Level, nest, pieces
+from hwgen.schedule.plan import INPUTS, Lane, MatOp, Part, Plan, RowOp, View
+from hwgen.schedule.views import round_up
+from hwgen.schedule.weights import OCTET
 
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
 
@@ -34,7 +40,7 @@ class _Emitter:
         self.after: list[int] = []
         self.complete: list[set[int]] = []  # by operation: those certainly complete when its first result is written
         self.steps: list[int] = []  # by operation: of the array
-        self.identity_at: int | None = None
+        self.stored: dict[tuple, int] = {}  # where equal words are
 
     def run(self) -> Program:
         self._inputs()
@@ -62,7 +68,7 @@ class _Emitter:
             return []
         lo, hi = int(view.positions.min()), int(view.positions.max())
         ops = [(w, self.plan.ops[w]) for w in self.plan.buffers[view.buffer].writers]
-        return [w for w, op in ops if w < len(self.complete) and op.out_start <= hi and lo < op.out_start + op.size]
+        return [w for w, op in ops if w < len(self.complete) and op.out.start <= hi and lo < op.out.end]
 
     def _complete_with(self, writers: list[int]) -> set[int]:
         """Operations complete once these are: what they waited for, and what ran before in their unit."""
@@ -80,9 +86,20 @@ class _Emitter:
         op = self.plan.ops[writers[0]]
         if (reader != "MM" or isinstance(op, RowOp)) and self._reads_bank_of(op, buffer):
             return None  # the writer is still reading through the port that this reader needs
-        if len(writers) > 1 or (isinstance(op, MatOp) and op.wide):
+        if len(writers) > 1 or not self._in_order(op):
             return None
-        return self._unit(writers[0]), self.before[writers[0]] - op.out_start // OCTET
+        return self._unit(writers[0]), self.before[writers[0]] - op.out.start // OCTET
+
+    def _in_order(self, op: MatOp | RowOp) -> bool:
+        """Whether an operation writes every byte from the first to the last in turn, so that octets tell addresses."""
+        if isinstance(op, RowOp):
+            return op.out.rows == 1 or op.out.pitch == round_up(op.out.channels, self.config.v)
+        rows = [part.rows for part in op.parts]
+        return (
+            not op.wide
+            and (op.out.rows == 1 or op.out.pitch == len(op.parts[0].groups) * self.config.m)
+            and np.array_equal(np.concatenate(rows), np.arange(op.out.rows))
+        )
 
     def _reads_bank_of(self, op: MatOp | RowOp, buffer: str) -> bool:
         """Whether an operation reads from the bank of the buffer that it writes (joined parts share one)."""
@@ -107,52 +124,78 @@ class _Emitter:
 
     # --- matrix operations ------------------------------------------------------------------------------------------
     def _matrix(self, op: MatOp) -> None:
-        cfg = self.config
-        groups = -(-op.size // cfg.m)
-        groups += -groups % (cfg.v // cfg.m)  # whole words, so that readers of wider words find every octet counted
-        behind_wide = bool(self.program.mm) and getattr(self.program.mm[-1], "wide", False)
-        slow = WIDE_STEPS if op.wide or behind_wide else 1
-        if op.weight is None and slow == 1:
-            layout = identity(op, groups, cfg)
-            if self.identity_at is None:  # all identities share its words
-                self.identity_at = self._weights(layout.words)
-            w = self.identity_at
-        else:
-            layout = dense(op, groups, slow, cfg)
-            w = self._weights(layout.words)
-        loops, first = layout.loops, layout.first
         waits, complete, follow = self._operands(op)
+        gates = [Gate(unit, count) for unit, count in waits.items()]
+        behind_wide = bool(self.program.mm) and getattr(self.program.mm[-1], "wide", False)
+        self.program.mm += [Nop(gate) for gate in gates[1:]]
+        slow = WIDE_STEPS if op.wide or behind_wide else 1
+        instructions = [ins for part in op.parts for ins in self._instructions(op, part, slow, follow)]
+        if gates:
+            instructions[0].gate = gates[0]
+        self.program.mm += instructions
+        groups = sum(ins.steps() // ins.reduction() for ins in instructions)
+        self.steps.append(sum(ins.steps() for ins in instructions))
+        self._wrote("MM", groups * self.config.m // OCTET, complete)
+
+    def _instructions(self, op: MatOp, part: Part, slow: int, follow: tuple[str, int] | None) -> Iterator[MM]:
+        """The instructions of rows that share weights: one, if six loops suffice. slow: at least that many clocks a
+        group; a shorter one meets its inputs again, with weights of zero."""
+        cfg, groups = self.config, np.arange(len(part.groups))
+        params = self._stored(self.program.params, _lane_words(op.lane, len(groups), cfg.m))
+        words, block = _distinct(part.words)
+        times = -(-slow // len(part.taps))
+        words = np.pad(words, ((0, 0), (0, (times - 1) * len(part.taps)), (0, 0), (0, 0)))
+        w = self._stored(self.program.weights, words.reshape(-1, cfg.m * cfg.n))
+        taps = np.column_stack([np.tile(part.taps, (times, 1)), np.arange(words.shape[1])])
+        inner = _loops(_nest_of(op, taps), ("a", "y", "x", "w"), cfg.n, reduce=True)
+        walk = np.column_stack([part.groups, block * words.shape[1], (4 if op.wide else 1) * groups, groups, groups])
+        inner += _loops(_nest_of(op, walk), ("a", "w", "o", "p", "r"), cfg.n)
+        residual_at = np.zeros(op.out.rows, np.int64) if op.residual_at is None else op.residual_at
+        each_row = len(groups) if op.lane.mult.ndim == 2 else 0
+        r = part.rows
+        walk = np.column_stack([part.at, r * (op.out.pitch // cfg.m), r * each_row, residual_at[r] // cfg.m])
+        for piece in pieces(walk, LEVELS - len(inner)):
+            yield self._instruction(op, inner, walk[piece], w, params, follow)
+
+    def _instruction(
+        self, op: MatOp, inner: list[Loop], walk: np.ndarray, w: int, params: int, follow: tuple[str, int] | None
+    ) -> MM:
+        """One instruction: `inner` loops for each row of a walk of operand byte, y, x, output, parameter word and
+        residual."""
+        cfg = self.config
+        loops = [*inner, *_loops(nest(walk), ("a", "y", "x", "o", "p", "r"), cfg.n)]
+        first, y, x, out, param, residual_at = (int(value) for value in walk[0])
         if follow is None:
             dep, need = "NONE", 0
-            loops = [Loop(x.count, x.a, x.w, 0, x.o, x.p, x.reduce) for x in loops]
+            loops = [replace(loop, need=0) for loop in loops]
         else:
-            dep, need = follow[0], follow[1] + (first + 1) * cfg.n // OCTET
-        gates = [Gate(unit, count) for unit, count in waits.items()] or [Gate()]
-        self.program.mm += [Nop(gate) for gate in gates[1:]]
+            dep, need = follow[0], follow[1] + (first + cfg.n) // OCTET
         residual = None
         if op.residual is not None:
-            at = self._byte(op.residual.buffer, int(op.residual.positions[0])) // cfg.m
+            at = self._byte(op.residual.buffer, 0) // cfg.m + residual_at
             residual = (self.plan.buffers[op.residual.buffer].bank, at, op.residual.signed)
-        self.program.mm.append(
-            MM(
-                loops=tuple(loops), dep=dep, need=need, a_bank=self.plan.buffers[op.x.buffer].bank,
-                a=self._byte(op.x.buffer, 0) // cfg.n + first, a_signed=op.x.signed, w=w,
-                o_bank=self.plan.buffers[op.out].bank,
-                o=self._byte(op.out, op.out_start) // cfg.m, p=len(self.program.params), lo=op.lane.lo, hi=op.lane.hi,
-                relu=op.lane.relu,
-                wide=op.wide, slot=self._slot(op), residual=residual, gate=gates[0], name=op.name,
-            )
+        return MM(
+            loops=tuple(loops), dep=dep, need=need, a_bank=self.plan.buffers[op.x.buffer].bank,
+            a=(self._byte(op.x.buffer, 0) + first) // cfg.n, a_signed=op.x.signed, w=w,
+            o_bank=self.plan.buffers[op.out.buffer].bank, o=self._byte(op.out.buffer, op.out.start) // cfg.m + out,
+            p=params + param, lo=op.lane.lo, hi=op.lane.hi, relu=op.lane.relu, wide=op.wide, slot=self._slot(op),
+            residual=residual, name=op.name, inside=None if op.last is None else (y, x, *op.last),
         )  # fmt: skip
-        self.program.params += _lane_words(op.lane, groups, cfg.m)
-        self.steps.append(self.program.mm[-1].steps())
-        self._wrote("MM", groups * cfg.m // OCTET, complete)
+
+    def _stored(self, memory: list[np.ndarray], words: np.ndarray) -> int:
+        """Where these words begin in a memory; equal ones are stored once."""
+        key = (id(memory), words.shape, hashlib.sha256(np.ascontiguousarray(words)).digest())
+        if key not in self.stored:
+            self.stored[key] = len(memory)
+            memory.extend(words)
+        return self.stored[key]
 
     def _operands(self, op: MatOp) -> tuple[dict[str, int], set[int], tuple[str, int] | None]:
         """(octets to wait for before the start, operations complete by the first result, the unit to follow chunk by
         chunk)."""
         writers = self._writers(op.x)
         follow = self._follow(op.x.buffer, writers, "MM")
-        if op.weight is None and follow is not None and follow[0] == "ROW":
+        if _copies(op) and follow is not None and follow[0] == "ROW":
             # its first results come before its last operands, when the row operation still uses its ports
             follow = None
         complete = self._complete_with(writers)
@@ -185,11 +228,6 @@ class _Emitter:
             passed += self.steps[i]
         return set()
 
-    def _weights(self, words: list[np.ndarray]) -> int:
-        """Append weight words; returns where they begin."""
-        self.program.weights += words
-        return len(self.program.weights) - len(words)
-
     def _slot(self, op: MatOp) -> int | None:
         if op.table is None:
             return None
@@ -206,11 +244,18 @@ class _Emitter:
     # --- row operations ---------------------------------------------------------------------------------------------
     def _row(self, op: RowOp) -> None:
         cfg = self.config
-        words, step = -(-op.size // cfg.v), cfg.v // OCTET
-        start = int(op.x.positions[0])
+        rows, words, step = op.out.rows, -(-op.out.channels // cfg.v), cfg.v // OCTET
+        start = int(op.starts[0])
+        stride = int(op.starts[1] - op.starts[0]) if rows > 1 else 0
+        if (np.diff(op.starts) != stride).any():
+            raise UnsupportedError(
+                f"node {op.name!r}: the rows of its input do not lie evenly in memory; put a Requantize in front of it"
+            )
         writers = self._writers(op.x)
         follow = self._follow(op.x.buffer, writers, "ROW")
         latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
+        if stride != words * cfg.v and rows > 1:
+            follow = None  # words do not come in the order in which they are counted
         gate = Gate()
         if latest_mm is not None and (follow is None or self.plan.serial or latest_mm not in writers):
             # not right behind its producer: wait until the array is done with everything before
@@ -226,14 +271,14 @@ class _Emitter:
             Row(
                 rms=op.rms, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi, dep=dep, need=need, need_step=need_step,
                 src_bank=self.plan.buffers[op.x.buffer].bank, src=self._byte(op.x.buffer, start) // cfg.v,
-                dst_bank=self.plan.buffers[op.out].bank, dst=self._byte(op.out, op.out_start) // cfg.v,
-                param=len(self.program.row_params),
-                length=op.size, words=words, eps=op.eps, gate=gate, name=op.name,
+                dst_bank=self.plan.buffers[op.out.buffer].bank, dst=self._byte(op.out.buffer, op.out.start) // cfg.v,
+                param=self._stored(self.program.row_params, _lane_words(op.lane, words, cfg.v)),
+                length=op.out.channels, words=words, rows=rows, src_stride=stride // cfg.v,
+                dst_stride=op.out.pitch // cfg.v, eps=op.eps, gate=gate, name=op.name,
             )
         )  # fmt: skip
-        self.program.row_params += _lane_words(op.lane, words, cfg.v)
         self.steps.append(0)
-        self._wrote("ROW", words * step, complete)
+        self._wrote("ROW", rows * words * step, complete)
 
     # --- output -----------------------------------------------------------------------------------------------------
     def _outputs(self) -> None:
@@ -253,14 +298,15 @@ class _Emitter:
             else:
                 dep, need, step = "MM", self.total["MM"], 0
                 gate = Gate("ROW", self.total["ROW"])
-            size = _wide_bytes(output.size, cfg.m) if output.wide else output.size
+            size = _wide_bytes(output.size, cfg.m) if output.wide else output.size // output.rows
             beats = -(-size // BEAT_BYTES)
-            address = self._byte(output.buffer, output.start) // BEAT_BYTES
-            self.program.dout.append(
-                Dout(offset, beats, self.plan.buffers[output.buffer].bank, address, dep, need, step, gate)
-            )
             output.offset = offset
-            offset += -(-beats * BEAT_BYTES // 64) * 64
+            for row in range(output.rows):
+                address = self._byte(output.buffer, output.start + row * output.pitch) // BEAT_BYTES
+                bank, before = self.plan.buffers[output.buffer].bank, row * output.pitch // OCTET if step else 0
+                self.program.dout.append(Dout(offset, beats, bank, address, dep, need + before, step, gate))
+                offset += beats * BEAT_BYTES
+            offset = -(-offset // 64) * 64
         self.plan.out_bytes = offset
 
 
@@ -269,9 +315,40 @@ def _wide_bytes(size: int, m: int) -> int:
     return -(-size // m) * m * 4
 
 
-def _lane_words(lane: Lane, words: int, width: int) -> list[np.ndarray]:
-    """Parameters as [width, 4] arrays (mult, shift, bias, rmult), one a word; channels beyond the last are zero."""
+def _lane_words(lane: Lane, words: int, width: int) -> np.ndarray:
+    """Parameters (mult, shift, bias, rmult) as [rows words, width, 4]; channels beyond the last are zero."""
     rmult = lane.rmult if lane.rmult is not None else np.zeros_like(lane.mult)
-    table = np.stack([lane.mult, lane.shift, lane.bias, rmult], axis=1).astype(np.int64)
-    table = np.pad(table, ((0, words * width - len(table)), (0, 0)))
-    return list(table.reshape(words, width, 4))
+    table = np.stack([np.atleast_2d(field) for field in (lane.mult, lane.shift, lane.bias, rmult)], axis=-1)
+    table = np.pad(table.astype(np.int64), ((0, 0), (0, words * width - table.shape[1]), (0, 0)))
+    return table.reshape(-1, width, 4)
+
+
+def _distinct(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(blocks, index of each group's) of weight words [groups, ...]: all, or one period of what repeats."""
+    for period in range(1, len(words) // 2 + 1):
+        if np.array_equal(words[period:], words[:-period]):
+            return words[:period], np.arange(len(words)) % period
+    return words, np.arange(len(words))
+
+
+def _nest_of(op: MatOp, walk: np.ndarray) -> list[Level]:
+    """The loops of a walk that lowering has made regular. Raises FitError naming the node when they are too many."""
+    loops = nest(walk)
+    if loops is None or len(loops) > 4:
+        raise FitError(f"node {op.name!r}: its operand lies too irregularly for an instruction; requantize it first")
+    return loops
+
+
+def _loops(levels: list[Level], columns: tuple[str, ...], n: int, reduce: bool = False) -> list[Loop]:
+    """Loops of walked columns; `a` is in bytes there."""
+    out = []
+    for count, strides in levels:
+        by = {"r": 0} | dict(zip(columns, (int(s) for s in strides), strict=True))
+        a = by.pop("a")
+        out.append(Loop(count, a=a // n, need=a // OCTET, reduce=reduce, **by))
+    return out
+
+
+def _copies(op: MatOp) -> bool:
+    """Whether first results come before the last operands: each group of a row meets only some chunks."""
+    return any(part.groups.any() for part in op.parts)

@@ -51,8 +51,14 @@ def _multipliers(c: EngineConfig, how: Products) -> int:
     shared = how.dsp_bits >= c.ww + 19  # two products of one activation
     array = 0 if how.in_luts else c.multipliers // (2 if shared else 1)
     residual = 0 if not c.residual else 1 if how.dsp_bits >= 27 else 2
-    row_lane, row = {27: (5, 5), 25: (7, 6), 18: (7, 11)}[how.dsp_bits]
-    return array + c.m * (2 + residual) + (c.v * row_lane + row if c.row_param_depth else 0)
+    return array + c.m * (2 + residual) + _row_multipliers(c, how)
+
+
+def _row_multipliers(c: EngineConfig, how: Products) -> int:
+    """Of the row unit: a lane's normalization and requantization, the root; softmax's reciprocal."""
+    norm, lane, root = {27: (3, 2, 5), 25: (5, 2, 6), 18: (5, 2, 11)}[how.dsp_bits]
+    lanes = c.v * (lane * c.has_rows + norm * (c.row_param_depth > 0))
+    return lanes + root * (c.row_param_depth > 0) + 2 * (c.softmax_slots > 0)
 
 
 def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
@@ -61,7 +67,7 @@ def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
         luts, ffs = (12900, 57, 740, 1900), (9700, 49, 630, 1300)
     else:
         luts, ffs = (6200, 23, 884, 787), (7400, 51, 581, 709)
-    parts = (1, c.multipliers, c.m, c.v if c.row_param_depth else 0)
+    parts = (1, c.multipliers, c.m, c.v if c.has_rows else 0)
     lut, ff = (sum(each * many for each, many in zip(costs, parts, strict=True)) for costs in (luts, ffs))
     return {"lut": lut + (LUT_PRODUCT * c.ww * c.multipliers if how.in_luts else 0), "ff": ff}
 
@@ -73,6 +79,7 @@ def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
         (c.weight_beats, 128, c.weight_depth),
         (c.m, param_bits, c.param_depth),
         (c.v, 72, c.row_param_depth),
+        (c.v, 24, c.softmax_slots * 256),
         (c.banks * c.v // 8, 64, c.act_depth),
         (c.m, 8, c.slots * 256),
     ]
@@ -107,6 +114,7 @@ def _amd_memory(c: EngineConfig, board: Board) -> dict[str, int]:
         bram += -(-columns // 72) * -(-c.weight_depth // 512)
     bram += -(-c.m * param_bits // 72) * -(-c.param_depth // 512) if c.param_depth > 64 else 0
     bram += -(-c.v * 72 // 72) * -(-c.row_param_depth // 512) if c.row_param_depth > 64 else 0
+    bram += -(-c.v * -(-c.softmax_slots // 2) // 2)  # halves of a block hold two tables for one lane
     bram += c.banks * -(-c.v * 8 // 72) * -(-c.act_depth // 512) if c.act_depth > 64 else 0
     bram += c.m * -(-c.slots * 256 * 8 // 36864) if c.slots else 0
     return {"bram36": bram, "uram": uram}

@@ -16,9 +16,13 @@ def image(program: Program, config: EngineConfig, design_hash: int) -> bytes:
     out += _section("PARAM", len(program.params), pack_params(program.params))
     out += _section("TABLE", len(program.tables), b"".join(program.tables))
     out += _section("ROW_PARAM", len(program.row_params), pack_params(program.row_params))
-    for unit, code in (("DIN", program.din), ("MM", program.mm), ("ROW", program.row), ("DOUT", program.dout)):
-        if unit == "ROW" and not config.row_param_depth:
+    out += _section("SOFTMAX_TABLE", len(program.softmax_tables), pack_exponentials(program.softmax_tables))
+    out += _section("VEC_PARAM", len(program.vec_params), pack_params(program.vec_params))
+    absent = {unit for unit, depth in (("ROW", config.has_rows), ("VEC", config.vec_param_depth)) if not depth}
+    for unit in abi.INSTRUCTIONS:
+        if unit in absent:
             continue
+        code = getattr(program, unit.lower())
         words = [_encode(ins, unit, i == len(code) - 1) for i, ins in enumerate(code)]
         words = words or [_encode(Nop(), unit, True)]  # a unit without work still has to say that it is done
         out += _section(f"PROG_{unit}", len(words), b"".join(words))
@@ -59,3 +63,11 @@ def pack_params(words: list[np.ndarray]) -> bytes:
     low = (mult & 0x3FFFF) | (shift & 0x3F) << 18 | (bias & 0xFFFFFFFFFF) << 24  # 18 + 6 + the first 40 bits of 48
     high = (bias >> 40) & 0xFF | (rmult & 0x7FFFFFF) << 8
     return np.stack([low, high], axis=1).astype("<i8").tobytes()
+
+
+def pack_exponentials(tables: list[np.ndarray]) -> bytes:
+    """Softmax tables of 256 integers of 24 bits -> one beat an entry."""
+    if not tables:
+        return b""
+    entries = np.concatenate(tables).astype("<i8")
+    return np.stack([entries, np.zeros_like(entries)], axis=1).tobytes()

@@ -4,10 +4,14 @@ generators."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwgen.runtime import abi
+
+if TYPE_CHECKING:
+    from hwgen.schedule.windows import Stream, Windows
 
 NONE = "NONE"
 WALKED = ("a", "w", "need", "o", "p", "r", "y", "x")  # what has a step a level
@@ -47,35 +51,19 @@ class Gate:
         return {"gate_unit": abi.UNITS[self.unit], "gate": self.count}
 
 
-@dataclass
-class MM:
-    """A matrix operation; loops innermost first. Addresses in the units of docs/engine.md."""
+class Nest:
+    """Nested loops of steps, innermost first, as `mm_sequencer.sv` runs them."""
 
     loops: tuple[Loop, ...]
-    dep: str
-    need: int
-    a_bank: int
-    a: int
-    a_signed: bool
-    w: int
-    o_bank: int
-    o: int
-    p: int
-    lo: int
-    hi: int
-    relu: bool = False
-    wide: bool = False
-    slot: int | None = None
-    residual: tuple[int, int, bool] | None = None  # bank, address, signed
-    gate: Gate = field(default_factory=Gate)
-    name: str = ""
-    inside: tuple[int, int, int, int] | None = None  # y, x of the first step, y_last, x_last; None: nothing is padding
-    w_bank: str = "WEIGHTS"
-    o_kind: str = "ACTIVATIONS"
+    inside: tuple[int, int, int, int] | None  # y, x of the first step, y_last, x_last; None: nothing is padding
 
     def steps(self) -> int:
-        """Clocks of the array."""
+        """Clocks that the steps take."""
         return int(np.prod([loop.count for loop in self.loops]))
+
+    def reduction(self) -> int:
+        """Steps of a group."""
+        return int(np.prod([loop.count for loop in self.loops if loop.reduce]))
 
     def walk(self, what: str, base: int = 0) -> np.ndarray:
         """The stream of `what` (one of WALKED), one entry a step."""
@@ -100,20 +88,10 @@ class MM:
             out = (out[None, :] & mask[:, None]).reshape(-1)
         return out
 
-    def encode(self, last: bool) -> bytes:
-        """The instruction word."""
+    def loop_fields(self) -> dict[str, int]:
+        """Counts, reduction, coordinates and the steps of the address generators, as instruction fields."""
         loops = [*self.loops, *[Loop(1)] * (abi.LEVELS - len(self.loops))]
-        values: dict[str, int] = {
-            "opcode": abi.OPCODES["EXEC"], "last": last, **self.gate.fields(), "dep_unit": abi.UNITS[self.dep],
-            "need": self.need,
-            "red_mask": sum(loop.reduce << i for i, loop in enumerate(loops)), "a_signed": self.a_signed,
-            "a_bank": self.a_bank, "a": self.a,
-            "w": self.w, "o_bank": self.o_bank, "o": self.o, "p": self.p, "relu": self.relu, "wide": self.wide,
-            "w_bank": abi.W_BANKS[self.w_bank], "o_kind": abi.O_KINDS[self.o_kind], "lookup": self.slot is not None, "slot": self.slot or 0, "lo": self.lo, "hi": self.hi,
-        }  # fmt: skip
-        if self.residual is not None:
-            bank, address, signed = self.residual
-            values |= {"residual": 1, "r_bank": bank, "r": address, "r_signed": signed}
+        values = {"red_mask": sum(loop.reduce << i for i, loop in enumerate(loops))}
         if self.inside is not None:
             values |= dict(zip(("y", "x", "y_last", "x_last"), self.inside, strict=True))
         for what in WALKED:
@@ -122,13 +100,103 @@ class MM:
                 stride = loop.stride(what)
                 values[f"{what}_step{level}"] = (stride - done) % _STEP_RANGE[what]  # addresses wrap
                 done += (loop.count - 1) * stride
-        values |= {f"count{level}": loop.count - 1 for level, loop in enumerate(loops)}
+        return values | {f"count{level}": loop.count - 1 for level, loop in enumerate(loops)}
+
+
+@dataclass
+class MM(Nest):
+    """A matrix operation; loops innermost first. Addresses in the units of docs/engine.md."""
+
+    loops: tuple[Loop, ...]
+    dep: str
+    need: int
+    a_bank: int
+    a: int
+    a_signed: bool
+    w: int
+    o_bank: int
+    o: int
+    p: int
+    lo: int
+    hi: int
+    relu: bool = False
+    wide: bool = False
+    slot: int | None = None
+    residual: tuple[int, int, bool] | None = None  # bank, address, signed
+    gate: Gate = field(default_factory=Gate)
+    name: str = ""
+    inside: tuple[int, int, int, int] | None = None  # y, x of the first step, y_last, x_last; None: nothing is padding
+    w_bank: str = "WEIGHTS"
+    o_kind: str = "ACTIVATIONS"
+
+    def encode(self, last: bool) -> bytes:
+        """The instruction word."""
+        values: dict[str, int] = {
+            "opcode": abi.OPCODES["EXEC"], "last": last, **self.gate.fields(), "dep_unit": abi.UNITS[self.dep],
+            "need": self.need, "a_signed": self.a_signed, "a_bank": self.a_bank, "a": self.a,
+            "w": self.w, "o_bank": self.o_bank, "o": self.o, "p": self.p, "relu": self.relu, "wide": self.wide,
+            "w_bank": abi.W_BANKS[self.w_bank], "o_kind": abi.O_KINDS[self.o_kind], "lookup": self.slot is not None,
+            "slot": self.slot or 0, "lo": self.lo, "hi": self.hi, **self.loop_fields(),
+        }  # fmt: skip
+        if self.residual is not None:
+            bank, address, signed = self.residual
+            values |= {"residual": 1, "r_bank": bank, "r": address, "r_signed": signed}
         return abi.pack(abi.MM, **values)
 
 
 @dataclass
+class Vec(Nest):
+    """Products of two tensors, or maxima of windows, word by word; addresses in words. b is read at `w`.
+
+    op: "MUL" or "MAXPOOL". residual: bank, address, signed of what a second step of each product brings.
+    """
+
+    op: str
+    loops: tuple[Loop, ...]
+    dep: str
+    need: int
+    a_bank: int
+    a: int
+    a_signed: bool
+    o_bank: int
+    o: int
+    p: int
+    lo: int
+    hi: int
+    b: tuple[int, int, bool] | None = None  # bank, address, signed
+    residual: tuple[int, int, bool] | None = None
+    relu: bool = False
+    gate: Gate = field(default_factory=Gate)
+    name: str = ""
+    inside: tuple[int, int, int, int] | None = None
+
+    def encode(self, last: bool) -> bytes:
+        """The instruction word."""
+        values: dict[str, int] = {
+            "opcode": abi.OPCODES["EXEC"], "last": last, **self.gate.fields(), "op": abi.VEC_OPS[self.op],
+            "dep_unit": abi.UNITS[self.dep], "need": self.need, "a_signed": self.a_signed, "a_bank": self.a_bank,
+            "a": self.a, "o_bank": self.o_bank, "o": self.o, "p": self.p, "relu": self.relu, "lo": self.lo,
+            "hi": self.hi, **self.loop_fields(),
+        }  # fmt: skip
+        if self.b is not None:
+            values |= dict(zip(("b_bank", "w", "b_signed"), self.b, strict=True))
+        if self.residual is not None:
+            values |= {"residual": 1, **dict(zip(("r_bank", "r", "r_signed"), self.residual, strict=True))}
+        return abi.pack(abi.VEC, **values)
+
+
+@dataclass
+class Exponentials:
+    """Softmax's constants: the table's slot, and how the result is scaled (docs/numerics.md)."""
+
+    slot: int
+    mult: int
+    shift: int
+
+
+@dataclass
 class Row:
-    """A norm over rows; need is the octet count before the first word, need_step per word."""
+    """A norm, or a softmax, over rows; need is the octet count before the first word, need_step per word."""
 
     rms: bool
     x_signed: bool
@@ -148,19 +216,24 @@ class Row:
     rows: int = 1
     src_stride: int = 0
     dst_stride: int = 0
+    softmax: Exponentials | None = None
     gate: Gate = field(default_factory=Gate)
     name: str = ""
+
+    @property
+    def op(self) -> str:
+        """Its name in `abi.ROW_OPS`."""
+        return "SOFTMAX" if self.softmax else "RMSNORM" if self.rms else "LAYERNORM"
 
     def encode(self, last: bool) -> bytes:
         """The instruction word."""
         return abi.pack(
-            abi.ROW, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(),
-            op=abi.ROW_OPS["RMSNORM" if self.rms else "LAYERNORM"],
+            abi.ROW, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(), op=abi.ROW_OPS[self.op],
             x_signed=self.x_signed, lo=self.lo, hi=self.hi, dep_unit=abi.UNITS[self.dep], need=self.need,
             need_step=self.need_step,
             src_bank=self.src_bank, src=self.src, src_stride=self.src_stride, dst_bank=self.dst_bank, dst=self.dst,
             dst_stride=self.dst_stride, param=self.param, length=self.length, words=self.words, rows=self.rows,
-            eps=self.eps,
+            eps=self.eps, **(vars(self.softmax) if self.softmax else {}),
         )  # fmt: skip
 
 
@@ -217,11 +290,14 @@ class Program:
     """What each unit runs, and the words of the memories. weights: list of [N*M] int arrays (m, n); params: Lane-like
     tuples a group."""
 
-    din: list[Din] = field(default_factory=list)
+    din: list[Din | Stream | Windows] = field(default_factory=list)
     mm: list[MM | Nop] = field(default_factory=list)
     row: list[Row | Nop] = field(default_factory=list)
+    vec: list[Vec | Nop] = field(default_factory=list)
     dout: list[Dout] = field(default_factory=list)
     weights: list[np.ndarray] = field(default_factory=list)
     params: list[np.ndarray] = field(default_factory=list)  # [M, 4] int64: mult, shift, bias, rmult
     row_params: list[np.ndarray] = field(default_factory=list)  # [V, 4]
+    vec_params: list[np.ndarray] = field(default_factory=list)  # [V, 4]
+    softmax_tables: list[np.ndarray] = field(default_factory=list)  # 256 integers each
     tables: list[bytes] = field(default_factory=list)

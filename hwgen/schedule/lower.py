@@ -7,31 +7,35 @@ import numpy as np
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.graph.types import Tensor, along_axis
-from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Plan, RowOp, View
-from hwgen.schedule.views import MOVES, Views, round_up
+from hwgen.runtime.abi import BEAT_BYTES
+from hwgen.schedule import conv, weights
+from hwgen.schedule.plan import INPUTS, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
+from hwgen.schedule.views import MOVES, Views
 
 _WAY_OUT = "use --backend hls4ml, or run that part on the host and give the engine the graph behind it"
 NOT_YET = {
-    "Conv2D": f"convolutions have no RTL in this version; {_WAY_OUT}",
-    "Conv1D": f"convolutions have no RTL in this version; {_WAY_OUT}",
-    "MaxPool": f"pooling has no RTL in this version; {_WAY_OUT}",
-    "SumPool": f"pooling has no RTL in this version; {_WAY_OUT}",
+    "MaxPool": f"a maximum over windows has no RTL in this version; {_WAY_OUT}",
     "Mul": f"products of two tensors (FiLM, gating) have no RTL in this version; {_WAY_OUT}",
+    "MatMul": f"products of two activations (attention) have no RTL in this version; {_WAY_OUT}",
     "Softmax": f"softmax has no RTL in this version; {_WAY_OUT}",
+    "GroupNorm": f"group norms have no RTL in this version; {_WAY_OUT}",
 }
+SUMS = (ops.Linear, ops.Conv1D, ops.Conv2D, ops.SumPool)
+"""Accumulators, which are computed where they are read."""
 
 
-def lower(graph: Graph, m: int, v: int) -> Plan:
-    """Plan of the graph for an array with m outputs and words of v bytes. Raises UnsupportedError naming the node."""
-    return _Lowering(graph, m, v).run()
+def lower(graph: Graph, n: int, m: int, v: int) -> Plan:
+    """Plan of the graph for an array of n x m with words of v bytes. Raises UnsupportedError naming the node."""
+    return _Lowering(graph, n, m, v).run()
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, m: int, v: int):
-        self.graph, self.m, self.v = graph, m, v
+    def __init__(self, graph: Graph, n: int, m: int, v: int):
+        self.graph, self.n, self.m, self.v = graph, n, m, v
         self.plan = Plan()
-        self.views = Views(graph, self.plan, v)
-        self.sums: dict[str, ops.Linear] = {}  # accumulators, computed where they are read
+        self.views = Views(graph, self.plan, n, m, v)
+        self.sums: dict[str, ops.Node] = {}
+        self.constants: dict[str, np.ndarray] = {}
         self.fused: set[str] = set()  # nodes done as part of an earlier one
 
     def run(self) -> Plan:
@@ -49,51 +53,75 @@ class _Lowering:
     def _node(self, node: ops.Node) -> None:
         if node.op in NOT_YET:
             raise UnsupportedError(f"node {node.name!r} ({node.op}): {NOT_YET[node.op]}")
-        if isinstance(node, ops.Linear):
-            self._vector(node, 0)
+        if isinstance(node, SUMS):
             self.sums[node.output] = node
+        elif isinstance(node, ops.Constant):
+            self.constants[node.output] = np.asarray(node.value, np.int64)
         elif isinstance(node, ops.Requantize):
             self._requantize(node)
         elif isinstance(node, ops.Lookup):
-            view = self.views.of[node.inputs[0]]
-            ones, zeros = np.ones(view.size, np.int64), np.zeros(view.size, np.int64)
-            lane = Lane(ones, zeros, zeros, -128 if view.signed else 0, 127 if view.signed else 255)
-            self._matop(node.output, *self.views.identity(view), lane, table=(node, view.signed))
+            self._pass_on(node)
         elif isinstance(node, ops.LayerNorm):
             self._layernorm(node)
         elif isinstance(node, (ops.Reshape, ops.Flatten)) and node.inputs[0] in self.sums:
-            self.sums[node.output] = self.sums[node.inputs[0]]  # the same sums in the same order
+            self._reshape_sum(node)
         elif isinstance(node, MOVES):
-            if node.inputs[0] in self.sums or self.graph.tensors[node.output].dtype.is_wide:
-                raise UnsupportedError(
-                    f"node {node.name!r} ({node.op}): it moves accumulators; put it behind the next Quant"
-                )
-            self.views.of[node.output] = self.views.move(node)
+            self._move(node)
         else:
             raise UnsupportedError(f"node {node.name!r} ({node.op}): the engine has no such operator; {_WAY_OUT}")
 
-    def _vector(self, node: ops.Node, index: int) -> None:
-        shape = self.graph.tensors[node.inputs[index]].shape
-        if int(np.prod(shape[:-1], dtype=np.int64)) != 1:
+    def _reshape_sum(self, node: ops.Node) -> None:
+        """The same sums in the same order, which must stay rows of the same channels."""
+        source = self.sums[node.inputs[0]]
+        old, new = self.graph.tensors[source.output].shape, self.graph.tensors[node.output].shape
+        one_row = isinstance(source, ops.Linear) and int(np.prod(old[:-1])) == 1
+        if not one_row and (not isinstance(source, ops.Linear) or old[-1] != new[-1]):
             raise UnsupportedError(
-                f"node {node.name!r} ({node.op}): its input has shape {shape}; in this version the engine takes one "
-                "vector at a time, so flatten it, give each row its own graph, or use --backend hls4ml"
+                f"node {node.name!r} ({node.op}): it moves accumulators; put it behind the next Quant"
             )
+        self.sums[node.output] = source
+
+    def _move(self, node: ops.Node) -> None:
+        if node.inputs[0] in self.sums or self.graph.tensors[node.output].dtype.is_wide:
+            raise UnsupportedError(
+                f"node {node.name!r} ({node.op}): it moves accumulators; put it behind the next Quant"
+            )
+        for name in node.inputs:
+            if name in self.constants and name not in self.views.of:
+                self.views.of[name] = self._constant(name)
+        self.views.of[node.output] = self.views.move(node)
+
+    def _constant(self, name: str) -> View:
+        """A constant as a tensor: a matrix operation of zeros and biases, upon anything that is there."""
+        value, first = self.constants[name], self.views.channels_first(name)
+        table = self.views.rows(value.reshape(-1), name, first)
+        zeros = np.zeros(table.shape, np.int64)
+        source = self.views.of[self.graph.inputs[0]]
+        begin = int(source.positions[0]) // self.n * self.n
+        at = np.zeros((len(table), 3), np.int64) + [begin, 0, 0]
+        groups = self.views.groups(table.shape[1])
+        nothing = np.zeros((groups, 1, self.m, self.n), np.int8)
+        part = Part(np.arange(len(table)), at, np.zeros((1, 3), np.int64), np.zeros(groups, np.int64), nothing)
+        dtype = self.graph.tensors[name].dtype
+        lane = Lane(zeros, table, zeros, dtype.lo, dtype.hi)
+        op = MatOp(
+            name, View(INPUTS, source.positions[:1], source.signed), [part], lane, self.views.target(name, first)
+        )
+        return self.views.emit(op, dtype.signed, first)
+
+    def _pass_on(self, node: ops.Lookup) -> None:
+        """A table on its own: of a tensor that is passed on."""
+        view = self.views.of[node.inputs[0]]
+        first = self.views.channels_first(node.inputs[0])
+        positions = self.views.rows(view.positions, node.inputs[0], first)
+        ones, zeros = np.ones(positions.shape[1], np.int64), np.zeros(positions.shape[1], np.int64)
+        lane = Lane(ones, zeros, zeros, -128 if view.signed else 0, 127 if view.signed else 255)
+        self._matop(node.output, view, self.views.select(positions), lane, first, table=(node, view.signed))
 
     def _requantize(self, node: ops.Requantize) -> None:
         out = self.graph.tensors[node.output]
-        first = node.inputs[0]
-        if first in self.sums:
-            linear = self.sums[first]
-            view, weight = self.views.distinct(self.views.of[linear.inputs[0]], linear.name), linear.weight
-        elif self.graph.tensors[first].dtype.is_wide:
-            raise UnsupportedError(
-                f"node {node.name!r} (Requantize): it reads the 32-bit result {first!r}, which lies in byte planes; "
-                f"requantize the accumulator behind it"
-            )
-        else:
-            view, weight = self.views.identity(self.views.of[first])
-        residual = self._residual(node, view) if len(node.inputs) == 2 else None
+        view, parts, first, last = self._operand(node)
+        residual = self._residual(node, view, first) if len(node.inputs) == 2 else None
         relu = node.relu
         if out.dtype.is_wide and (node.lo, node.hi) != (out.dtype.lo, out.dtype.hi):
             relu = relu or residual is None  # which is what a lower bound of 0 means
@@ -102,87 +130,150 @@ class _Lowering:
                     f"node {node.name!r} (Requantize): the engine cannot clip a 32-bit result to {node.lo} and "
                     f"{node.hi}; put a Quant of 8 bits or less behind it"
                 )
-        lane = Lane(
-            _channels(node.mult[0], out, node.channel_axis),
-            _channels(node.bias, out, node.channel_axis),
-            _channels(node.shift, out, node.channel_axis),
-            node.lo,
-            node.hi,
-            relu,
-            _channels(node.mult[1], out, node.channel_axis) if residual else None,
-        )
+        lane = self._lane(node, out, first, relu, residual is not None)
         target, table = node.output, None
         readers = self.graph.consumers(node.output)
         if len(readers) == 1 and isinstance(readers[0], ops.Lookup) and node.output not in self.graph.outputs:
             target, table = readers[0].output, (readers[0], out.dtype.signed)
             self.fused.add(readers[0].name)
-        self._matop(target, view, weight, lane, residual=residual, table=table)
+        self._matop(target, view, parts, lane, first, residual=residual, table=table, last=last)
 
-    def _residual(self, node: ops.Requantize, operand: View) -> View:
-        """The second operand: plain bytes, in another buffer than the first, for one bank cannot be read twice in a
-        clock."""
-        out, other = self.graph.tensors[node.output], self.graph.tensors[node.inputs[1]]
-        view = self.views.of[node.inputs[1]]
-        if other.shape != out.shape:
-            positions = np.broadcast_to(view.positions.reshape(other.shape), out.shape).reshape(-1)
-            view = View(view.buffer, positions, view.signed)
-        view = self.views.plain(view, f"{node.name}.residual")
-        if view.buffer != operand.buffer:
-            return view
-        name = f"{node.name}.operand"
-        self.plan.buffers[name] = Buffer(name, round_up(view.size, self.v))
-        return self.views.copy(view, name, name, 0)
+    def _operand(self, node: ops.Requantize) -> tuple[View, list[Part], bool, tuple[int, int] | None]:
+        """(operand, its parts, whether the result's channels are its first axis, the last position of what is padded)
+        of the sum or tensor that a requantization reads."""
+        name, views = node.inputs[0], self.views
+        if name in self.sums:
+            source = self.sums[name]
+            view = views.of[source.inputs[0]]
+            if isinstance(source, ops.Linear):
+                positions = view.positions.reshape(-1, source.weight.shape[0])
+                view, positions = views.distinct(view, positions, source.name)
+                groups = views.groups(source.weight.shape[1])
+                return view, weights.linear(positions, source.weight, self.n, self.m, groups), False, None
+            shape = self.graph.tensors[source.inputs[0]].shape
+            view, part, last = conv.operand(source, shape, view, views)
+            return view, [part], True, last
+        if self.graph.tensors[name].dtype.is_wide:
+            raise UnsupportedError(
+                f"node {node.name!r} (Requantize): it reads the 32-bit result {name!r}, which lies in byte planes; "
+                f"requantize the accumulator behind it"
+            )
+        if name in self.constants and name not in views.of:
+            views.of[name] = self._constant(name)
+        first = views.channels_first(name)
+        view = views.of[name]
+        return view, views.select(views.rows(view.positions, name, first)), first, None
+
+    def _lane(self, node: ops.Requantize, out: Tensor, first: bool, relu: bool, residual: bool) -> Lane:
+        """The requantization of each channel; a constant residual is part of the bias."""
+        bias = _elements(node.bias, out, node.channel_axis)
+        if len(node.inputs) == 2 and not residual:
+            value = np.broadcast_to(self.constants[node.inputs[1]], out.shape).reshape(-1)
+            bias = bias + value * _elements(node.mult[1], out, node.channel_axis)
+        fields = [_elements(node.mult[0], out, node.channel_axis), bias, _elements(node.shift, out, node.channel_axis)]
+        if residual:
+            fields.append(_elements(node.mult[1], out, node.channel_axis))
+        tables = [self.views.rows(values, node.output, first) for values in fields]
+        if all((table == table[0]).all() for table in tables):  # the same in every row
+            tables = [table[0] for table in tables]
+        return Lane(*tables[:3], node.lo, node.hi, relu, tables[3] if residual else None)
+
+    def _residual(self, node: ops.Requantize, operand: View, first: bool) -> tuple[View, np.ndarray] | None:
+        """The second operand, (view, first byte of each row): plain bytes, in another buffer than the first, for one
+        bank cannot be read twice in a clock. None when it is a constant that the bias can hold."""
+        out, name, views = self.graph.tensors[node.output], node.inputs[1], self.views
+        other = self.graph.tensors[name]
+        if name in self.constants:
+            if not node.relu:
+                return None
+            views.of.setdefault(name, self._constant(name))
+        view = views.of[name]
+        positions = np.broadcast_to(view.positions.reshape(other.shape), out.shape).reshape(-1)
+        positions = views.rows(positions, node.output, first)
+        if row_starts(positions, self.v) is None or view.buffer == operand.buffer:
+            view, positions = views.fresh(view, positions, f"{node.name}.residual")
+        return View(view.buffer, np.unique(positions), view.signed), positions[:, 0]
 
     def _matop(
         self,
         tensor: str,
         view: View,
-        weight: np.ndarray | None,
+        parts: list[Part],
         lane: Lane,
+        first: bool,
         *,
-        residual: View | None = None,
+        residual: tuple[View, np.ndarray] | None = None,
         table=None,
+        last: tuple[int, int] | None = None,
     ) -> None:
         out = self.graph.tensors[tensor]
         wide = out.dtype.is_wide
-        size = round_up(out.size, self.m) * 4 if wide else out.size
-        buffer, start = self.views.buffer(tensor, size)
+        target = self.views.target(tensor, first, wide)
         bytes_ = None if table is None else _table_bytes(table[0].table, table[1])
         if wide:
             lane = Lane(lane.mult, lane.bias, lane.shift, -256, 255, lane.relu, lane.rmult)
-        op = MatOp(tensor, view, weight, lane, buffer, start, out.size, residual, bytes_, wide)
-        self.views.of[tensor] = self.views.emit(op, out.dtype.signed)
+        second, second_at = residual or (None, None)
+        op = MatOp(tensor, view, parts, lane, target, last, second, second_at, bytes_, wide)
+        self.views.of[tensor] = self.views.emit(op, out.dtype.signed, first)
 
     def _layernorm(self, node: ops.LayerNorm) -> None:
-        self._vector(node, 0)
         out = self.graph.tensors[node.output]
-        view = self.views.plain(self.views.of[node.inputs[0]], f"{node.name}.row")
+        view = self.views.of[node.inputs[0]]
+        view, positions = self.views.plain(view, view.positions.reshape(-1, out.shape[-1]), f"{node.name}.row")
+        row = (out.shape[-1],)
         lane = Lane(
-            _channels(node.gamma_mult, out, -1),
-            _channels(node.bias, out, -1),
-            _channels(node.shift, out, -1),
+            *(np.broadcast_to(np.asarray(f, np.int64), row) for f in (node.gamma_mult, node.bias, node.shift)),
             node.lo,
             node.hi,
         )
-        buffer, start = self.views.buffer(node.output, out.size)
-        op = RowOp(node.output, view, lane, buffer, start, out.size, int(node.eps_int), node.rms)
-        self.views.of[node.output] = self.views.emit(op, out.dtype.signed)
+        target = self.views.target(node.output, first=False)
+        op = RowOp(node.output, view, positions[:, 0], lane, target, int(node.eps_int), node.rms)
+        self.views.of[node.output] = self.views.emit(op, out.dtype.signed, first=False)
 
+    # --- outputs ----------------------------------------------------------------------------------------------------
     def _output(self, name: str) -> None:
         tensor = self.graph.tensors[name]
         if name in self.sums:
             raise UnsupportedError(
                 f"output {name!r} is an accumulator; requantize it (a wide Requantize keeps all 32 bits)"
             )
-        view = self.views.of[name]
-        start = view.start_if_plain(self.v)
+        if name in self.constants and name not in self.views.of:
+            self.views.of[name] = self._constant(name)
+        view, wide, axes = self.views.of[name], tensor.dtype.is_wide, self.views.axes(name)
+        if wide and self.plan.ops[self._writer(view)].out.rows > 1:
+            raise UnsupportedError(
+                f"output {name!r} has several rows of 32-bit numbers; put a Quant of 8 bits or less behind it"
+            )
+        positions = view.positions.reshape(tensor.shape).transpose(axes)
+        view = View(view.buffer, positions.reshape(-1), view.signed)
+        start, rows, pitch = int(view.positions[0]), 1, 0
+        if not wide:
+            start, rows, pitch = self._output_rows(positions.reshape(-1, positions.shape[-1]))
         if view.buffer == INPUTS or start is None or self._taken(view.buffer):
-            buffer = f"{name}.output"
-            self.plan.buffers[buffer] = Buffer(buffer, round_up(view.size, self.v))
-            view, start = self.views.copy(view, buffer, buffer, 0), 0
-        op = next(i for i, o in enumerate(self.plan.ops) if o.out == view.buffer and 0 <= start - o.out_start < o.size)
+            target = self.views.own(f"{name}.output", 1, view.size)
+            view = self.views.copy(view, view.positions[None], f"{name}.output", target)
+            start, rows = 0, 1
         self.plan.buffers[view.buffer].keep = True
-        self.plan.outputs.append(Output(name, view.buffer, start, view.size, tensor.dtype.is_wide, op))
+        self.plan.outputs.append(
+            Output(name, view.buffer, start, view.size, wide, self._writer(view), rows, pitch, axes)
+        )
+
+    def _output_rows(self, positions: np.ndarray) -> tuple[int | None, int, int]:
+        """(first byte, rows, pitch) of an output [rows, channels]: one run of bytes, or rows of whole beats; None: it
+        must be copied."""
+        if row_starts(positions.reshape(1, -1), self.v) is not None:
+            return int(positions[0, 0]), 1, 0
+        starts = row_starts(positions, self.v)
+        if starts is None or positions.shape[1] % BEAT_BYTES or len(set(np.diff(starts))) > 1 or len(starts) > 256:
+            return None, 1, 0
+        return int(starts[0]), len(starts), int(starts[1] - starts[0])
+
+    def _writer(self, view: View) -> int:
+        """The operation that writes a view's first byte."""
+        first = int(view.positions[0])
+        return next(
+            i for i, o in enumerate(self.plan.ops) if o.out.buffer == view.buffer and o.out.start <= first < o.out.end
+        )
 
     def _taken(self, buffer: str) -> bool:
         return any(o.buffer == buffer for o in self.plan.outputs)
@@ -196,7 +287,7 @@ class _Lowering:
         for i, op in enumerate(plan.ops):
             at = len(order)
             if isinstance(op, RowOp):
-                made = [k for k, j in enumerate(order) if plan.ops[j].out == op.x.buffer]
+                made = [k for k, j in enumerate(order) if plan.ops[j].out.buffer == op.x.buffer]
                 at = made[-1] + 1 if made else 0
                 while at < len(order) and isinstance(plan.ops[order[at]], RowOp):
                     at += 1
@@ -206,13 +297,13 @@ class _Lowering:
         for output in plan.outputs:
             output.op = where[output.op]
         for i, op in enumerate(plan.ops):
-            plan.buffers[op.out].writers.append(i)
+            plan.buffers[op.out.buffer].writers.append(i)
             plan.buffers[op.x.buffer].readers.append(i)
             if isinstance(op, MatOp) and op.residual is not None:
                 plan.buffers[op.residual.buffer].readers.append(i)
 
 
-def _channels(values: np.ndarray, out: Tensor, axis: int) -> np.ndarray:
+def _elements(values: np.ndarray, out: Tensor, axis: int) -> np.ndarray:
     """One entry per element of the (row-major) output."""
     return np.broadcast_to(along_axis(np.asarray(values), len(out.shape), axis), out.shape).reshape(-1).astype(np.int64)
 

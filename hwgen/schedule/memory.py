@@ -26,7 +26,6 @@ from hwgen.errors import FitError
 from hwgen.schedule.plan import INPUTS, Buffer, MatOp, Plan, RowOp
 
 RESIDUAL_LAG = 8  # clocks from a step to the read of its residual, at most (mm_unit.sv)
-MAX_SIDE = 64  # widest array
 
 
 def allocate(plan: Plan, v: int, banks: int) -> int:
@@ -67,9 +66,9 @@ def _conflicts(plan: Plan, overlap: bool) -> dict[str, set[str]]:
         reads = [op.x.buffer]
         if isinstance(op, MatOp) and op.residual is not None:
             reads.append(op.residual.buffer)
-        if isinstance(op, RowOp) or op.out in followed:
+        if isinstance(op, RowOp) or op.out.buffer in followed:
             for name in reads:
-                split(name, op.out)
+                split(name, op.out.buffer)
     return apart
 
 
@@ -80,7 +79,7 @@ def _read_soon_after(plan: Plan, i: int) -> list[str]:
         if isinstance(op, RowOp) or steps >= RESIDUAL_LAG:
             break  # a row operation takes its source whole, so what is behind it comes later
         out.append(op.x.buffer)
-        steps += -(-op.x.size // MAX_SIDE) * -(-op.size // MAX_SIDE)
+        steps += op.steps
     return out
 
 

@@ -1,8 +1,8 @@
 """What the engine is asked to do, before addresses: matrix operations, row operations, and the views they read.
 
-A `View` says where the elements of a vector lie: which buffer, and the byte position of each element in it. Slices,
-reshapes, transposes and
-concatenations are only views, so they cost nothing when a matrix operation reads them.
+A result is `rows` of `channels` bytes, each row beginning with a word; a vector is one row, an image has a row for each
+position. A `View` says where the elements of a tensor lie: which buffer, and the byte position of each element in it.
+Slices, reshapes, transposes and concatenations are only views, so they cost nothing when a matrix operation reads them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Buffer:
 
 @dataclass
 class View:
-    """Where a vector's elements are: byte `positions` in `buffer`, and whether the bytes are signed."""
+    """Where a tensor's elements are, in its row-major order: byte `positions` in `buffer`, and whether the bytes are
+    signed."""
 
     buffer: str
     positions: np.ndarray
@@ -43,15 +44,22 @@ class View:
 
     def start_if_plain(self, align: int) -> int | None:
         """First byte when the elements lie one after the other from an aligned byte, else None."""
-        start = int(self.positions[0])
-        if start % align or not np.array_equal(self.positions, start + np.arange(self.size)):
-            return None
-        return start
+        starts = row_starts(self.positions[None], align)
+        return None if starts is None else int(starts[0])
+
+
+def row_starts(positions: np.ndarray, align: int) -> np.ndarray | None:
+    """First byte of each row of positions [rows, channels] when each lies in one run from an aligned byte, else
+    None."""
+    starts = positions[:, 0]
+    if (starts % align).any() or (positions != starts[:, None] + np.arange(positions.shape[1])).any():
+        return None
+    return starts
 
 
 @dataclass
 class Lane:
-    """Requantization of each output channel; arrays of one entry per channel."""
+    """Requantization of each output channel; arrays [channels], or [rows, channels] where rows differ."""
 
     mult: np.ndarray
     bias: np.ndarray
@@ -63,38 +71,83 @@ class Lane:
 
 
 @dataclass
+class Target:
+    """Where a result goes: row r, channel c to byte start + r pitch + c of the buffer. channels: of a row."""
+
+    buffer: str
+    start: int
+    rows: int
+    channels: int
+    pitch: int
+
+    @property
+    def end(self) -> int:
+        """One behind the last row's last byte."""
+        return self.start + (self.rows - 1) * self.pitch + min(self.pitch, self.channels * 4)
+
+    def positions(self) -> np.ndarray:
+        """Bytes of the elements, [rows, channels]."""
+        return self.start + self.pitch * np.arange(self.rows)[:, None] + np.arange(self.channels)
+
+
+@dataclass
+class Part:
+    """Rows of a matrix operation that share their weights.
+
+    rows: [R] of the result. at: [R, 3] byte of the operand where the row's reduction begins, a multiple of N, and its
+    coordinates y, x. taps: [K, 3] the same three of each step of the reduction, from there. groups: [G] bytes by which
+    the reduction of each group of M channels begins later. words: int8 [G, K, M, N].
+    """
+
+    rows: np.ndarray
+    at: np.ndarray
+    taps: np.ndarray
+    groups: np.ndarray
+    words: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        """Clocks of the array, if sums need not be made longer."""
+        return len(self.rows) * len(self.groups) * len(self.taps)
+
+
+@dataclass
 class MatOp:
-    """y = table[requantize(x @ weight, residual)]. weight: int array [in, out]; None: the identity."""
+    """y = table[requantize(x @ weights, residual)], row by row."""
 
     name: str
     x: View
-    weight: np.ndarray | None
+    parts: list[Part]
     lane: Lane
-    out: str  # buffer
-    out_start: int  # byte in it
-    size: int
+    out: Target
+    last: tuple[int, int] | None = None  # y, x of the last position; a step outside is padding. None: no padding
     residual: View | None = None
+    residual_at: np.ndarray | None = None  # [rows] first byte of each row's
     table: np.ndarray | None = None  # 256 bytes by unsigned index
     wide: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Clocks of the array, if sums need not be made longer."""
+        return sum(part.steps for part in self.parts)
 
 
 @dataclass
 class RowOp:
-    """y = layernorm(x) of one row."""
+    """y = layernorm(x), row by row."""
 
     name: str
     x: View
+    starts: np.ndarray  # [rows] first byte of each
     lane: Lane
-    out: str
-    out_start: int
-    size: int
+    out: Target
     eps: int
     rms: bool
 
 
 @dataclass
 class Output:
-    """A graph output: plain bytes of a buffer."""
+    """A graph output of `size` elements: bytes or 32-bit numbers of a buffer, in rows `pitch` bytes apart."""
 
     name: str
     buffer: str
@@ -102,6 +155,9 @@ class Output:
     size: int
     wide: bool
     op: int  # operation that writes it
+    rows: int = 1
+    pitch: int = 0
+    axes: tuple[int, ...] | None = None  # order of its axes in memory, when not as in the graph
     offset: int = 0  # in the DDR output buffer
 
 
@@ -112,6 +168,7 @@ class Plan:
     ops: list[MatOp | RowOp] = field(default_factory=list)
     buffers: dict[str, Buffer] = field(default_factory=dict)
     input_offsets: dict[str, int] = field(default_factory=dict)
+    input_axes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of those not in the graph's order
     in_bytes: int = 0
     outputs: list[Output] = field(default_factory=list)
     out_bytes: int = 0

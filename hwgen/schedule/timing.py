@@ -15,20 +15,25 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwgen.errors import HwgenError
+from hwgen.schedule.clocks import in_order
 from hwgen.schedule.config import EngineConfig
-from hwgen.schedule.instructions import MM, Dout, Gate, Nop, Program, Row
+from hwgen.schedule.instructions import MM, Din, Dout, Gate, Nest, Nop, Program, Row, Vec
+from hwgen.schedule.windows import RingModel, Stream, Windows
 
 DDR_READ = 40  # standard DDR model: address handshake -> first data
 DDR_WRITE = 4  # last data -> response
 DIN_START = 2  # START -> read address (din_unit.sv, axi_rd.sv)
+DIN_HEAD = 1  # START -> first instruction seen
 DIN_WRITE = 1  # data -> activation memory and counter
 DOUT_DATA = 5  # word allowed -> first write data (dout_unit.sv, axi_wr.sv)
 DONE = 2  # write response -> DONE (dout_unit.sv, control.sv)
-MM_START = 2  # START -> first step (mm_sequencer.sv)
+MM_START = 2  # START -> first step, of the vector unit, too (mm_sequencer.sv)
 WIDE_EXTRA = 3  # last byte plane after the first
 ROW_START = 1  # START -> row instruction taken; its first word goes one later (row_unit.sv)
-ROW_STATS = 11  # last word of pass 1 -> first of pass 2
-ROW_WRITE = 12  # word of pass 2 -> written
+ROW_STATS = 11  # a norm's last word of pass 1 -> first of the last pass
+ROW_MOST = 4  # softmax: last word of pass 1 -> first of pass 2
+ROW_SUM = 9  # softmax: last word of pass 2 -> first of the last pass
+ROW_WRITE = 12  # word of the last pass -> written
 NEVER = np.iinfo(np.int64).max // 4
 
 
@@ -83,12 +88,6 @@ class _Progress:
         return np.where(at < len(clocks), clocks[np.minimum(at, len(clocks) - 1)], NEVER)
 
 
-def in_order(ready: np.ndarray, start: int) -> np.ndarray:
-    """Clocks of steps that go one a clock at most, in order, none before `start` or before it is ready."""
-    index = np.arange(len(ready))
-    return np.maximum.accumulate(np.maximum(ready, start) - index) + index
-
-
 def predict(program: Program, config: EngineConfig) -> Timing:
     """Clocks of one run of the program under the standard DDR model. Raises HwgenError when it would never end."""
     return _Model(program, config).run()
@@ -97,17 +96,20 @@ def predict(program: Program, config: EngineConfig) -> Timing:
 class _Model:
     def __init__(self, program: Program, config: EngineConfig):
         self.program, self.config = program, config
-        self.progress = {unit: _Progress() for unit in ("DIN", "MM", "ROW", "DOUT")}
+        self.progress = {unit: _Progress() for unit in ("DIN", "MM", "ROW", "VEC", "DOUT")}
         self.timing = Timing(
             waits={"DIN": MM_START - 1, "MM": 0, "ROW": 0}
         )  # until the first instruction: as if for input
-        self.free = {"MM": MM_START, "ROW": ROW_START, "DOUT": 1}
+        self.free = {"DIN": DIN_HEAD, "MM": MM_START, "ROW": ROW_START, "VEC": MM_START, "DOUT": 1}
+        self.bus = 0  # first clock in which the bus has data for another instruction of DIN
+        self.ring = RingModel(config.win_ring)
 
     def run(self) -> Timing:
-        self._din()
         mm = list(self.program.mm) or [Nop()]  # a unit without work has one, which says that it is done (image.py)
-        queues = {"MM": mm, "ROW": list(self.program.row), "DOUT": list(self.program.dout)}
-        step = {"MM": self._mm, "ROW": self._row, "DOUT": self._dout}
+        program = self.program
+        queues = {"DIN": list(program.din), "MM": mm, "ROW": list(program.row), "VEC": list(program.vec)}
+        queues["DOUT"] = list(program.dout)
+        step = {"DIN": self._din, "MM": self._mm, "ROW": self._row, "VEC": self._vec, "DOUT": self._dout}
         while any(queues.values()):
             moved = False
             for unit, queue in queues.items():
@@ -127,12 +129,32 @@ class _Model:
             return 0
         return int(self.progress[gate.unit].reached(np.array([gate.count]))[0])
 
-    def _din(self) -> None:
-        clock = DIN_START + DDR_READ + DIN_WRITE
-        for instruction in self.program.din:
-            self.progress["DIN"].add(clock + np.arange(instruction.beats), 2)
-            self.timing.spans.append(Span("DIN", "input", clock, clock + instruction.beats - 1, instruction.beats))
-            clock += instruction.beats
+    def _din(self, ins: Din | Stream | Windows) -> bool:
+        if isinstance(ins, Windows):
+            return self._windows(ins)
+        data = max(self.free["DIN"] + DIN_START - DIN_HEAD + DDR_READ, self.bus)
+        self.free["DIN"] += 1
+        self.bus = data + ins.beats
+        if isinstance(ins, Stream):
+            self.ring.stream(ins.beats, data)
+        else:
+            clocks = data + DIN_WRITE + np.arange(ins.beats)
+            self.progress["DIN"].add(clocks, 2)
+            self.timing.spans.append(Span("DIN", "input", int(clocks[0]), int(clocks[-1]), ins.beats))
+        return True
+
+    def _windows(self, ins: Windows) -> bool:
+        gate = self._gate(ins.gate)
+        if gate >= NEVER:
+            return False
+        went = self.ring.windows(ins, self.config.win_ports, max(self.free["DIN"], gate))
+        if went is None:
+            return False
+        words, last = went
+        self.progress["DIN"].add(words, self.config.v // 8)
+        self.timing.spans.append(Span("DIN", ins.name, int(words[0]), int(words[-1]), len(words)))
+        self.free["DIN"] = last + 1
+        return True
 
     def _mm(self, ins: MM | Nop) -> bool:
         gate = self._gate(ins.gate)
@@ -145,10 +167,7 @@ class _Model:
             t.waits["DIN"] += 1  # its own clock
             self.free["MM"] = max(self.free["MM"], gate) + 1
             return True
-        if ins.dep == "NONE":
-            ready = np.zeros(ins.steps(), np.int64)
-        else:
-            ready = np.where(ins.pads(), 0, self.progress[ins.dep].reached(ins.walk("need", ins.need)))
+        ready = self._ready(ins)
         if ready.max() >= NEVER:
             return False
         start = self.free["MM"]
@@ -163,6 +182,12 @@ class _Model:
         t.spans.append(Span("MM", ins.name, int(clocks[0]), int(clocks[-1]), len(clocks)))
         self.free["MM"] = int(clocks[-1]) + 1
         return True
+
+    def _ready(self, ins: Nest) -> np.ndarray:
+        """First clock in which each step's need is reached."""
+        if ins.dep == "NONE":
+            return np.zeros(ins.steps(), np.int64)
+        return np.where(ins.pads(), 0, self.progress[ins.dep].reached(ins.walk("need", ins.need)))
 
     def _count_waits(self, ins: MM, clocks: np.ndarray, start: int, gate: int) -> None:
         waited = int(clocks[-1]) - start + 1 - len(clocks)
@@ -184,19 +209,38 @@ class _Model:
         ready = self.progress[ins.dep].reached(ins.need + ins.need_step * np.arange(ins.words * ins.rows))
         if ready.max() >= NEVER:
             return False
-        clock = first = taken + 1
-        for r in range(ins.rows):
-            went = in_order(ready[r * ins.words : (r + 1) * ins.words], clock)
-            first = int(went[0]) if r == 0 else first
-            second = int(went[-1]) + ROW_STATS + np.arange(ins.words)
-            self.progress["ROW"].add(second + ROW_WRITE, self.config.v // 8)
-            clock = int(second[-1]) + 1
-        self.timing.spans.append(Span("ROW", ins.name, first, clock - 1 + ROW_WRITE, 2 * ins.words * ins.rows))
-        self.free["ROW"] = clock
+        went = in_order(ready, taken + 1)  # pass 1 of all rows; the others follow at fixed distances
+        ends = went[ins.words - 1 :: ins.words, None]
+        last_pass = ends + (ROW_MOST + ins.words - 1 + ROW_SUM if ins.softmax else ROW_STATS) + np.arange(ins.words)
+        written = last_pass.ravel() + ROW_WRITE
+        self.progress["ROW"].add(written, self.config.v // 8)
+        self.timing.spans.append(Span("ROW", ins.name, int(went[0]), int(written[-1]), len(went)))
+        self.free["ROW"] = int(last_pass[-1, -1]) + 1
         return True
 
-    def _dout(self, ins: Dout) -> bool:
+    def _vec(self, ins: Vec | Nop) -> bool:
         gate = self._gate(ins.gate)
+        if gate >= NEVER:
+            return False
+        if isinstance(ins, Nop):
+            self.free["VEC"] = max(self.free["VEC"], gate) + 1
+            return True
+        ready = self._ready(ins)
+        if ready.max() >= NEVER:
+            return False
+        clocks = in_order(np.maximum(ready, gate), self.free["VEC"])
+        writes = clocks[ins.ends()] + self.config.vec_pipe
+        self.progress["VEC"].add(writes, self.config.v // 8)
+        self.timing.spans.append(Span("VEC", ins.name, int(clocks[0]), int(writes[-1]), len(clocks)))
+        self.free["VEC"] = int(clocks[-1]) + 1
+        return True
+
+    def _dout(self, ins: Dout | Nop) -> bool:
+        gate = self._gate(ins.gate)
+        if isinstance(ins, Nop):
+            if gate < NEVER:
+                self.free["DOUT"] = max(self.free["DOUT"], gate) + 1
+            return gate < NEVER
         words = -(-ins.beats * 16 // self.config.v)
         per = self.config.v // 16
         ready = self.progress[ins.dep].reached(ins.need + ins.need_step * np.arange(words))

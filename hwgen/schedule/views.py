@@ -1,7 +1,8 @@
 """Where tensors lie: inputs, results, and what slices, reshapes, transposes and concatenations make of them.
 
-Moving elements costs nothing when a matrix operation reads the result: it is only another `View`. Where plain bytes are
-needed, a copy is one more matrix operation.
+A result lies position by position, the channels of each in one run (`Target`). Moving elements costs nothing when a
+matrix operation can read them where they are: it is only another `View`. Where that does not do, a copy is one more
+matrix operation.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import numpy as np
 
 from hwgen.graph import Graph, ops
 from hwgen.runtime.abi import ALIGN
-from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Plan, RowOp, View
+from hwgen.schedule import weights
+from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Plan, RowOp, Target, View, row_starts
 
 MOVES = (ops.Reshape, ops.Flatten, ops.Transpose, ops.Concat, ops.Slice)
+POSITIONAL = (ops.Conv2D, ops.Conv1D, ops.ConvTranspose1D, ops.MaxPool, ops.SumPool, ops.GroupNorm)
+"""Operators over [C, *space]: their channels are the first axis, all others' the last."""
 
 
 def round_up(value: int, unit: int) -> int:
@@ -23,13 +27,13 @@ def round_up(value: int, unit: int) -> int:
 class Views:
     """The views of all finished 8-bit tensors by name (`of`); adds buffers and copies to the plan.
 
-    v: bytes of an activation word.
+    n, m: sides of the array. v: bytes of an activation word.
     """
 
-    def __init__(self, graph: Graph, plan: Plan, v: int):
-        self.graph, self.plan, self.v = graph, plan, v
+    def __init__(self, graph: Graph, plan: Plan, n: int, m: int, v: int):
+        self.graph, self.plan, self.n, self.m, self.v = graph, plan, n, m, v
         self.of: dict[str, View] = {}
-        self.placed: dict[str, tuple[str, int]] = {}  # tensors that a concatenation wants in its buffer
+        self.placed: dict[str, Target] = {}  # tensors that a concatenation wants in its buffer
 
     def inputs(self) -> None:
         """Lay the graph's inputs out in the buffer that the input DMA fills."""
@@ -37,11 +41,60 @@ class Views:
         for name in self.graph.inputs:
             tensor = self.graph.tensors[name]
             self.plan.input_offsets[name] = at
-            self.of[name] = View(INPUTS, at + np.arange(tensor.size), tensor.dtype.signed)
+            positions = at + np.arange(tensor.size)
+            if (axes := self.axes(name)) is not None:
+                self.plan.input_axes[name] = axes
+                shape = [tensor.shape[axis] for axis in axes]
+                positions = positions.reshape(shape).transpose(np.argsort(axes)).reshape(-1)
+            self.of[name] = View(INPUTS, positions, tensor.dtype.signed)
             at = round_up(at + tensor.size, ALIGN)
         self.plan.in_bytes = at
         self.plan.buffers[INPUTS] = Buffer(INPUTS, at)
 
+    def axes(self, name: str) -> tuple[int, ...] | None:
+        """The order of an input's or output's axes in DDR: an image's channels last; None: as in the graph."""
+        rank = len(self.graph.tensors[name].shape)
+        return (*range(1, rank), 0) if rank > 1 and self.channels_first(name) else None
+
+    # --- rows and channels ------------------------------------------------------------------------------------------
+    def channels_first(self, name: str) -> bool:
+        """Whether a tensor's channels are its first axis: those of images."""
+        while (node := self.graph.producer(name)) is not None:
+            if isinstance(node, POSITIONAL):
+                return True
+            if not isinstance(node, (ops.Requantize, ops.Lookup, ops.Mul, ops.Concat)):
+                return False
+            name = node.inputs[0]
+        return any(isinstance(node, POSITIONAL) for node in self.graph.consumers(name))
+
+    def rows(self, values: np.ndarray, name: str, first: bool | None = None) -> np.ndarray:
+        """Values of a tensor's elements (row-major) as [positions, channels]. first: the first axis is the channels';
+        None: as the tensor was made."""
+        shape = self.graph.tensors[name].shape
+        if first if first is not None else self.channels_first(name):
+            return values.reshape(shape[0], -1).T
+        return values.reshape(-1, shape[-1])
+
+    def target(self, tensor: str, first: bool, wide: bool = False) -> Target:
+        """Where a tensor is written: its place in a concatenation, or a buffer of its own."""
+        if tensor in self.placed and not wide:
+            return self.placed[tensor]
+        shape = self.graph.tensors[tensor].shape
+        channels = shape[0] if first else shape[-1]
+        return self.own(tensor, self.graph.tensors[tensor].size // channels, channels, wide)
+
+    def own(self, buffer: str, rows: int, channels: int, wide: bool = False) -> Target:
+        """A new buffer of that name for so many rows."""
+        pitch = round_up(channels, self.v) * (4 if wide else 1)
+        self.plan.buffers[buffer] = Buffer(buffer, rows * pitch)
+        return Target(buffer, 0, rows, channels, pitch)
+
+    def view(self, target: Target, signed: bool, first: bool) -> View:
+        """The view of a result."""
+        positions = target.positions()
+        return View(target.buffer, np.ascontiguousarray(positions.T if first else positions).reshape(-1), signed)
+
+    # --- moves ------------------------------------------------------------------------------------------------------
     def place_concats(self) -> None:
         """Let the tensors that one concatenation joins be written side by side, so that joining costs nothing."""
         for node in self.graph.nodes:
@@ -49,24 +102,40 @@ class Views:
                 continue
             made = [self.graph.producer(name) for name in node.inputs]
             if any(
-                p is None or isinstance(p, MOVES) or t in self.placed for p, t in zip(made, node.inputs, strict=True)
+                p is None or isinstance(p, (*MOVES, ops.Constant)) or t in self.placed
+                for p, t in zip(made, node.inputs, strict=True)
             ):
                 continue
-            at = 0
-            for name in node.inputs:
-                self.placed[name] = (node.output, at)
-                at = round_up(at + self.graph.tensors[name].size, self.v)
-            self.plan.buffers[node.output] = Buffer(node.output, at)
+            self._place(node)
+
+    def _place(self, node: ops.Concat) -> None:
+        """Targets of what a concatenation joins: along the channels, or rows behind rows."""
+        shapes = self.graph.in_shapes(node)
+        first = [self.channels_first(name) for name in node.inputs]
+        if len(set(first)) > 1:
+            return
+        axis, rank = node.axis % len(shapes[0]), len(shapes[0])
+        channel = 0 if first[0] else rank - 1
+        channels = [shape[channel] for shape in shapes]
+        rows = [int(np.prod(shape)) // shape[channel] for shape in shapes]
+        at, pitch = 0, sum(round_up(c, self.v) for c in channels)
+        if axis != channel:
+            if axis != (1 if first[0] else 0):
+                return
+            pitch = round_up(channels[0], self.v)
+        for name, r, c in zip(node.inputs, rows, channels, strict=True):
+            self.placed[name] = Target(node.output, at, r, c, pitch)
+            at += round_up(c, self.v) if axis == channel else r * pitch
+        self.plan.buffers[node.output] = Buffer(node.output, pitch * rows[0] if axis == channel else at)
 
     def move(self, node: ops.Node) -> View:
         """The view of a node that only moves elements."""
         views = [self.of[name] for name in node.inputs]
         shapes = self.graph.in_shapes(node)
+        if isinstance(node, ops.Concat) and len({v.buffer for v in views}) > 1:
+            views = self._joined(node, views)
         arrays = [v.positions.reshape(s) for v, s in zip(views, shapes, strict=True)]
         if isinstance(node, ops.Concat):
-            if len({v.buffer for v in views}) > 1:
-                views = [self._part(node, name) for name in node.inputs]
-                arrays = [v.positions.reshape(s) for v, s in zip(views, shapes, strict=True)]
             out = np.concatenate(arrays, axis=node.axis)
         elif isinstance(node, ops.Transpose):
             out = arrays[0].transpose(node.perm)
@@ -78,48 +147,59 @@ class Views:
             out = arrays[0]
         return View(views[0].buffer, out.reshape(-1), views[0].signed)
 
-    def _part(self, node: ops.Concat, name: str) -> View:
-        """Copy one part of a concatenation to the buffer that holds them all."""
+    def _joined(self, node: ops.Concat, views: list[View]) -> list[View]:
+        """Copies of a concatenation's parts in the buffer that holds them all; what is there stays."""
         buffer = self.plan.buffers.setdefault(node.output, Buffer(node.output))
-        start = buffer.bytes
-        buffer.bytes = round_up(start + self.graph.tensors[name].size, self.v)
-        return self.copy(self.of[name], f"{node.name}.copy{len(self.plan.ops)}", node.output, start)
+        out = []
+        for name, view in zip(node.inputs, views, strict=True):
+            if view.buffer != node.output:
+                first = self.channels_first(name)
+                positions = self.rows(view.positions, name, first)
+                target = Target(node.output, buffer.bytes, *positions.shape, round_up(positions.shape[1], self.v))
+                buffer.bytes += target.rows * target.pitch
+                self.copy(view, positions, f"{node.name}.copy{len(self.plan.ops)}", target)
+                view = self.view(target, view.signed, first)
+            out.append(view)
+        return out
 
-    def copy(self, view: View, name: str, buffer: str, start: int) -> View:
-        """A matrix operation that copies a view to plain bytes of a buffer."""
-        ones, zeros = np.ones(view.size, np.int64), np.zeros(view.size, np.int64)
+    # --- copies -----------------------------------------------------------------------------------------------------
+    def copy(self, view: View, positions: np.ndarray, name: str, target: Target) -> View:
+        """A matrix operation that copies bytes at positions [rows, channels] of the view's buffer; returns the view of
+        the rows."""
+        ones, zeros = np.ones(target.channels, np.int64), np.zeros(target.channels, np.int64)
         lane = Lane(ones, zeros, zeros, -128 if view.signed else 0, 127 if view.signed else 255)
-        return self.emit(MatOp(name, *self.identity(view), lane, buffer, start, view.size), view.signed)
+        parts = self.select(positions)
+        self.plan.ops.append(MatOp(name, View(view.buffer, positions.reshape(-1), view.signed), parts, lane, target))
+        return self.view(target, view.signed, first=False)
 
-    def identity(self, view: View) -> tuple[View, np.ndarray | None]:
-        """(view, weight) of a matrix operation that passes a view on: the identity, or a selection of scattered
-        elements."""
-        if view.start_if_plain(self.v) is not None:
-            return view, None
-        used, where = np.unique(view.positions, return_inverse=True)
-        weight = np.zeros((len(used), view.size), np.int8)
-        weight[where, np.arange(view.size)] = 1
-        return View(view.buffer, used, view.signed), weight
+    def select(self, positions: np.ndarray) -> list:
+        """Parts of a matrix operation that passes on the bytes at positions [rows, channels]."""
+        return weights.select(positions, self.n, self.m, self.v, self.groups(positions.shape[1]))
 
-    def plain(self, view: View, name: str) -> View:
-        """The view, or a copy of it when its elements are scattered."""
-        if view.start_if_plain(self.v) is not None:
-            return view
-        self.plan.buffers[f"{name}.plain"] = Buffer(f"{name}.plain", round_up(view.size, self.v))
-        return self.copy(view, f"{name}.plain", f"{name}.plain", 0)
+    def groups(self, channels: int) -> int:
+        """Output groups of a row: whole words, so that readers of wider words find every octet counted."""
+        return round_up(channels, self.v) // self.m
 
-    def distinct(self, view: View, name: str) -> View:
-        """The view, or a plain copy when it holds an element twice: the sum of two weights may not fit a weight."""
-        return view if len(np.unique(view.positions)) == view.size else self.plain(view, name)
+    def plain(self, view: View, positions: np.ndarray, name: str) -> tuple[View, np.ndarray]:
+        """(view, positions [rows, channels]) as given, or of a copy when a row is not one aligned run of bytes."""
+        if row_starts(positions, self.v) is not None:
+            return view, positions
+        return self.fresh(view, positions, name)
 
-    def buffer(self, tensor: str, size: int) -> tuple[str, int]:
-        """Where a tensor is written: its place in a concatenation, or a buffer of its own."""
-        if tensor in self.placed:
-            return self.placed[tensor]
-        self.plan.buffers[tensor] = Buffer(tensor, round_up(size, self.v))
-        return tensor, 0
+    def fresh(self, view: View, positions: np.ndarray, name: str) -> tuple[View, np.ndarray]:
+        """(view, positions [rows, channels]) of a copy in a buffer of its own."""
+        target = self.own(f"{name}.plain", *positions.shape)
+        copied = self.copy(view, positions, f"{name}.plain", target)
+        return copied, copied.positions.reshape(positions.shape)
 
-    def emit(self, op: MatOp | RowOp, signed: bool) -> View:
+    def distinct(self, view: View, positions: np.ndarray, name: str) -> tuple[View, np.ndarray]:
+        """As `plain`, but only when a row holds an element twice: the sum of two weights may not fit a weight."""
+        row = np.sort(positions[0])
+        if (np.diff(row) == 0).any() or (len(positions) > 1 and (np.diff(np.sort(positions, axis=1)) == 0).any()):
+            return self.fresh(view, positions, name)
+        return view, positions
+
+    def emit(self, op: MatOp | RowOp, signed: bool, first: bool) -> View:
         """Add an operation to the plan; returns the view of its result."""
         self.plan.ops.append(op)
-        return View(op.out, op.out_start + np.arange(op.size), signed)
+        return self.view(op.out, signed, first)

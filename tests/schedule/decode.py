@@ -9,13 +9,14 @@ import numpy as np
 from hwgen.runtime import abi
 from hwgen.schedule import EngineConfig
 
-SIGNED = ("lo", "hi", "mult", "bias", "rmult", "y", "x")  # fields that are two's complement; steps simply wrap
+SIGNED = ("lo", "hi", "mult", "bias", "rmult", "y", "x", "at")  # fields that are two's complement; steps simply wrap
 
 
 def words(image: bytes, config: EngineConfig) -> dict[str, list[bytes]]:
     """The words of each memory, by target; checks magic numbers, lengths and the END section."""
     beats = {
-        "WEIGHT": config.weight_beats, "PARAM": config.m, "TABLE": 16, "ROW_PARAM": config.v,
+        "WEIGHT": config.weight_beats, "PARAM": config.m, "TABLE": 16, "ROW_PARAM": config.v, "SOFTMAX_TABLE": 256,
+        "VEC_PARAM": config.v,
         **{f"PROG_{unit}": abi.beats(fields) for unit, fields in abi.INSTRUCTIONS.items()}, "END": 0,
     }  # fmt: skip
     names = {code: name for name, code in abi.TARGETS.items()}

@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwgen.graph.golden import normalize, round_shift
+from hwgen.graph.golden import normalize, reciprocal, round_shift
 from hwgen.runtime import abi
 from hwgen.schedule import EngineConfig
+from tests.schedule import input_unit
 from tests.schedule.decode import fields, lane_word, steps, weight_word, words
 
 EXEC, NOP = abi.OPCODES["EXEC"], abi.OPCODES["NOP"]
 UNIT = {code: name for name, code in abi.UNITS.items()}
 FIRST_BEAT = 2 + 40 + 1  # START -> address -> first data of the standard DDR model -> write
-STATS, NORM = 11, 12  # row unit: last read of pass 1 -> first of pass 2; read of pass 2 -> write
+STATS, MOST, SUM, WRITE = 11, 4, 9, 12  # row unit: between a row's passes (norm; softmax's two); last pass -> write
 TO_BUS, TO_DONE = 5, 4 + 2  # output: word allowed -> first beat; last beat -> response -> DONE
 LIMIT = 200_000
 
@@ -48,7 +49,9 @@ class Engine:
         self.weights = [weight_word(w, config) for w in self.memory_words["WEIGHT"]]
         self.params = [lane_word(w) for w in self.memory_words["PARAM"]]
         self.row_params = [lane_word(w) for w in self.memory_words["ROW_PARAM"]]
+        self.vec_params = [lane_word(w) for w in self.memory_words["VEC_PARAM"]]
         self.tables = [np.frombuffer(w, np.uint8) for w in self.memory_words["TABLE"]]
+        self.exponentials = [np.frombuffer(w, "<u4")[::4].astype(np.int64) for w in self.memory_words["SOFTMAX_TABLE"]]
         # what nobody wrote is noise: nothing may depend on it
         self.banks = rng.integers(0, 256, (config.banks, config.act_depth * config.v), np.uint8)
 
@@ -65,7 +68,8 @@ class Engine:
         self.progress = dict.fromkeys(abi.UNITS, 0)
         self.reads, self.writes, self.ends = defaultdict(list), defaultdict(list), defaultdict(list)  # by clock
         self.last_beat = 0
-        units = [self._din(), self._mm(), self._dout()] + ([self._row()] if self.config.row_param_depth else [])
+        units = [input_unit.run(self), self._mm(), self._dout()] + ([self._row()] if self.config.has_rows else [])
+        units += [self._vec()] if self.config.vec_param_depth else []
         self.clock = 0
         while units or self.reads or self.writes or self.ends:
             self.clock += 1
@@ -99,35 +103,24 @@ class Engine:
     def _read(self, clock: int, who: str, bank: int, at: int, size: int, then: Callable) -> None:
         self.reads[clock].append((who, bank, at, size, then))
 
-    def _write(self, clock: int, who: str, bank: int, at: int, data: np.ndarray, counted: int) -> None:
+    def write(self, clock: int, who: str, bank: int, at: int, data: np.ndarray, counted: int) -> None:
         """The write request is seen in `clock`; `counted` octets are added to the progress counter there."""
         self.writes[clock].append((who, bank, at, data, counted))
 
-    def _reached(self, unit: int, count: int) -> bool:
+    def reached(self, unit: int, count: int) -> bool:
         return UNIT[unit] == "NONE" or self.progress[UNIT[unit]] >= count
 
     def _gate(self, ins: dict[str, int]) -> Iterator[None]:
-        while not self._reached(ins["gate_unit"], ins["gate"]):
+        while not self.reached(ins["gate_unit"], ins["gate"]):
             yield
 
     # --- units: generators that yield once a clock, from clock 1 on --------------------------------------------------
-    def _din(self) -> Iterator[None]:
-        clock = FIRST_BEAT
-        for ins in self.program("DIN"):
-            yield from self._gate(ins)
-            for beat in range(ins["beats"] if ins["opcode"] == EXEC else 0):
-                clock += self.gap()
-                at = ins["offset"] + 16 * beat
-                data = np.frombuffer(self.inputs[at : at + 16], np.uint8)
-                self._write(clock, "DIN", ins["bank"], 16 * (ins["addr"] + beat), data, 2)
-                clock += 1
-
     def _mm(self) -> Iterator[None]:
         self._wait("DIN")
         yield  # clock 1: the first instruction is taken
         for ins in self.program("MM"):
             if ins["opcode"] == NOP:
-                while not self._reached(ins["gate_unit"], ins["gate"]):
+                while not self.reached(ins["gate_unit"], ins["gate"]):
                     self._wait(UNIT[ins["gate_unit"]])
                     yield
                 self._wait(UNIT[7])
@@ -135,8 +128,8 @@ class Engine:
                 continue
             group: dict = {}
             for step in steps(ins):
-                while not (gate := self._reached(ins["gate_unit"], ins["gate"])) or not (
-                    step["pad"] or self._reached(ins["dep_unit"], step["need"])
+                while not (gate := self.reached(ins["gate_unit"], ins["gate"])) or not (
+                    step["pad"] or self.reached(ins["dep_unit"], step["need"])
                 ):
                     self._wait(UNIT[ins["dep_unit" if gate else "gate_unit"]])
                     yield
@@ -187,7 +180,7 @@ class Engine:
         planes = 4 if ins["wide"] else 1
         for k in range(planes):
             data, at = (y >> (8 * k) & 255).astype(np.uint8), c.m * (step["o"] + k)
-            self._write(issued + c.pipe + k, "MM", ins["o_bank"], at, data, c.m // 8 if k == planes - 1 else 0)
+            self.write(issued + c.pipe + k, "MM", ins["o_bank"], at, data, c.m // 8 if k == planes - 1 else 0)
 
     def _row(self) -> Iterator[None]:
         v = self.config.v
@@ -196,39 +189,92 @@ class Engine:
             yield  # the instruction is taken
             if ins["opcode"] == NOP:
                 continue
+            softmax = ins["op"] == abi.ROW_OPS["SOFTMAX"]
+            between = MOST + ins["words"] - 1 + SUM if softmax else STATS
             for row in range(ins["rows"]):
                 src, dst, data = ins["src"] + row * ins["src_stride"], ins["dst"] + row * ins["dst_stride"], []
                 for k in range(ins["words"]):
-                    while not self._reached(ins["dep_unit"], ins["need"] + (row * ins["words"] + k) * ins["need_step"]):
+                    while not self.reached(ins["dep_unit"], ins["need"] + (row * ins["words"] + k) * ins["need_step"]):
                         yield
                     self._read(self.clock + 1, "ROW", ins["src_bank"], v * (src + k), v, data.append)
-                    last = self.clock
+                    last_pass = self.clock + between  # go of its first word
                     yield
-                for k in range(ins["words"]):
-                    self._second(ins, k, last + STATS + k, v * (src + k), v * (dst + k), data)
-                while self.clock < last + STATS + ins["words"]:
+                self.ends[last_pass].append(lambda ins=ins, dst=dst, data=data: self._write_row(ins, dst, data))
+            while self.clock < last_pass + ins["words"]:
+                yield
+
+    def _vec(self) -> Iterator[None]:
+        yield  # clock 1: the first instruction is taken
+        for ins in self.program("VEC"):
+            yield from self._gate(ins)
+            if ins["opcode"] == NOP:
+                yield
+                continue
+            word: dict = {}
+            for step in steps(ins):
+                while not (step["pad"] or self.reached(ins["dep_unit"], step["need"])):
                     yield
+                word = {} if step["first"] else word
+                self._tap(ins, step, word)
+                yield
 
-    def _second(self, ins: dict[str, int], k: int, clock: int, src: int, dst: int, data: list[np.ndarray]) -> None:
-        """Word k of a row's second pass, begun in `clock`; `data` are the words of the first."""
-        v = self.config.v
+    def _tap(self, ins: dict[str, int], step: dict[str, int], word: dict) -> None:
+        """One step of the vector unit, part of the output `word`."""
+        clock, v = self.clock, self.config.v
 
-        def norm(_: np.ndarray) -> None:
-            self._write(clock + NORM, "ROW", ins["dst_bank"], dst, self._norm(ins, data)[v * k : v * k + v], v // 8)
+        def read(who: str, bank: int, at: int, signed: int, then: Callable[[np.ndarray], None]) -> None:
+            then_value = lambda data: then((data.view(np.int8) if signed else data).astype(np.int64))  # noqa: E731
+            self._read(clock + 1, who, bank, v * at, v, then_value)
 
-        self._read(clock + 1, "ROW", ins["src_bank"], src, v, norm)
+        def largest(x: np.ndarray) -> None:
+            word["u"] = np.maximum(word.get("u", x), x)
 
-    def _norm(self, ins: dict[str, int], data: list[np.ndarray]) -> np.ndarray:
-        """The bytes of a normalized row; noise beyond its length."""
-        n = ins["length"]
+        if ins["op"] == abi.VEC_OPS["MAXPOOL"]:
+            if step["pad"]:
+                largest(np.full(v, -128 if ins["a_signed"] else 0))
+            else:
+                read("VEC a", ins["a_bank"], step["a"], ins["a_signed"], largest)
+        elif step["first"]:
+            read("VEC a", ins["a_bank"], step["a"], ins["a_signed"], lambda x: word.update(u=x * word.get("u", 1)))
+            read("VEC b", ins["b_bank"], step["w"], ins["b_signed"], lambda x: word.update(u=x * word.get("u", 1)))
+        else:
+            assert ins["residual"] and self.config.vec_residual
+            read("VEC r", ins["r_bank"], step["r"], ins["r_signed"], lambda x: word.update(r=x))
+        if step["last"]:
+            self.ends[clock + 1].append(lambda: self._word(ins, step, word, clock + self.config.vec_pipe))
+
+    def _word(self, ins: dict[str, int], step: dict[str, int], word: dict, clock: int) -> None:
+        """Requantize a word of the vector unit and write it in `clock`."""
+        p, v = self.vec_params[step["p"]], self.config.v
+        x = word["u"] * p["mult"] + p["bias"]
+        x = (np.maximum(x, 0) if ins["relu"] else x) + word.get("r", 0) * p["rmult"]
+        y = np.clip(round_shift(x, p["shift"]), ins["lo"], ins["hi"])
+        self.write(clock, "VEC", ins["o_bank"], v * step["o"], (y & 255).astype(np.uint8), v // 8)
+
+    def _write_row(self, ins: dict[str, int], dst: int, data: list[np.ndarray]) -> None:
+        """The last pass over a row begins: `data` are the words of the first."""
+        v, n = self.config.v, ins["length"]
         x = np.concatenate(data)[:n]
         x = (x.view(np.int8) if ins["x_signed"] else x).astype(np.int64)
+        beyond = self.rng.integers(0, 256, ins["words"] * v - n)  # zeros, which only softmax's readers rely on
+        softmax = ins["op"] == abi.ROW_OPS["SOFTMAX"]
+        y = [self._softmax(ins, x), 0 * beyond] if softmax else [self._norm(ins, x), beyond]
+        row = np.concatenate(y).astype(np.uint8)
+        for k in range(ins["words"]):
+            self.write(self.clock + k + WRITE, "ROW", ins["dst_bank"], v * (dst + k), row[v * k : v * k + v], v // 8)
+
+    def _softmax(self, ins: dict[str, int], x: np.ndarray) -> np.ndarray:
+        t = self.exponentials[ins["slot"]][x.max() - x]
+        r, e = reciprocal(t.sum())
+        r = (r * ins["mult"] + (1 << 15)) >> 16
+        return np.clip(round_shift(t * r, ins["shift"] + e), ins["lo"], ins["hi"])
+
+    def _norm(self, ins: dict[str, int], x: np.ndarray) -> np.ndarray:
+        n = ins["length"]
         z = normalize(x, ins["eps"], ins["op"] == abi.ROW_OPS["RMSNORM"])
         p = self.row_params[ins["param"] : ins["param"] + ins["words"]]
         p = {name: np.concatenate([word[name] for word in p])[:n] for name in p[0]}
-        y = np.clip(round_shift(z * p["mult"] + p["bias"], p["shift"]), ins["lo"], ins["hi"])
-        noise = self.rng.integers(0, 256, ins["words"] * self.config.v - n)
-        return np.concatenate([y, noise]).astype(np.uint8)
+        return np.clip(round_shift(z * p["mult"] + p["bias"], p["shift"]), ins["lo"], ins["hi"])
 
     def _dout(self) -> Iterator[None]:
         v = self.config.v
@@ -241,7 +287,7 @@ class Engine:
             for k in range(-(-size // v)):
                 for _ in range(self.gap()):
                     yield
-                while not self._reached(ins["dep_unit"], ins["need"] + k * ins["need_step"]):
+                while not self.reached(ins["dep_unit"], ins["need"] + k * ins["need_step"]):
                     yield
                 first = max(self.last_beat + 1, self.clock + TO_BUS)
                 part = min(v, size - k * v)

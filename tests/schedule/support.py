@@ -21,7 +21,7 @@ def run(design: Design, machine: Engine, inputs: dict[str, np.ndarray]) -> tuple
     """One frame (integers without batch): outputs by name, and what the run did."""
     buffer = bytearray(design.plan.in_bytes)
     for name, at in design.plan.input_offsets.items():
-        data = inputs[name].astype(np.uint8).tobytes()
+        data = inputs[name].astype(np.uint8).transpose(design.plan.input_axes.get(name)).tobytes()
         buffer[at : at + len(data)] = data
     result = machine.run(bytes(buffer), design.plan.out_bytes)
     return {o.name: _output(design, o, result.output) for o in design.plan.outputs}, result
@@ -35,4 +35,6 @@ def _output(design: Design, o: Output, raw: bytes) -> np.ndarray:
         values = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i4").reshape(-1)[: o.size]
     else:
         values = np.frombuffer(raw, np.int8 if tensor.dtype.signed else np.uint8)[o.offset : o.offset + o.size]
-    return values.reshape(tensor.shape).astype(np.int64)
+    axes = o.axes or tuple(range(len(tensor.shape)))
+    in_memory = values.reshape([tensor.shape[axis] for axis in axes])
+    return in_memory.transpose(np.argsort(axes)).astype(np.int64)

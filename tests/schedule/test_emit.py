@@ -63,7 +63,7 @@ def test_a_wide_output_of_a_short_layer_meets_its_inputs_again(rng):
     b, x = start(8)
     design = compiled(b, b.wide(b.linear(x, rng.integers(-8, 8, (8, 32)), 2**-4)))
     (ins,) = design.program.mm
-    assert ins.wide and [loop.count for loop in ins.loops] == [1, WIDE_STEPS, 4]
+    assert ins.wide and [loop.count for loop in ins.loops] == [WIDE_STEPS, 4]
     words = np.stack(design.program.weights).reshape(4, WIDE_STEPS, -1)
     assert not words[:, 1:].any()
 

@@ -75,9 +75,14 @@ def describe(design: Design, board: boards.Board, code: int) -> dict:
     """The package's manifest (docs/package.md)."""
     graph, plan, config = design.graph, design.plan, design.config
 
-    inputs = [input_entry(graph, name) | {"offset": plan.input_offsets[name]} for name in graph.inputs]
+    inputs = [
+        input_entry(graph, name) | {"offset": plan.input_offsets[name]} | _axes(plan.input_axes.get(name))
+        for name in graph.inputs
+    ]
     outputs = [
-        output_entry(graph, o.name) | {"offset": o.offset, "layout": {"planar": config.m} if o.wide else "linear"}
+        output_entry(graph, o.name)
+        | {"offset": o.offset, "layout": {"planar": config.m} if o.wide else "linear"}
+        | _axes(o.axes)
         for o in plan.outputs
     ]
     return {
@@ -109,3 +114,8 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
         "activation_bytes": memory.footprint(design.plan, design.config.v),
         "spans": [{"unit": s.unit, "name": s.name, "first": s.first, "last": s.last, "work": s.work} for s in t.spans],
     }  # fmt: skip
+
+
+def _axes(order: tuple[int, ...] | None) -> dict[str, list[int]]:
+    """The order of a tensor's axes in memory as a field of its entry, where it is not the graph's."""
+    return {} if order is None else {"axes": list(order)}

@@ -134,6 +134,7 @@ class Windows:
     """Windows of what was streamed -> activation memory, from row `row` on, `rows` of them.
 
     at: the image's first byte in the stream; upto: beats streamed by its end. address in beats, v bytes a word.
+    clocks: of the array for a window.
     """
 
     geometry: Geometry
@@ -144,13 +145,9 @@ class Windows:
     address: int
     row: int
     rows: int
+    clocks: int = 1
     gate: Gate = field(default_factory=Gate)
     name: str = ""
-
-    @property
-    def count(self) -> int:
-        """Windows."""
-        return self.rows * self.geometry.cols
 
     @property
     def span(self) -> int:

@@ -21,7 +21,6 @@ from tests.schedule.decode import fields, lane_word, steps, weight_word, words
 
 EXEC, NOP = abi.OPCODES["EXEC"], abi.OPCODES["NOP"]
 UNIT = {code: name for name, code in abi.UNITS.items()}
-FIRST_BEAT = 2 + 40 + 1  # START -> address -> first data of the standard DDR model -> write
 STATS, MOST, SUM, WRITE = 11, 4, 9, 12  # row unit: between a row's passes (norm; softmax's two); last pass -> write
 TO_BUS, TO_DONE = 5, 4 + 2  # output: word allowed -> first beat; last beat -> response -> DONE
 LIMIT = 200_000

@@ -19,9 +19,10 @@ def depths(engine: dict) -> dict[int, tuple[int, int]]:
     out = {
         "WEIGHT": (engine["weight_depth"], -(-n * m * ww // 128)), "PARAM": (engine["param_depth"], m),
         "TABLE": (engine["slots"], 16), "ROW_PARAM": (engine["row_param_depth"], lanes),
+        "SOFTMAX_TABLE": (engine["softmax_slots"], 256),
     }  # fmt: skip
     for unit, fields in abi.INSTRUCTIONS.items():
-        depth = engine["prog_depth"] if unit != "ROW" or engine["row_param_depth"] else 0
+        depth = engine["prog_depth"] if unit != "ROW" or engine["row_param_depth"] + engine["softmax_slots"] else 0
         out[f"PROG_{unit}"] = depth, abi.beats(fields)
     return {abi.TARGETS[name]: value for name, value in out.items()}
 

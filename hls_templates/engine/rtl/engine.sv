@@ -14,7 +14,9 @@ module engine
     parameter int          ACT_DEPTH       = 512,    ///< words of a bank
     parameter int          WEIGHT_DEPTH    = 1024,   ///< words of the weight memory
     parameter int          PARAM_DEPTH     = 64,     ///< groups of channel parameters
-    parameter int          ROW_PARAM_DEPTH = 64,     ///< words of the norms' parameters; 0: no row unit
+    parameter int          ROW_PARAM_DEPTH = 64,     ///< words of the norms' parameters; 0: no norms
+    parameter int          SOFTMAX_SLOTS   = 0,      ///< tables of exponentials; 0: no softmax
+    parameter int          ROW_WORDS       = 16,     ///< words of the longest row of a norm or softmax
     parameter int          VEC_PARAM_DEPTH = 0,      ///< words of the vector unit's parameters; 0: no vector unit
     parameter bit          VEC_MUL         = 1,      ///< it multiplies
     parameter bit          VEC_MAXPOOL     = 1,      ///< it takes maxima
@@ -116,6 +118,7 @@ module engine
   logic [127:0] ld_data;
 
   // write ports: 0 MM, 1 ROW, 2 DIN, 3 VEC; word read ports: 0 ROW, 1 DOUT, 2 and 3 VEC
+  localparam bit ROW_UNIT = ROW_PARAM_DEPTH > 0 || SOFTMAX_SLOTS > 0;
   localparam int WRITERS = (VEC_PARAM_DEPTH > 0) ? 4 : 3;
   localparam int WORD_READERS = (VEC_PARAM_DEPTH > 0) ? 4 : 2;
   logic [WRITERS-1:0] wr_en;
@@ -139,9 +142,10 @@ module engine
       .PARAM_DEPTH(PARAM_DEPTH),
       .TABLE_DEPTH(SLOTS),
       .ROW_PARAM_DEPTH(ROW_PARAM_DEPTH),
+      .SOFTMAX_SLOTS(SOFTMAX_SLOTS),
       .PROG_DIN_DEPTH(PROG_DEPTH),
       .PROG_MM_DEPTH(PROG_DEPTH),
-      .PROG_ROW_DEPTH(ROW_PARAM_DEPTH > 0 ? PROG_DEPTH : 0),
+      .PROG_ROW_DEPTH(ROW_UNIT ? PROG_DEPTH : 0),
       .PROG_DOUT_DEPTH(PROG_DEPTH),
       .VEC_PARAM_DEPTH(VEC_PARAM_DEPTH),
       .PROG_VEC_DEPTH(VEC_PARAM_DEPTH > 0 ? PROG_DEPTH : 0),
@@ -374,7 +378,7 @@ module engine
   );
 
   // ------------------------------------------------------------------------------------------------ row unit
-  if (ROW_PARAM_DEPTH > 0) begin : g_row
+  if (ROW_UNIT) begin : g_row
     row_instr_t row_instr;
     logic row_valid, row_pop;
     prog_queue #(
@@ -399,7 +403,9 @@ module engine
     );
     row_unit #(
         .V(V),
-        .PARAM_DEPTH(ROW_PARAM_DEPTH)
+        .PARAM_DEPTH(ROW_PARAM_DEPTH),
+        .SOFTMAX_SLOTS(SOFTMAX_SLOTS),
+        .ROW_WORDS(ROW_WORDS)
     ) u_row (
         .clk_i,
         .rst_ni,

@@ -16,6 +16,7 @@ module engine_bus
     parameter int unsigned PARAM_DEPTH     = 64,    ///< words; 0: absent, as below
     parameter int unsigned TABLE_DEPTH     = 4,
     parameter int unsigned ROW_PARAM_DEPTH = 0,
+    parameter int unsigned SOFTMAX_SLOTS   = 0,
     parameter int unsigned PROG_DIN_DEPTH  = 64,    ///< instructions
     parameter int unsigned PROG_MM_DEPTH   = 64,
     parameter int unsigned PROG_ROW_DEPTH  = 64,
@@ -265,6 +266,7 @@ module engine_bus
       .PARAM_DEPTH(PARAM_DEPTH),
       .TABLE_DEPTH(TABLE_DEPTH),
       .ROW_PARAM_DEPTH(ROW_PARAM_DEPTH),
+      .SOFTMAX_SLOTS(SOFTMAX_SLOTS),
       .PROG_DIN_DEPTH(PROG_DIN_DEPTH),
       .PROG_MM_DEPTH(PROG_MM_DEPTH),
       .PROG_ROW_DEPTH(PROG_ROW_DEPTH),

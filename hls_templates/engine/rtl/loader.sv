@@ -15,6 +15,7 @@ module loader
     parameter int unsigned PARAM_DEPTH     = 0,
     parameter int unsigned TABLE_DEPTH     = 0,
     parameter int unsigned ROW_PARAM_DEPTH = 0,
+    parameter int unsigned SOFTMAX_SLOTS   = 0,
     parameter int unsigned PROG_DIN_DEPTH  = 0,
     parameter int unsigned PROG_MM_DEPTH   = 0,
     parameter int unsigned PROG_ROW_DEPTH  = 0,
@@ -57,6 +58,7 @@ module loader
     $fatal(1, "loader: a word must have 1..1024 beats (weight %0d, param %0d, row param %0d)", WEIGHT_BEATS, PARAM_BEATS, ROW_PARAM_BEATS);
   end
   localparam int unsigned TABLE_BEATS = 16;
+  localparam int unsigned SOFTMAX_BEATS = 256;
 
   typedef enum logic [1:0] {
     HEADER,
@@ -92,6 +94,10 @@ module loader
       TGT_ROW_PARAM: begin
         depth     = 32'(ROW_PARAM_DEPTH);
         last_beat = 10'(ROW_PARAM_BEATS - 1);
+      end
+      TGT_SOFTMAX_TABLE: begin
+        depth     = 32'(SOFTMAX_SLOTS);
+        last_beat = 10'(SOFTMAX_BEATS - 1);
       end
       TGT_VEC_PARAM: begin
         depth     = 32'(VEC_PARAM_DEPTH);

@@ -1,8 +1,8 @@
 /// Statistics of a row: S1 = sum x, V = D * sum x**2 - S1**2 + eps, and the reciprocal square root of V.
 ///
 /// Contract: words of elements and their squares arrive with `valid_i`, `first_i` and `last_i` mark the row's ends (both for a row of one
-/// word). With the last word in clock c: `sum_o` is final from c + 3, `scale_o` and `group_o` (see `rsqrt`) from c + 11, and they stay
-/// until 3 clocks (11 clocks) after the next row begins (ends). `length_i`, `eps_i` and `rms_i` must hold from the first word to c + 4.
+/// word); the next row may follow at once. With the last word in clock c: `sum_o` from c + 10, `scale_o` and `group_o` (see `rsqrt`) from
+/// c + 11 on, each until the next row's. `length_i`, `eps_i` and `rms_i` must hold from the first word to c + 4.
 module row_stats #(
     parameter int V = 32  ///< elements of a word
 ) (
@@ -21,7 +21,8 @@ module row_stats #(
     output logic                      [30:0]  scale_o,
     output logic                      [ 1:0]  group_o
 );
-  logic [4:0] valid, last;
+  logic [9:0] last;
+  logic [4:0] valid;
   logic [3:0] first;
   delay_valid #(
       .L(4)
@@ -33,7 +34,7 @@ module row_stats #(
       .q_o(valid)
   );
   delay_valid #(
-      .L(4)
+      .L(9)
   ) u_last (
       .clk_i,
       .rst_ni,
@@ -80,6 +81,7 @@ module row_stats #(
   );
 
   // 3: S1 of the row, and D times the word's squares; 4: S1**2 in two products, and the row's D * S2 + eps; 5: V
+  logic signed [24:0] sum_q, sum9;
   logic signed [40:0] scaled_q;
   logic signed [42:0] low_q;
   logic signed [32:0] high_q;
@@ -87,17 +89,26 @@ module row_stats #(
   logic valid5_q;
   always_ff @(posedge clk_i) begin
     if (valid[2]) begin
-      sum_o <= rms_i ? '0 : (first[2] ? '0 : sum_o) + 25'(word_sum);
+      sum_q <= rms_i ? '0 : (first[2] ? '0 : sum_q) + 25'(word_sum);
       scaled_q <= 41'(word_squares) * 41'(signed'({1'b0, length_i}));
     end
     if (valid[3]) scaled_sum_q <= (first[3] ? 49'(eps_i) : scaled_sum_q) + 49'(scaled_q);
     if (last[3]) begin
-      low_q  <= 43'(sum_o) * 43'(signed'({1'b0, sum_o[16:0]}));
-      high_q <= 33'(sum_o) * 33'(signed'(sum_o[24:17]));
+      low_q  <= 43'(sum_q) * 43'(signed'({1'b0, sum_q[16:0]}));
+      high_q <= 33'(sum_q) * 33'(signed'(sum_q[24:17]));
     end
     if (last[4]) v_q <= scaled_sum_q - 49'(low_q) - {high_q[31:0], 17'b0};
     valid5_q <= rst_ni && !clear_i && last[4];
+    if (last[9]) sum_o <= sum9;
   end
+  delay #(
+      .W(25),
+      .L(6)
+  ) u_sum9 (
+      .clk_i,
+      .d_i(sum_q),
+      .q_o(sum9)
+  );
 
   rsqrt u_rsqrt (
       .clk_i,
@@ -109,5 +120,5 @@ module row_stats #(
       .group_o
   );
   logic unused;
-  assign unused = &{1'b0, valid[4], last[2:0], first[1:0], high_q[32]};
+  assign unused = &{1'b0, valid[4], last[8:5], last[2:0], first[1:0], high_q[32]};
 endmodule

@@ -11,13 +11,14 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
 from hwgen.runtime import abi
-from tests.rtl.row.row_program import NONE, Program, draw_params
+from tests.rtl.row.row_program import NONE, Program, draw_params, draw_tables
 
 V = int(os.environ["V"])
 DEPTH = int(os.environ["PARAM_DEPTH"])
+SLOTS = int(os.environ["SOFTMAX_SLOTS"])
 LONGEST = int(os.environ["LONGEST"])
 OCTETS = V // 8
-STATS, NORM = 11, 12
+STATS, MOST, SUM, WRITE = 11, 4, 9, 12
 LANES = abi.LANES  # order of the counters
 
 
@@ -73,14 +74,15 @@ class Timing:
         self.k += 1
         if self.k < ins.words:
             return False
+        softmax = ins.op == abi.ROW_OPS["SOFTMAX"]
+        last_pass = c + (MOST + ins.words - 1 + SUM if softmax else STATS)  # go of its first word
         for k, word in enumerate(self.program.result_words(ins, self.row)):
-            self.reads[c + STATS + k + 1] = (ins.src_bank, src + k)
-            self.writes[c + STATS + k + NORM] = (ins.dst_bank, dst + k, word)
-        last_go = c + STATS + ins.words - 1
-        self.last_write = last_go + NORM
-        self.next_go = last_go + 1
+            self.writes[last_pass + k + WRITE] = (ins.dst_bank, dst + k, word)
+        last_go = last_pass + ins.words - 1
+        self.last_write = last_go + WRITE
         self.row, self.k = self.row + 1, 0
         if self.row == ins.rows:
+            self.next_go = last_go + 1
             self.ins = None
             if not self.todo:
                 self.done_at = self.last_write + 1
@@ -95,6 +97,16 @@ async def load_params(dut, params):
         dut.ld_word_i.value, dut.ld_beat_i.value = i // V, i % V
         word = abi.pack(abi.PARAM, **{name: int(values[i]) for name, values in params.items()})
         dut.ld_data_i.value = int.from_bytes(word, "little")
+        await FallingEdge(dut.clk_i)
+    dut.ld_we_i.value = 0
+
+
+async def load_tables(dut, tables):
+    """Write all tables of exponentials over the loader bus."""
+    dut.ld_we_i.value = 1
+    dut.ld_target_i.value = abi.TARGETS["SOFTMAX_TABLE"]
+    for slot, entry in np.ndindex(tables.shape):
+        dut.ld_word_i.value, dut.ld_beat_i.value, dut.ld_data_i.value = slot, entry, int(tables[slot, entry])
         await FallingEdge(dut.clk_i)
     dut.ld_we_i.value = 0
 
@@ -192,10 +204,11 @@ async def programs(dut):
     await reset(dut)
     rows = 0
     while rows < int(os.environ["ROWS"]):
-        params = draw_params(rng, DEPTH * V)
+        params, tables = draw_params(rng, DEPTH * V), draw_tables(rng, SLOTS)
         await load_params(dut, params)
+        await load_tables(dut, tables)
         for _ in range(20):
-            rows += await run_program(dut, rng, Program(rng, params, V, DEPTH, LONGEST))
+            rows += await run_program(dut, rng, Program(rng, params, tables, V, DEPTH, LONGEST))
     dut._log.info(f"{rows} rows equal")
 
 
@@ -204,12 +217,17 @@ async def faults(dut):
     """A bad instruction is flagged until clear_i; a flush in the middle of a row leaves nothing behind."""
     rng = np.random.default_rng(int(os.environ["SEED"]) + 1)
     await reset(dut)
-    params = draw_params(rng, DEPTH * V)
+    params, tables = draw_params(rng, DEPTH * V), draw_tables(rng, SLOTS)
     await load_params(dut, params)
+    await load_tables(dut, tables)
+
+    def program():
+        return Program(rng, params, tables, V, DEPTH, LONGEST)
+
     bad = ({"opcode": 0}, {"opcode": 5}, {"op": 0}, {"op": 7}, {"length": 0}, {"words": 0}, {"rows": 0})
+    bad += ({"op": 3},) * (SLOTS == 0) + ({"op": 1}, {"op": 2}) * (DEPTH == 0)  # parts that are not there
     for change in bad:
-        program = Program(rng, params, V, DEPTH, LONGEST)
-        ins = next(i for i in program.instructions if i.opcode == abi.OPCODES["EXEC"])
+        ins = next(i for i in program().instructions if i.opcode == abi.OPCODES["EXEC"])
         ins.fields |= {"gate_unit": NONE, **change}
         dut.run_i.value, dut.valid_i.value, dut.instr_i.value = 1, 1, packed(ins)
         await Timer(1, "ns")
@@ -224,10 +242,9 @@ async def faults(dut):
         await FallingEdge(dut.clk_i)
         assert not int(dut.bad_instr_o.value)
         dut.clear_i.value = 0
-        await run_program(dut, rng, Program(rng, params, V, DEPTH, LONGEST))
+        await run_program(dut, rng, program())
     for _ in range(10):
-        program = Program(rng, params, V, DEPTH, LONGEST)
-        ins = next(i for i in program.instructions if i.opcode == abi.OPCODES["EXEC"])
+        ins = next(i for i in program().instructions if i.opcode == abi.OPCODES["EXEC"])
         ins.fields |= {"gate_unit": NONE, "dep_unit": NONE}
         dut.run_i.value, dut.valid_i.value, dut.instr_i.value = 1, 1, packed(ins)
         for _ in range(int(rng.integers(1, 60))):
@@ -238,4 +255,4 @@ async def faults(dut):
         for _ in range(40 if rng.random() < 0.5 else 1):
             assert not int(dut.wr_en_o.value) and not int(dut.count_o.value)
             await FallingEdge(dut.clk_i)
-        await run_program(dut, rng, Program(rng, params, V, DEPTH, LONGEST))
+        await run_program(dut, rng, program())

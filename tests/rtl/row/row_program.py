@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwgen.graph import golden, ops
 from hwgen.graph.golden import normalize, round_shift
 from hwgen.runtime import abi
 
@@ -60,7 +61,22 @@ def draw_params(rng, count):
     return {"mult": mult, "shift": shift.astype(np.int64), "bias": bias}
 
 
-def expected_row(x, ins, params):
+def draw_tables(rng, count):
+    """Tables of exponentials: of real steps from almost none to one that leaves only the maximum."""
+    steps = rng.choice([0.0, 1e-4, 2.0**-6, 2.0**-4, 0.1, 0.5, 1.0, 20.0], count)
+    return np.round(2.0**23 * np.exp(-np.arange(256) * steps[:, None])).astype(np.int64)
+
+
+def softmax_row(x, ins, tables):
+    """Golden's Softmax of one row."""
+    node = ops.Softmax(
+        name="softmax", inputs=["x"], output="y", table=tables[ins.slot], mult=ins.mult, shift=ins.shift, step=1.0,
+        lo=ins.lo, hi=ins.hi,
+    )  # fmt: skip
+    return golden.softmax(node, [x[None]], [])[0]
+
+
+def norm_row(x, ins, params):
     """Golden's LayerNorm of one row; params are this row's channels."""
     z = normalize(x[None], ins.eps, ins.op == abi.ROW_OPS["RMSNORM"])[0]
     v = z * params["mult"] + params["bias"]
@@ -76,8 +92,9 @@ def as_word(values):
 class Program:
     """A random program and the memory it works on: memory[bank][address] is a word."""
 
-    def __init__(self, rng, params, v, depth, longest):
+    def __init__(self, rng, params, tables, v, depth, longest):
         self.v, self.depth, self.longest = v, depth, longest  # bytes of a word, words of parameters, longest row
+        self.tables = tables
         self.memory = [dict() for _ in range(BANKS)]
         self.instructions = []
         self.params = params
@@ -93,29 +110,35 @@ class Program:
 
     def add(self, rng):
         """One more instruction: over new rows, or over the last one's result."""
-        v, top = self.v, min(self.longest, self.depth * self.v)
+        softmax = len(self.tables) > 0 and (self.depth == 0 or rng.random() < 0.5)
+        v, top = self.v, self.longest if softmax else min(self.longest, self.depth * self.v)
         signed = bool(rng.integers(0, 2))
         lo, hi = sorted(int(t) for t in rng.integers(-128, 256, 2))
         if rng.random() < 0.7:
             lo, hi = (-128, 127) if rng.random() < 0.7 else (0, 255)
         fields = {
-            "opcode": abi.OPCODES["EXEC"], "last": 0, "op": int(rng.integers(1, 3)), "x_signed": int(signed), "lo": lo,
-            "hi": hi, "eps": int(rng.choice([1, 2, 1 << 39, (1 << 40) - 1, int(2.0 ** (rng.random() * 39))])),
+            "opcode": abi.OPCODES["EXEC"], "last": 0, "op": 3 if softmax else int(rng.integers(1, 3)),
+            "x_signed": int(signed), "lo": lo, "hi": hi,
+            "eps": int(rng.choice([1, 2, 1 << 39, (1 << 40) - 1, int(2.0 ** (rng.random() * 39))])),
         }  # fmt: skip
         previous = self.instructions[-1].fields if self.instructions else None
-        chained = previous is not None and rng.random() < 0.25
+        if softmax:
+            mult = int(rng.choice([2**16, 2**17 - 1, rng.integers(2**16, 2**17)]))
+            shift = int(rng.choice([31, 31, 31, 30, 1, 47, rng.integers(1, 48)]))
+            fields |= {"mult": mult, "shift": shift, "slot": int(rng.integers(0, len(self.tables)))}
+        chained = previous is not None and previous["length"] <= top and rng.random() < 0.25
         if chained:
             fields |= {name: previous[name] for name in ("length", "words", "rows")}
             fields |= {"src_bank": previous["dst_bank"], "src": previous["dst"], "src_stride": previous["dst_stride"]}
         else:
             d = min(top, int(rng.choice([1, 2, v - 1, v, v + 1, 2 * v, top, *rng.integers(1, top + 1, 6)])))
-            fields |= {"length": d, "words": -(-d // v), "rows": int(rng.integers(1, 5))}
+            fields |= {"length": d, "words": -(-d // v), "rows": int(rng.integers(1, 8))}
             fields |= self.place(rng, "src", fields["rows"], fields["words"])
         if rng.random() < 0.2:
             fields |= {"dst" + part: fields["src" + part] for part in ("", "_bank", "_stride")}
         else:
             fields |= self.place(rng, "dst", fields["rows"], fields["words"])
-        fields["param"] = int(rng.integers(0, self.depth - fields["words"] + 1))
+        fields["param"] = 0 if softmax else int(rng.integers(0, self.depth - fields["words"] + 1))
         unit = "row" if chained else str(rng.choice(["din", "mm", "row", "none"]))
         fields |= self.wait(rng, unit, fields["rows"] * fields["words"])
         self.instructions.append(Instruction(fields, signed))
@@ -157,7 +180,10 @@ class Program:
 
     def result_words(self, ins, row):
         """What must be written for one row: list of words."""
-        at = slice(ins.param * self.v, ins.param * self.v + ins.length)
-        y = expected_row(self.elements(ins, row), ins, {k: p[at] for k, p in self.params.items()})
+        x, at = self.elements(ins, row), slice(ins.param * self.v, ins.param * self.v + ins.length)
+        if ins.op == abi.ROW_OPS["SOFTMAX"]:
+            y = softmax_row(x, ins, self.tables)
+        else:
+            y = norm_row(x, ins, {k: p[at] for k, p in self.params.items()})
         y = np.concatenate([y, np.zeros(ins.words * self.v - ins.length, np.int64)])
         return [as_word(y[k * self.v : (k + 1) * self.v]) for k in range(ins.words)]

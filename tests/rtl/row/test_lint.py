@@ -24,11 +24,25 @@ def _sources(files):
 
 @pytest.mark.rtl
 @pytest.mark.parametrize(
-    "top, parameter", [("row_unit", "V=16"), ("row_unit", "V=32"), ("row_unit", "V=64"), ("requantize", "RESIDUAL=1")]
+    "top, parameters",
+    [
+        ("row_unit", ["V=16"]),
+        ("row_unit", ["V=32", "SOFTMAX_SLOTS=2"]),
+        ("row_unit", ["V=64", "SOFTMAX_SLOTS=1", "PARAM_DEPTH=0", "ROW_WORDS=1024"]),
+        ("requantize", ["RESIDUAL=1"]),
+    ],
 )
-def test_lint_clean(top, parameter):
+def test_lint_clean(top, parameters):
     files = FILES if top == "row_unit" else [f"{top}.sv"]
-    command = ["verilator", "--lint-only", *LINT, f"-G{parameter}", "--top-module", top, *_sources(files)]
+    command = [
+        "verilator",
+        "--lint-only",
+        *LINT,
+        *(f"-G{p}" for p in parameters),
+        "--top-module",
+        top,
+        *_sources(files),
+    ]
     assert "Warning" not in toolchain.run(command)
 
 

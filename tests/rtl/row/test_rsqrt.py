@@ -9,7 +9,7 @@ from tests.support import cases
 
 @pytest.mark.rtl
 def test_equals_formula(tmp_path, seed):
-    files = ["delay_valid.sv", "rsqrt_rom.sv", "rsqrt.sv"]
+    files = ["delay.sv", "delay_valid.sv", "rsqrt_rom.sv", "rsqrt.sv"]
     run_bench(tmp_path, "rsqrt", files, "bench_rsqrt", {"SEED": seed, "CASES": cases(20_000, 300_000)})
 
 

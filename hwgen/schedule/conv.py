@@ -15,15 +15,15 @@ def operand(node: ops.Node, shape: Shape, view: View, views) -> tuple[View, Part
     """(operand, part, y and x of the last position when there is padding) of a Conv1D, Conv2D or SumPool over a view
     of [C, *space]; a copy is made first where positions do not lie evenly."""
     grid = view.positions.reshape(shape[0], *([1] * (3 - len(shape))), *shape[1:]).transpose(1, 2, 0)  # [H, W, C]
-    even = _even(grid, views.n)
+    even = evenly(grid, views.n)
     if even is None:
         view, positions = views.fresh(view, grid.reshape(-1, shape[0]), node.name)
-        even = _even(positions.reshape(grid.shape), views.n)
+        even = evenly(positions.reshape(grid.shape), views.n)
     first, steps, pattern = even
     kernel, stride, dilation, pads, weight, groups = _geometry(node, shape[0])
     out = [(grid.shape[i] + pads[i] + pads[2 + i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in (0, 1)]
-    at = _grid(out, stride, steps) + [first - pads[0] * steps[0] - pads[1] * steps[1], -pads[0], -pads[1]]
-    taps = _grid(kernel, dilation, steps)
+    at = lattice(out, stride, steps) + [first - pads[0] * steps[0] - pads[1] * steps[1], -pads[0], -pads[1]]
+    taps = lattice(kernel, dilation, steps)
     ys, xs = (taps[None, :, k] + at[[0, -1], None, k] for k in (1, 2))
     last = grid.shape[0] - 1, grid.shape[1] - 1
     if ys.min() >= 0 and xs.min() >= 0 and ys.max() <= last[0] and xs.max() <= last[1]:
@@ -34,7 +34,7 @@ def operand(node: ops.Node, shape: Shape, view: View, views) -> tuple[View, Part
     return view, part, last
 
 
-def _even(grid: np.ndarray, n: int) -> tuple[int, tuple[int, int], np.ndarray] | None:
+def evenly(grid: np.ndarray, n: int) -> tuple[int, tuple[int, int], np.ndarray] | None:
     """(first byte, bytes from row to row and from column to column, bytes of the channels from a position's first) of
     positions [H, W, C] that all lie alike within chunks of n bytes; None when they do not."""
     base = grid.min(axis=2) // n * n
@@ -64,7 +64,7 @@ def _geometry(node: ops.Node, channels: int):
     return kernel, stride, dilation, pads, taps, groups
 
 
-def _grid(counts, strides, steps) -> np.ndarray:
+def lattice(counts, strides, steps) -> np.ndarray:
     """[counts product, 3] bytes, y and x of a grid of positions, the columns inside."""
     y, x = (index.reshape(-1) * stride for index, stride in zip(np.indices(counts), strides, strict=True))
     return np.stack([y * steps[0] + x * steps[1], y, x], axis=1)

@@ -16,12 +16,13 @@ import numpy as np
 from hwgen.errors import FitError, UnsupportedError
 from hwgen.runtime.abi import BEAT_BYTES, LEVELS
 from hwgen.schedule.config import MAX_SLOTS, EngineConfig
-from hwgen.schedule.instructions import MM, Din, Dout, Gate, Loop, Nop, Program, Row
+from hwgen.schedule.instructions import MM, Din, Dout, Exponentials, Gate, Loop, Nop, Program, Row
 from hwgen.schedule.memory import RESIDUAL_LAG
 from hwgen.schedule.nest import Level, nest, pieces
 from hwgen.schedule.plan import INPUTS, Lane, MatOp, Part, Plan, RowOp, View
 from hwgen.schedule.views import round_up
 from hwgen.schedule.weights import OCTET
+from hwgen.schedule.windows import Stream, Windows
 
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
 
@@ -115,9 +116,22 @@ class _Emitter:
 
     # --- input ------------------------------------------------------------------------------------------------------
     def _inputs(self) -> None:
-        beats = -(-self.plan.in_bytes // BEAT_BYTES)
-        self.program.din.append(Din(0, beats, self.plan.buffers[INPUTS].bank, self._byte(INPUTS, 0) // BEAT_BYTES))
-        self.total["DIN"] = beats * BEAT_BYTES // OCTET
+        bank, images = self.plan.buffers[INPUTS].bank, list(self.plan.images.values())
+        copied = min((image.offset for image in images), default=self.plan.in_bytes)
+        if copied:
+            self.program.din.append(Din(0, -(-copied // BEAT_BYTES), bank, self._byte(INPUTS, 0) // BEAT_BYTES))
+        streams, walks, at = [], [], 0
+        for image in images:
+            g, address = image.geometry, self._byte(INPUTS, image.start) // BEAT_BYTES
+            streams.append(Stream(image.offset, g.beats))
+            upto = at + g.beats
+            walks.append(
+                Windows(g, self.config.v, at * BEAT_BYTES, upto, bank, address, 0, g.rows, image.clocks, name=image.name)
+            )
+            at = upto
+        for i, walk in enumerate(walks):  # each stream is asked for while the one before comes in
+            self.program.din += [*streams[i + (i > 0) : i + 2], walk]
+        self.total["DIN"] = self.plan.buffers[INPUTS].bytes // OCTET
 
     def _byte(self, buffer: str, at: int) -> int:
         return self.plan.buffers[buffer].word * self.config.v + at
@@ -267,18 +281,36 @@ class _Emitter:
         complete = self._complete_with(writers)
         if gate.unit == "MM":
             complete |= {i for i in range(len(self.after)) if self._unit(i) == "MM"}
+        softmax = self._exponentials(op)
+        params = [] if softmax else _lane_words(op.lane, words, cfg.v)
         self.program.row.append(
             Row(
-                rms=op.rms, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi, dep=dep, need=need, need_step=need_step,
+                rms=op.rms, softmax=softmax, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi,
+                dep=dep, need=need, need_step=need_step,
                 src_bank=self.plan.buffers[op.x.buffer].bank, src=self._byte(op.x.buffer, start) // cfg.v,
                 dst_bank=self.plan.buffers[op.out.buffer].bank, dst=self._byte(op.out.buffer, op.out.start) // cfg.v,
-                param=self._stored(self.program.row_params, _lane_words(op.lane, words, cfg.v)),
+                param=self._stored(self.program.row_params, params) if len(params) else 0,
                 length=op.out.channels, words=words, rows=rows, src_stride=stride // cfg.v,
                 dst_stride=op.out.pitch // cfg.v, eps=op.eps, gate=gate, name=op.name,
             )
         )  # fmt: skip
         self.steps.append(0)
         self._wrote("ROW", rows * words * step, complete)
+
+    def _exponentials(self, op: RowOp) -> Exponentials | None:
+        """Softmax's constants, its table stored once."""
+        if op.softmax is None:
+            return None
+        tables, table = self.program.softmax_tables, np.asarray(op.softmax.table, np.int64)
+        slot = next((i for i, other in enumerate(tables) if np.array_equal(other, table)), len(tables))
+        if slot == MAX_SLOTS:
+            raise FitError(
+                f"node {op.name!r}: more than {MAX_SLOTS} different tables of exponentials; give the inputs of some "
+                f"softmaxes the same scale"
+            )
+        if slot == len(tables):
+            tables.append(table)
+        return Exponentials(slot, int(op.softmax.mult), int(op.softmax.shift))
 
     # --- output -----------------------------------------------------------------------------------------------------
     def _outputs(self) -> None:

@@ -8,16 +8,13 @@ from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.graph.types import Tensor, along_axis
 from hwgen.runtime.abi import BEAT_BYTES
-from hwgen.schedule import conv, weights
+from hwgen.schedule import conv, lower_vec, weights, windows
 from hwgen.schedule.plan import INPUTS, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
 from hwgen.schedule.views import MOVES, Views
 
 _WAY_OUT = "use --backend hls4ml, or run that part on the host and give the engine the graph behind it"
 NOT_YET = {
-    "MaxPool": f"a maximum over windows has no RTL in this version; {_WAY_OUT}",
-    "Mul": f"products of two tensors (FiLM, gating) have no RTL in this version; {_WAY_OUT}",
     "MatMul": f"products of two activations (attention) have no RTL in this version; {_WAY_OUT}",
-    "Softmax": f"softmax has no RTL in this version; {_WAY_OUT}",
     "GroupNorm": f"group norms have no RTL in this version; {_WAY_OUT}",
 }
 SUMS = (ops.Linear, ops.Conv1D, ops.Conv2D, ops.SumPool)
@@ -63,6 +60,12 @@ class _Lowering:
             self._pass_on(node)
         elif isinstance(node, ops.LayerNorm):
             self._layernorm(node)
+        elif isinstance(node, ops.Softmax):
+            self._softmax(node)
+        elif isinstance(node, ops.Mul):
+            lower_vec.product(self, node)
+        elif isinstance(node, ops.MaxPool):
+            lower_vec.maximum(self, node)
         elif isinstance(node, (ops.Reshape, ops.Flatten)) and node.inputs[0] in self.sums:
             self._reshape_sum(node)
         elif isinstance(node, MOVES):
@@ -150,6 +153,11 @@ class _Lowering:
                 view, positions = views.distinct(view, positions, source.name)
                 groups = views.groups(source.weight.shape[1])
                 return view, weights.linear(positions, source.weight, self.n, self.m, groups), False, None
+            if source.inputs[0] in self.plan.images:
+                weight = windows.matrix(source.weight)
+                positions = view.positions.reshape(-1, len(weight))
+                groups = views.groups(weight.shape[1])
+                return view, weights.linear(positions, weight, self.n, self.m, groups), True, None
             shape = self.graph.tensors[source.inputs[0]].shape
             view, part, last = conv.operand(source, shape, view, views)
             return view, [part], True, last
@@ -217,17 +225,24 @@ class _Lowering:
         self.views.of[tensor] = self.views.emit(op, out.dtype.signed, first)
 
     def _layernorm(self, node: ops.LayerNorm) -> None:
-        out = self.graph.tensors[node.output]
-        view = self.views.of[node.inputs[0]]
-        view, positions = self.views.plain(view, view.positions.reshape(-1, out.shape[-1]), f"{node.name}.row")
-        row = (out.shape[-1],)
+        row = self.graph.tensors[node.output].shape[-1:]
         lane = Lane(
             *(np.broadcast_to(np.asarray(f, np.int64), row) for f in (node.gamma_mult, node.bias, node.shift)),
             node.lo,
             node.hi,
         )
-        target = self.views.target(node.output, first=False)
-        op = RowOp(node.output, view, positions[:, 0], lane, target, int(node.eps_int), node.rms)
+        self._rowop(node, lane, eps=int(node.eps_int), rms=node.rms)
+
+    def _softmax(self, node: ops.Softmax) -> None:
+        none = np.zeros(0, np.int64)
+        self._rowop(node, Lane(none, none, none, node.lo, node.hi), softmax=node)
+
+    def _rowop(self, node: ops.Node, lane: Lane, **what) -> None:
+        """An operation over the last axis, whose rows the row unit reads word by word."""
+        out = self.graph.tensors[node.output]
+        view = self.views.of[node.inputs[0]]
+        view, positions = self.views.plain(view, view.positions.reshape(-1, out.shape[-1]), f"{node.name}.row")
+        op = RowOp(node.output, view, positions[:, 0], lane, self.views.target(node.output, first=False), **what)
         self.views.of[node.output] = self.views.emit(op, out.dtype.signed, first=False)
 
     # --- outputs ----------------------------------------------------------------------------------------------------
@@ -244,7 +259,7 @@ class _Lowering:
             raise UnsupportedError(
                 f"output {name!r} has several rows of 32-bit numbers; put a Quant of 8 bits or less behind it"
             )
-        positions = view.positions.reshape(tensor.shape).transpose(axes)
+        positions = view.positions.reshape(tensor.shape).transpose(axes or range(len(tensor.shape)))
         view = View(view.buffer, positions.reshape(-1), view.signed)
         start, rows, pitch = int(view.positions[0]), 1, 0
         if not wide:
@@ -298,9 +313,8 @@ class _Lowering:
             output.op = where[output.op]
         for i, op in enumerate(plan.ops):
             plan.buffers[op.out.buffer].writers.append(i)
-            plan.buffers[op.x.buffer].readers.append(i)
-            if isinstance(op, MatOp) and op.residual is not None:
-                plan.buffers[op.residual.buffer].readers.append(i)
+            for view in op.reads():
+                plan.buffers[view.buffer].readers.append(i)
 
 
 def _elements(values: np.ndarray, out: Tensor, axis: int) -> np.ndarray:

@@ -4,7 +4,7 @@ A bank has one read and one write port, so buffers that two ports may read in th
 Operations run in
 order, except that a consumer may overlap the tail of its producer; that leaves these pairs apart:
 
-- the operand and the residual of one matrix operation;
+- the operand and the residual of one matrix operation, the factors of one product;
 - a residual and the operands of what follows at once (a residual is read some clocks after the step that it belongs
 to);
 - the source and the destination-to-be-read of one row operation (the array reads the first words of its result while
@@ -24,6 +24,7 @@ import itertools
 
 from hwgen.errors import FitError
 from hwgen.schedule.plan import INPUTS, Buffer, MatOp, Plan, RowOp
+from hwgen.schedule.vector import VecOp
 
 RESIDUAL_LAG = 8  # clocks from a step to the read of its residual, at most (mm_unit.sv)
 
@@ -59,16 +60,15 @@ def _conflicts(plan: Plan, overlap: bool) -> dict[str, set[str]]:
             split(op.x.buffer, op.residual.buffer)
             for name in _read_soon_after(plan, i) if overlap else ():
                 split(op.residual.buffer, name)
+        if isinstance(op, VecOp) and op.second is not None:
+            split(op.x.buffer, op.second.buffer)
     if not overlap:
         return apart
     followed = {o.x.buffer for o in plan.ops if isinstance(o, RowOp)} | {o.buffer for o in plan.outputs}
     for op in plan.ops:
-        reads = [op.x.buffer]
-        if isinstance(op, MatOp) and op.residual is not None:
-            reads.append(op.residual.buffer)
         if isinstance(op, RowOp) or op.out.buffer in followed:
-            for name in reads:
-                split(name, op.out.buffer)
+            for view in op.reads():
+                split(view.buffer, op.out.buffer)
     return apart
 
 
@@ -76,8 +76,8 @@ def _read_soon_after(plan: Plan, i: int) -> list[str]:
     """Operands of the matrix operations that may be issued before operation i has read its last residual."""
     out, steps = [], 0
     for op in plan.ops[i + 1 :]:
-        if isinstance(op, RowOp) or steps >= RESIDUAL_LAG:
-            break  # a row operation takes its source whole, so what is behind it comes later
+        if not isinstance(op, MatOp) or steps >= RESIDUAL_LAG:
+            break  # another unit's operation takes its source whole, so what is behind it comes later
         out.append(op.x.buffer)
         steps += op.steps
     return out

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hwgen.graph import ops
+from hwgen.schedule.windows import Geometry
+
 INPUTS = "inputs"  # the buffer that the input DMA fills
 
 
@@ -131,18 +134,27 @@ class MatOp:
         """Clocks of the array, if sums need not be made longer."""
         return sum(part.steps for part in self.parts)
 
+    def reads(self) -> list[View]:
+        """What it reads."""
+        return [self.x] if self.residual is None else [self.x, self.residual]
+
 
 @dataclass
 class RowOp:
-    """y = layernorm(x), row by row."""
+    """y = layernorm(x), or softmax(x), row by row. The lane of a softmax has no parameters, only bounds."""
 
     name: str
     x: View
     starts: np.ndarray  # [rows] first byte of each
     lane: Lane
     out: Target
-    eps: int
-    rms: bool
+    eps: int = 0
+    rms: bool = False
+    softmax: ops.Softmax | None = None
+
+    def reads(self) -> list[View]:
+        """What it reads."""
+        return [self.x]
 
 
 @dataclass
@@ -162,6 +174,20 @@ class Output:
 
 
 @dataclass
+class Image:
+    """A graph input that arrives as windows: bytes `offset` in DDR, `start` of the windows in the buffer of inputs.
+
+    clocks: of the array for a window.
+    """
+
+    name: str
+    geometry: Geometry
+    offset: int
+    start: int
+    clocks: int
+
+
+@dataclass
 class Plan:
     """Operations in the order in which they run, buffers, and the input and output layout in DDR."""
 
@@ -170,6 +196,7 @@ class Plan:
     input_offsets: dict[str, int] = field(default_factory=dict)
     input_axes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of those not in the graph's order
     in_bytes: int = 0
+    images: dict[str, Image] = field(default_factory=dict)  # behind all other inputs
     outputs: list[Output] = field(default_factory=list)
     out_bytes: int = 0
     serial: bool = False  # every operation waits for all before it

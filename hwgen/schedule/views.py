@@ -11,8 +11,8 @@ import numpy as np
 
 from hwgen.graph import Graph, ops
 from hwgen.runtime.abi import ALIGN
-from hwgen.schedule import weights
-from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Plan, RowOp, Target, View, row_starts
+from hwgen.schedule import weights, windows
+from hwgen.schedule.plan import INPUTS, Buffer, Image, Lane, MatOp, Plan, RowOp, Target, View, row_starts
 
 MOVES = (ops.Reshape, ops.Flatten, ops.Transpose, ops.Concat, ops.Slice)
 POSITIONAL = (ops.Conv2D, ops.Conv1D, ops.ConvTranspose1D, ops.MaxPool, ops.SumPool, ops.GroupNorm)
@@ -36,9 +36,10 @@ class Views:
         self.placed: dict[str, Target] = {}  # tensors that a concatenation wants in its buffer
 
     def inputs(self) -> None:
-        """Lay the graph's inputs out in the buffer that the input DMA fills."""
-        at = 0
-        for name in self.graph.inputs:
+        """Lay the graph's inputs out in DDR and in the buffer that the input DMA fills: images that arrive as windows
+        behind all others, which lie alike in both."""
+        at, images = 0, windows.of_inputs(self.graph, self.n, self.m, self.v)
+        for name in (name for name in self.graph.inputs if name not in images):
             tensor = self.graph.tensors[name]
             self.plan.input_offsets[name] = at
             positions = at + np.arange(tensor.size)
@@ -48,8 +49,17 @@ class Views:
                 positions = positions.reshape(shape).transpose(np.argsort(axes)).reshape(-1)
             self.of[name] = View(INPUTS, positions, tensor.dtype.signed)
             at = round_up(at + tensor.size, ALIGN)
+        start = at
+        for name, (geometry, clocks) in images.items():
+            tensor, pitch = self.graph.tensors[name], geometry.words(self.v) * self.v
+            self.plan.input_offsets[name], self.plan.input_axes[name] = at, self.axes(name)
+            self.plan.images[name] = Image(name, geometry, at, start, clocks)
+            rows = start + pitch * np.arange(geometry.rows * geometry.cols)
+            self.of[name] = View(INPUTS, (rows[:, None] + np.arange(geometry.size)).reshape(-1), tensor.dtype.signed)
+            at = round_up(at + tensor.size, ALIGN)
+            start += pitch * len(rows)
         self.plan.in_bytes = at
-        self.plan.buffers[INPUTS] = Buffer(INPUTS, at)
+        self.plan.buffers[INPUTS] = Buffer(INPUTS, start)
 
     def axes(self, name: str) -> tuple[int, ...] | None:
         """The order of an input's or output's axes in DDR: an image's channels last; None: as in the graph."""

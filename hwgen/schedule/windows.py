@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwgen.graph import ops
+from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule.clocks import in_order
@@ -101,6 +101,21 @@ def of_conv(node: ops.Node, shape: tuple[int, ...]) -> Geometry | None:
         pad=left * channels, cols=(width + left + right - kw) // sx + 1,
         y_step=sy, y_pad=top, rows=(height + top + bottom - kh) // sy + 1,
     )  # fmt: skip
+
+
+def of_inputs(graph: Graph, n: int, m: int, v: int) -> dict[str, tuple[Geometry, int]]:
+    """The graph's inputs that arrive as windows, and the array's clocks for each window: those that one kind of
+    convolution reads, whose pixels do not fill chunks of n bytes."""
+    out = {}
+    for name in graph.inputs:
+        shape, readers = graph.tensors[name].shape, graph.consumers(name)
+        found = {of_conv(node, shape) for node in readers}
+        geometry = found.pop() if len(found) == 1 else None
+        if geometry is None or shape[0] % n == 0 or not geometry.fits(v) or name in graph.outputs:
+            continue
+        outputs = sum(len(node.weight) for node in readers)
+        out[name] = geometry, -(-geometry.size // n) * -(-outputs // m)
+    return out
 
 
 def matrix(weight: np.ndarray) -> np.ndarray:

@@ -21,7 +21,12 @@ def run(design: Design, machine: Engine, inputs: dict[str, np.ndarray]) -> tuple
     """One frame (integers without batch): outputs by name, and what the run did."""
     buffer = bytearray(design.plan.in_bytes)
     for name, at in design.plan.input_offsets.items():
-        data = inputs[name].astype(np.uint8).transpose(design.plan.input_axes.get(name)).tobytes()
+        data = (
+            inputs[name]
+            .astype(np.uint8)
+            .transpose(design.plan.input_axes.get(name, range(inputs[name].ndim)))
+            .tobytes()
+        )
         buffer[at : at + len(data)] = data
     result = machine.run(bytes(buffer), design.plan.out_bytes)
     return {o.name: _output(design, o, result.output) for o in design.plan.outputs}, result

@@ -17,7 +17,7 @@ from tests.support import cases
 
 def plan_of(graph, array, banks=4):
     v = max(*array, 16)
-    plan = lower(graph, array[1], v)
+    plan = lower(graph, *array, v)
     return plan, memory.allocate(plan, v, banks), v
 
 
@@ -25,7 +25,7 @@ def lives(plan):
     """Buffer -> (first operation that writes it, last that touches it), from the operations alone."""
     out = {INPUTS: [-1, -1]}
     for i, op in enumerate(plan.ops):
-        out.setdefault(op.out, [i, i])[1] = i
+        out.setdefault(op.out.buffer, [i, i])[1] = i
         for view in (op.x, getattr(op, "residual", None)):
             if view is not None:
                 out[view.buffer][1] = i
@@ -67,8 +67,8 @@ def test_banks_keep_ports_apart(graph, array):
         if isinstance(op, MatOp) and op.residual is not None:
             assert bank[op.x.buffer] != bank[op.residual.buffer]
         # in a buffer of joined parts an operation may read one and write another: then its readers wait for its end
-        if isinstance(op, RowOp) and not plan.serial and op.x.buffer != op.out:
-            assert bank[op.x.buffer] != bank[op.out]
+        if isinstance(op, RowOp) and not plan.serial and op.x.buffer != op.out.buffer:
+            assert bank[op.x.buffer] != bank[op.out.buffer]
 
 
 def chain(layers, width):

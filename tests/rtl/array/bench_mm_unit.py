@@ -18,7 +18,7 @@ from hwgen.schedule.instructions import MM, Gate, Loop, Nop
 from tests.rtl.array.support import count, draw, load, packed, settle, tick
 from tests.schedule.decode import fields, lane_word, steps, weight_word
 
-NAMES = ("N", "M", "WW", "WEIGHT_DEPTH", "PARAM_DEPTH", "SLOTS", "PROG_DEPTH", "RESIDUAL", "WIDE")
+NAMES = ("N", "M", "WW", "WEIGHT_DEPTH", "PARAM_DEPTH", "SLOTS", "PROG_DEPTH", "RESIDUAL", "WIDE", "KV_DEPTH")
 CONFIG = EngineConfig(**{name.lower(): int(os.environ[name]) for name in NAMES})
 N, M, V = CONFIG.n, CONFIG.m, CONFIG.v
 ACC = 7 + CONFIG.tree_stages
@@ -38,6 +38,7 @@ class Memories:
         self.weights = [weight_word(word, c) for word in self.weight_words]
         self.params = [lane_word(word) for word in self.param_words]
         self.act = rng.integers(0, 256, (8, BANK), np.uint8)
+        self.kv = np.zeros((CONFIG.kv_depth, M, N), np.uint8)  # after `fill`
 
     @staticmethod
     def channel(rng):
@@ -53,7 +54,7 @@ class Memories:
 
 
 def random_program(rng):
-    """A few instructions; behind a wide group three steps that end none."""
+    """A few instructions; behind a group that is written in several clocks three steps that end none."""
     out, slow = [], False
     for _ in range(rng.integers(1, 7)):
         if rng.random() < 0.15:
@@ -61,7 +62,9 @@ def random_program(rng):
             continue
         wide = bool(CONFIG.wide and rng.random() < 0.3)
         inner = [int(v) for v in rng.integers(1, 5, rng.integers(0, 3))]
-        inner = [4, *inner[:1]] if wide or slow else inner
+        kind = str(rng.choice(list(abi.O_KINDS))) if CONFIG.kv_depth and not wide else "ACTIVATIONS"
+        slow_one = wide or (kind == "KEYS" and CONFIG.keys_clocks > 1)
+        inner = [4, *inner[:1]] if slow_one or slow else inner
         outer = [int(v) for v in rng.integers(1, 5, rng.integers(1, 3))]
         moves = rng.integers(0, 9, (6, 5))
         loops = tuple(
@@ -79,10 +82,29 @@ def random_program(rng):
                 int(rng.integers(CONFIG.slots)) if CONFIG.slots and not wide and rng.integers(2) else None,
                 residual if CONFIG.residual and rng.integers(2) else None,
                 inside=(-1, 0, int(rng.integers(5)), 0) if CONFIG.padded and rng.integers(2) else None,
+                w_bank=str(rng.choice(list(abi.W_BANKS))) if CONFIG.kv_depth else "WEIGHTS", o_kind=kind,
             )
         )  # fmt: skip
-        slow = wide
+        slow = slow_one
     return out
+
+
+def fill():
+    """A program that writes the whole KV memory."""
+    loops = (Loop(N * CONFIG.kv_depth, a=1, w=1, o=1, p=1),)
+    return [MM(loops, "NONE", 0, 0, 0, True, 0, 0, 0, 0, -128, 127, o_kind="VALUES")]
+
+
+def kv_writes(kind, address):
+    """(word, index of [m, n], which of the group's bytes) of each clock of a group's write."""
+    if kind == abi.O_KINDS["VALUES"]:
+        yield address // N % CONFIG.kv_depth, (slice(None), address % N), slice(None)
+        return
+    parts = max(N // M, 1)  # of M bytes in a column
+    column, begin = address // parts % M, address % parts * M
+    for j in range(CONFIG.keys_clocks):
+        word = address // (parts * M) * CONFIG.keys_clocks + j
+        yield word % CONFIG.kv_depth, (column, slice(begin, begin + min(M, N))), slice(j * N, (j + 1) * N)
 
 
 def result(memories, ins, p, acc, r):
@@ -105,6 +127,7 @@ class Expected:
         code = [fields(abi.MM, word) for word in words]
         self.todo = [(ins, step) for ins in code if ins["opcode"] == abi.OPCODES["EXEC"] for step in steps(ins)]
         self.reads, self.residuals, self.writes, self.counts = {}, {}, {}, Counter()
+        self.kv_due = []  # (clock, word, where, bytes), in order
         self.acc = None
 
     def issue(self, clock):
@@ -114,7 +137,11 @@ class Expected:
         if not step["pad"]:
             self.reads[clock + 1] = ins["a_bank"], step["a"]
             a = m.read(ins["a_bank"], step["a"], N)
-        product = m.weights[step["w"] % CONFIG.weight_depth] @ (a.view(np.int8) if ins["a_signed"] else a).astype(int)
+        weights = m.weights[step["w"] % CONFIG.weight_depth]
+        if ins["w_bank"]:  # read in the next clock, at the end of which this one's writes are seen
+            self.settle(clock)
+            weights = m.kv[step["w"] % CONFIG.kv_depth].view(np.int8).astype(int)
+        product = weights @ (a.view(np.int8) if ins["a_signed"] else a).astype(int)
         self.acc = product if step["first"] else self.acc + product
         if not step["last"]:
             return
@@ -122,6 +149,11 @@ class Expected:
         if ins["residual"]:
             self.residuals[clock + ACC - 3] = ins["r_bank"], step["r"]
         y = result(m, ins, step["p"], self.acc, r)
+        if ins["o_kind"]:
+            for j, (word, where, part) in enumerate(kv_writes(ins["o_kind"], step["o"])):
+                self.kv_due.append((clock + CONFIG.pipe + j, word, where, (y & 255).astype(np.uint8)[part]))
+            self.counts[clock + CONFIG.pipe + j] += M // 8
+            return
         planes = 4 if ins["wide"] else 1
         for k in range(planes):
             self.writes[clock + CONFIG.pipe + k] = (
@@ -130,6 +162,12 @@ class Expected:
                 [int(v) >> (8 * k) & 255 for v in y],
             )
         self.counts[clock + CONFIG.pipe + planes - 1] += M // 8
+
+    def settle(self, clock):
+        """The KV memory at the end of a clock."""
+        while self.kv_due and self.kv_due[0][0] <= clock:
+            _, word, where, data = self.kv_due.pop(0)
+            self.memories.kv[word][where] = data
 
 
 def check(dut, expected, clock):
@@ -188,7 +226,9 @@ async def run(dut, rng, memories, program):
             await tick(dut)
         assert clock < 9_999, "never done"
         assert not expected.todo and not expected.writes, "done before its end"
-        await tick(dut)
+        expected.settle(clock + CONFIG.keys_clocks)
+        for _ in range(CONFIG.keys_clocks):
+            await tick(dut)
         assert int(dut.done_o.value) and not int(dut.bad_instr_o.value)
         dut.run_i.value = 0
         await tick(dut)
@@ -216,6 +256,8 @@ async def programs(dut):
         await load(dut, "WEIGHT", memories.weight_words)
         await load(dut, "PARAM", memories.param_words)
         await load(dut, "TABLE", memories.table_words)
+        if CONFIG.kv_depth:
+            await run(dut, rng, memories, fill())
         for _ in range(5):
             done += await run(dut, rng, memories, random_program(rng))
     dut._log.info(f"{done} steps equal")
@@ -240,4 +282,6 @@ async def a_flush_leaves_nothing_behind(dut):
         for _ in range(CONFIG.pipe + 5):
             assert not int(dut.wr_en_o.value) and not int(dut.a_en_o.value) and not int(dut.count_o.value)
             await tick(dut)
+        if CONFIG.kv_depth:
+            await run(dut, rng, memories, fill())
         await run(dut, rng, memories, random_program(rng))

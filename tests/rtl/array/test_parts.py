@@ -44,9 +44,14 @@ def test_mm_writeback(m, v, wide, keys_clocks, tmp_path, seed):
 
 
 @pytest.mark.parametrize(
-    "more", [{"residual": 1, "slots": 4, "wide": 1, "ww": 4}, {"residual": 0, "slots": 0, "wide": 0, "ww": 8}],
-    ids=["everything", "plain"],
-)  # fmt: skip
+    "more",
+    [
+        {"m": 16, "residual": 1, "slots": 4, "wide": 1, "ww": 4, "kv_depth": 8},
+        {"m": 8, "residual": 0, "slots": 0, "wide": 0, "ww": 8, "kv_depth": 0},
+        pytest.param({"n": 16, "m": 8, "residual": 0, "slots": 0, "wide": 1, "ww": 8, "kv_depth": 4}, marks=full),
+    ],
+    ids=["everything", "plain", "keys-in-parts"],
+)
 def test_mm_unit(more, tmp_path, seed):
-    sizes = {"n": 8, "m": 8, "v": 16, "weight_depth": 64, "param_depth": 16, "prog_depth": 8}
-    run_bench(tmp_path, "mm_unit", UNIT, seed, **sizes, **more)
+    sizes = {"n": 8, "v": 16, "weight_depth": 64, "param_depth": 16, "prog_depth": 8}
+    run_bench(tmp_path, "mm_unit", UNIT, seed, **sizes | more)

@@ -28,5 +28,5 @@ def test_illegal_parameters_stop_elaboration():
         "kv_mem",
         *map(str, engine_sources(*MODULES)),
     ]
-    with pytest.raises(toolchain.ToolError, match="D=1 2..4096"):
+    with pytest.raises(toolchain.ToolError, match="D=5000 2..4096"):
         toolchain.run(command)

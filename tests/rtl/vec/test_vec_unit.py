@@ -28,6 +28,6 @@ def test_lint_clean(parameters):
 
 def test_illegal_parameters_stop_elaboration():
     files = map(str, engine_sources(*MODULES))
-    command = ["verilator", "--lint-only", *LINT, "-GPARAM_DEPTH=1", "--top-module", "vec_unit", *files]
-    with pytest.raises(toolchain.ToolError, match="PARAM_DEPTH=1 2..4096"):
+    command = ["verilator", "--lint-only", *LINT, "-GV=12", "--top-module", "vec_unit", *files]
+    with pytest.raises(toolchain.ToolError, match="V=12 must be at least 16"):
         toolchain.run(command)

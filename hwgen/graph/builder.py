@@ -47,6 +47,7 @@ class GraphBuilder:
         self.ranges: dict[str, Range] = {}
         self._bias: dict[str, np.ndarray] = {}
         self._names: set[str] = set()
+        self._weights: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def build(self) -> Graph:
         """The finished graph, validated (raises GraphError)."""
@@ -436,12 +437,15 @@ class GraphBuilder:
             if self.tensor(name).dtype.is_wide:
                 raise UnsupportedError(f"{where} reads the sums {name!r}; requantize them to 8 bits or less first")
 
-    @staticmethod
-    def _weight(weight: np.ndarray, name: str) -> np.ndarray:
+    def _weight(self, weight: np.ndarray, name: str) -> np.ndarray:
+        """As int8; layers that are given one array (steps of a loop) hold one array, so that it is stored once."""
+        if id(weight) in self._weights:
+            return self._weights[id(weight)][1]
         w = np.asarray(weight)
         if not np.issubdtype(w.dtype, np.integer) or w.min() < -128 or w.max() > 127:
             raise GraphError(f"{name!r}: weights must be integers within -128 and 127; quantize them first")
-        return w.astype(np.int8, copy=False)
+        self._weights[id(weight)] = weight, w.astype(np.int8, copy=False)  # with the source, so that its id stays
+        return self._weights[id(weight)][1]
 
     @staticmethod
     def _check_type(name: str, bits: int, scale: float) -> None:

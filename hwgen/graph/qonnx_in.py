@@ -17,7 +17,7 @@ from hwgen.graph.importer import elementwise, layers, layout, norm, quant, trunc
 from hwgen.graph.importer.context import Context
 from hwgen.graph.importer.materialize import finish
 from hwgen.graph.importer.model import OnnxInput, OnnxModel, OnnxNode, parse, read
-from hwgen.graph.importer.values import Affine, Const, QConst, Raw, Stat, Value, tensor_value
+from hwgen.graph.importer.values import Affine, Const, QConst, Raw, Stat, Value, collapse, tensor_value
 
 InputType = tuple[int, bool, float]
 
@@ -77,18 +77,32 @@ def convert(ctx: Context, node: OnnxNode, args: list[Value]) -> list[Value]:
     if node.op == "Shape" and not isinstance(args[0], Const):
         full = np.array([ctx.batch, *args[0].shape], np.int64)
         return [Const(full[node.attrs.get("start", 0) : node.attrs.get("end", len(full))])]
-    if node.op in ("Transpose", "Reshape", "Squeeze", "Unsqueeze") and isinstance(args[0], QConst):
+    if node.op in RESHAPING and args and isinstance(args[0], QConst):
         return [_reshaped_weight(node, args)]
     if node.op in ("Mul", "Div") and any(isinstance(a, QConst) for a in args) and _constant_args(args):
         return [_scaled_weight(node, args)]
     if _constant_args(args):
         return [Const(a) for a in fold(node, args)]
+    if node.op in ("Add", "Sub", "Mul", "Concat"):
+        args = [_as_tensor(ctx, node, a, args) for a in args]
     handler = HANDLERS.get(node.op)
     if handler is None:
         node.unsupported(ADVICE.get(node.op, f"this operator cannot be mapped; {WAY_OUT}"))
     args = [_settled(ctx, node, a) for a in args]
     result = handler(ctx, node, args)
     return result if isinstance(result, list) else [result]
+
+
+def _as_tensor(ctx: Context, node: OnnxNode, a: Value, args: list[Value]) -> Value:
+    """A quantized constant as large as the value that it meets (a positional embedding), or beside it (a class token),
+    is a tensor; others are factors and biases."""
+    rank = next(len(v.shape) for v in args if not isinstance(v, Const))
+    shape = next(v.shape for v in args if not isinstance(v, Const))
+    full = isinstance(a, QConst) and rank > 1 and a.ints.ndim == rank + 1 and a.ints.shape[1:] == tuple(shape)
+    narrow = full and a.bits - (not a.signed) <= 8 and collapse(a.scale).ndim == 0
+    if narrow or (node.op == "Concat" and isinstance(a, QConst)):
+        return layers.constant_tensor(ctx, node, a, rank)
+    return a
 
 
 def _settled(ctx: Context, node: OnnxNode, a: Value | None) -> Value | None:
@@ -119,7 +133,7 @@ def _reshaped_weight(node: OnnxNode, args: list[Value]) -> QConst:
     def apply(a: np.ndarray) -> np.ndarray:
         return fold(node, [Const(a), *args[1:]])[0]
 
-    return QConst(apply(w.array), apply(w.ints), apply(np.array(scale)) if w.scale.ndim else scale, w.bits)
+    return QConst(apply(w.array), apply(w.ints), apply(np.array(scale)) if w.scale.ndim else scale, w.bits, w.signed)
 
 
 def _scaled_weight(node: OnnxNode, args: list[Value]) -> Value:
@@ -132,7 +146,7 @@ def _scaled_weight(node: OnnxNode, args: list[Value]) -> Value:
         return Const(real)
     factor = 1 / factor if node.op == "Div" else factor
     factor = factor.reshape((1,) * (w.ints.ndim - factor.ndim) + factor.shape if factor.size > 1 else ())
-    return QConst(real, w.ints, w.scale * factor, w.bits)
+    return QConst(real, w.ints, w.scale * factor, w.bits, w.signed)
 
 
 def fold(node: OnnxNode, args: list[Const]) -> list[np.ndarray]:
@@ -188,6 +202,8 @@ def _input_order(ctx: Context, model: OnnxModel) -> None:
 
 
 WAY_OUT = "replace it by operators of docs/numerics.md, or keep that part of the model on the host"
+RESHAPING = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Expand")
+"""Operators that leave a quantized constant what it is."""
 SKIPPED = ("Identity", "Dropout", "Cast", "CastLike")
 ADVICE = {
     "BipolarQuant": "1-bit quantizers cannot be mapped; use Quant with 2 to 8 bits",
@@ -196,14 +212,13 @@ ADVICE = {
     "QuantizeLinear": "QCDQ models cannot be read directly; convert with qonnx's QCDQToQuant first",
     "DequantizeLinear": "QCDQ models cannot be read directly; convert with qonnx's QCDQToQuant first",
     "LogSoftmax": "its results have no lower bound; use Softmax, or send the values before it to the host",
-    "GroupNormalization": "GroupNormalization is not possible yet; use BatchNormalization or LayerNormalization",
-    "InstanceNormalization": "InstanceNormalization is not possible yet; use BatchNormalization or LayerNormalization",
-    "ConvTranspose": "transposed convolution is not possible yet; use upsampling on the host or Conv",
 }
 HANDLERS = {
-    "MatMul": layers.matmul, "Gemm": layers.gemm, "Conv": layers.conv, "BatchNormalization": layers.batch_norm,
-    "Pad": layers.pad, "Add": elementwise.add, "Sub": elementwise.sub, "Mul": elementwise.mul, "Div": elementwise.div,
-    "Pow": elementwise.power, "Neg": elementwise.negate, "Relu": elementwise.relu, "Clip": elementwise.clip,
+    "MatMul": layers.matmul, "Gemm": layers.gemm, "Conv": layers.conv, "ConvTranspose": layers.conv_transpose,
+    "GroupNormalization": norm.group_norm, "InstanceNormalization": norm.group_norm,
+    "BatchNormalization": layers.batch_norm, "Pad": layers.pad, "Add": elementwise.add, "Sub": elementwise.sub,
+    "Mul": elementwise.mul, "Div": elementwise.div, "Pow": elementwise.power, "Neg": elementwise.negate,
+    "Relu": elementwise.relu, "Clip": elementwise.clip,
     "Min": elementwise.extremum, "Max": elementwise.extremum, "PRelu": elementwise.prelu,
     "LayerNormalization": norm.layer_norm, "RMSNormalization": norm.layer_norm,
     "SimplifiedLayerNormalization": norm.layer_norm, "Softmax": norm.softmax,

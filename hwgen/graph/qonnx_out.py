@@ -24,7 +24,7 @@ QONNX = "qonnx.custom_op.general"
 NAMED = {"sigmoid": "Sigmoid", "tanh": "Tanh", "gelu": "Gelu", "gelu_tanh": "Gelu", "mish": "Mish",
          "softplus": "Softplus", "elu": "Elu", "erf": "Erf", "silu": "Silu"}  # fmt: skip
 """Functions that are written as ONNX operators; other tables are written as Gather."""
-OPSET = {"Gelu": 20, "Mish": 18, "ReduceMean": 18}
+OPSET = {"Gelu": 20, "Mish": 18, "ReduceMean": 18, "GroupNormalization": 21}
 """The opset that an operator needs, where it is above 17."""
 
 
@@ -57,6 +57,8 @@ class _Writer:
         self.factor: dict[str, float] = {}
         self.names = set(graph.tensors)
         self.ranges = graph.ranges()
+        self.weights: dict[tuple, str] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
 
     def fresh(self, base: str) -> str:
         name, k = base, 0
@@ -107,10 +109,11 @@ class _Writer:
 
 
 def _with_shapes(model: onnx.ModelProto, w: _Writer) -> onnx.ModelProto:
-    """Shapes of tensors of the graph and of quantized constants: shape inference does not see through Quant."""
-    for edge, name in {edge: name for name, edge in w.edge.items()}.items():
+    """Shapes of tensors of the graph, of quantized constants (shape inference does not see through Quant), and of what
+    the writer noted in `shapes`."""
+    for edge, shape in {**{edge: w.tensor(name).shape for name, edge in w.edge.items()}, **w.shapes}.items():
         if edge not in w.graph.outputs:
-            shape = (w.batch, *w.tensor(name).shape)
+            shape = (w.batch, *shape)
             model.graph.value_info.append(helper.make_tensor_value_info(edge, TensorProto.FLOAT, shape))
     known = {v.name for v in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
     dims = {i.name: tuple(i.dims) for i in model.graph.initializer}
@@ -124,13 +127,18 @@ def _with_shapes(model: onnx.ModelProto, w: _Writer) -> onnx.ModelProto:
 def _weights(w: _Writer, node, axis: int) -> str:
     x, out = w.tensor(node.inputs[0]), w.tensor(node.output)
     scale = np.asarray(out.scale, np.float64) / x.scale
-    shape = [1] * node.weight.ndim
-    if scale.ndim:
-        shape[axis] = -1
-        scale = scale.reshape(shape)
+    if scale.ndim and isinstance(node, ops.ConvTranspose1D):
+        ins, outs = node.weight.shape[:2]
+        scale = np.repeat(scale.reshape(node.groups, outs), ins // node.groups, axis=0)[..., None]
+    elif scale.ndim:
+        scale = scale.reshape([-1 if i == axis else 1 for i in range(node.weight.ndim)])
     scale = scale.astype(np.float32)
-    name = w.const(f"{node.output}_weight", node.weight.astype(np.float32) * scale)
-    return w.quant(name, w.fresh(f"{node.output}_weight_quant"), IntType(node.weight_bits), scale)
+    # Layers that share an array (steps of a loop) share the initializer.
+    same = (id(node.weight), node.weight_bits, scale.shape, scale.tobytes())
+    if same not in w.weights:
+        name = w.const(f"{node.output}_weight", node.weight.astype(np.float32) * scale)
+        w.weights[same] = w.quant(name, w.fresh(f"{node.output}_weight_quant"), IntType(node.weight_bits), scale)
+    return w.weights[same]
 
 
 def _linear(w: _Writer, node: ops.Linear) -> None:
@@ -144,6 +152,24 @@ def _conv(w: _Writer, node: ops._Conv) -> None:
         "Conv", [w.edge[node.inputs[0]], weight], node.output, kernel_shape=list(node.weight.shape[2:]),
         strides=list(node.stride), pads=list(node.pads), dilations=list(node.dilation), group=node.groups,
     )  # fmt: skip
+
+
+def _conv_transpose(w: _Writer, node: ops.ConvTranspose1D) -> None:
+    weight = _weights(w, node, axis=1)
+    w.edge[node.output] = w.node(
+        "ConvTranspose", [w.edge[node.inputs[0]], weight], node.output, kernel_shape=[node.weight.shape[2]],
+        strides=[node.stride], pads=list(node.pads), output_padding=[node.output_padding], group=node.groups,
+    )  # fmt: skip
+
+
+def _matmul(w: _Writer, node: ops.MatMul) -> None:
+    w.edge[node.output] = w.node("MatMul", [w.edge[i] for i in node.inputs], node.output)
+
+
+def _constant(w: _Writer, node: ops.Constant) -> None:
+    t = w.tensor(node.output)
+    real = np.broadcast_to(node.value.astype(np.float32) * np.float32(t.scale), (w.batch, *t.shape))
+    w.edge[node.output] = w.quant(w.const(f"{node.output}_value", real), node.output, t.dtype, t.scale)
 
 
 def _sumpool(w: _Writer, node: ops.SumPool) -> None:
@@ -289,6 +315,21 @@ def _layernorm(w: _Writer, node: ops.LayerNorm) -> None:
     _finish(w, node, edge, out)
 
 
+def _groupnorm(w: _Writer, node: ops.GroupNorm) -> None:
+    x, out = w.tensor(node.inputs[0]), w.tensor(node.output)
+    base, channels = node.output, x.shape[0]
+    eps = float(np.float32(node.eps_int * x.scale**2 / node.row(x.shape) ** 2))
+    gamma = np.broadcast_to(_rational(node.gamma_mult, node.shift) * out.scale * 2.0**20, (channels,))
+    first, *rest = _split(np.broadcast_to(_rational(node.bias, node.shift) * out.scale, (channels,)))
+    args = [w.edge[node.inputs[0]], w.const(f"{base}_gamma", gamma), w.const(f"{base}_beta", first)]
+    edge = w.node("GroupNormalization", args, w.fresh(f"{base}_norm"), num_groups=node.groups, epsilon=eps)
+    w.shapes[edge] = x.shape  # of which shape inference knows nothing
+    for part in rest:
+        beta = w.const(f"{base}_beta", along_axis(part, len(x.shape), 0))
+        edge = w.node("Add", [edge, beta], w.fresh(f"{base}_add"))
+    _finish(w, node, edge, out)
+
+
 def _softmax(w: _Writer, node: ops.Softmax) -> None:
     x, out, edge = w.tensor(node.inputs[0]), w.tensor(node.output), w.edge[node.inputs[0]]
     if node.step != x.scale:
@@ -339,8 +380,9 @@ def _slice(w: _Writer, node: ops.Slice) -> None:
 
 
 WRITE = {
-    "Linear": _linear, "Conv1D": _conv, "Conv2D": _conv, "Requantize": _requantize, "Lookup": _lookup,
-    "LayerNorm": _layernorm, "Softmax": _softmax, "Mul": _mul, "MaxPool": _maxpool, "SumPool": _sumpool,
+    "Linear": _linear, "Conv1D": _conv, "Conv2D": _conv, "ConvTranspose1D": _conv_transpose, "MatMul": _matmul,
+    "Constant": _constant, "Requantize": _requantize, "Lookup": _lookup, "LayerNorm": _layernorm,
+    "GroupNorm": _groupnorm, "Softmax": _softmax, "Mul": _mul, "MaxPool": _maxpool, "SumPool": _sumpool,
     "Reshape": _reshape, "Flatten": _flatten, "Transpose": _transpose, "Concat": _concat, "Slice": _slice,
 }  # fmt: skip
 """Writer of every operator."""

@@ -8,11 +8,11 @@ import onnx
 import onnxruntime
 
 from hwgen.graph import Graph, ops
-from hwgen.graph.golden import EVAL
+from hwgen.graph.golden import evaluate
 
 onnxruntime.set_default_logger_severity(3)
 
-FLOAT_FUNCTIONS = (ops.LayerNorm, ops.Softmax, ops.Lookup)
+FLOAT_FUNCTIONS = (ops.LayerNorm, ops.GroupNorm, ops.Softmax, ops.Lookup)
 """What the executor computes in float32 with rounding errors of its own, so that a near tie may fall the other way."""
 
 
@@ -48,8 +48,7 @@ def compare(graph: Graph, model: onnx.ModelProto, ints: dict[str, np.ndarray], e
     values, count, ranges = dict(ints), Counter(), graph.ranges()
     for node in graph.nodes:
         t = graph.tensors[node.output]
-        ins = [graph.tensors[i] for i in node.inputs]
-        y = values[t.name] = EVAL[node.op](node, [values[i] for i in node.inputs], ins)
+        y = values[t.name] = evaluate(node, values, graph.tensors)
         if t.name not in edges or isinstance(node, ops.SumPool):
             continue
         got = edges[t.name] / t.scale_array()

@@ -275,6 +275,50 @@ def attention_weights(p):
     return p.q(p.op("Mul", p.op("Softmax", x, axis=2), p.const(0.7)), 2.0**-8, signed=0)
 
 
+def attention(p):
+    """Scores of each head, softmax, then values; a positional embedding before it, a learned query beside it"""
+    x = p.q(p.op("Add", p.q(p.input((3, 8)), 2.0**-4), p.q(p.const(RNG.normal(0, 1, (1, 3, 8))), 2.0**-5)), 2.0**-4)
+    q, k, v = (p.q(p.linear(x, RNG.normal(0, 0.5, (8, 8)), 2.0**-4, 4), 2.0**-4) for _ in range(3))
+    q, v = (p.op("Transpose", p.op("Reshape", t, p.ints(0, 3, 2, 4)), perm=[0, 2, 1, 3]) for t in (q, v))
+    k = p.op("Transpose", p.op("Reshape", k, p.ints(0, 3, 2, 4)), perm=[0, 2, 3, 1])
+    scores = p.q(p.op("Mul", p.op("MatMul", q, k), p.const(0.5)), 2.0**-4)
+    y = p.q(p.op("MatMul", p.q(p.op("Softmax", scores, axis=-1), 2.0**-8, signed=0), v), 2.0**-5)
+    y = p.op("Reshape", p.op("Transpose", y, perm=[0, 2, 1, 3]), p.ints(0, 3, 8))
+    return p.q(p.op("MatMul", p.q(p.const(RNG.normal(0, 1, (2, 3))), 2.0**-6), y), 2.0**-4)
+
+
+def class_token(p):
+    """A learned row in front of the others, as wide as the batch"""
+    x = p.q(p.input((3, 4)), 2.0**-4)
+    token = p.op("Expand", p.q(p.const(RNG.normal(0, 1, (1, 1, 4))), 2.0**-4), p.ints(p.style.batch, 1, 4))
+    return p.q(p.acc(p.op("Concat", token, x, axis=1)))
+
+
+def group_norm_of_pytorch(p):
+    """Instance normalization over [groups, rest] between two Reshapes, then a scale and a bias per channel"""
+    x = p.op("Reshape", p.q(p.input((4, 3, 2)), 2.0**-4), p.ints(0, 2, -1))
+    y = p.op("InstanceNormalization", x, p.const(np.ones(2)), p.const(np.zeros(2)), epsilon=1e-3)
+    y = p.op("Mul", p.op("Reshape", y, p.ints(0, 4, 3, 2)), p.const([[[0.5]], [[2.0]], [[1.0]], [[1.0]]]))
+    return p.q(p.op("Relu", p.op("Add", y, p.const(BIAS.reshape(4, 1, 1)))), 2.0**-5)
+
+
+def instance_norm(p):
+    return p.q(p.op("InstanceNormalization", p.img(), p.const([0.5, 2.0]), p.const(BIAS[:2]), epsilon=1e-3), 2.0**-5)
+
+
+def upsampled(p):
+    """Transposed convolution in groups, with a bias inside and a scale per output channel"""
+    weight, scale = RNG.normal(0, 0.3, (4, 2, 4)), 2.0 ** np.array([-4, -5, -3, -4]).reshape(2, 2, 1).repeat(2, 0)
+    w, x = p.quant(p.const(weight), scale, 4), p.q(p.input((4, 5)), 2.0**-5)
+    return p.q(p.op("ConvTranspose", x, w, p.const(BIAS), strides=[2], pads=[1, 2], output_padding=[1], group=2))
+
+
+def constant_factor(p):
+    """A constant as large as the activation that it multiplies"""
+    x = p.q(p.input((3, 4)), 2.0**-4)
+    return p.q(p.op("Mul", p.q(p.const(RNG.normal(0, 1, (1, 3, 4))), 2.0**-5), x))
+
+
 def softmax_of_a_vector(p):
     x = p.x()
     return p.q(p.op("Clip", p.op("Softmax", x, axis=-1), p.const(0.0), p.const(0.5)), 0.011, bits=7)
@@ -293,7 +337,16 @@ PATTERNS = {
 }
 
 
-ROUNDED = ("gate", "joined_before_quant", "relu_of_joined", "attention_weights", "softmax_of_a_vector")
+ROUNDED = (
+    "gate",
+    "joined_before_quant",
+    "relu_of_joined",
+    "attention_weights",
+    "softmax_of_a_vector",
+    "attention",
+    "group_norm_of_pytorch",
+    "instance_norm",
+)
 """Where float32 rounds on its way, so that one step is allowed."""
 
 

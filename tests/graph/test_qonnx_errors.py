@@ -32,6 +32,10 @@ def image(w: Writer, _: str) -> str:
     return w.quant(w.input((2, 4, 4), "img"), 0.5)
 
 
+def rows(w: Writer) -> str:
+    return w.quant(w.input((2, 4), "rows"), 0.5)
+
+
 def then_quant(w: Writer, y: str, **spec) -> str:
     return w.quant(y, **{"scale": 0.25, **spec})
 
@@ -86,9 +90,9 @@ CASES = {
     ),
     "weight on the left": (
         lambda w, x: w.op("MatMul", w.quant(w.const(np.ones((1, 1))), 1.0), x),
-        "MatMul.*weight is on the left",
+        r"MatMul.*multiplies \(1,\) by \(4,\).*leading axes",
     ),
-    "attention": (lambda w, x: w.op("MatMul", x, x), "MatMul.*two activations.*constant weights"),
+    "attention": (lambda w, x: w.op("MatMul", x, x), "MatMul.*leading axes must be equal"),
     "wrong rows": (lambda w, x: linear(w, x, real=np.ones((5, 3))), "MatMul.*weight has 5 rows"),
     "transA": (lambda w, x: w.op("Gemm", x, w.quant(w.const(W), 0.25), transA=1), "Gemm.*transA = 0"),
     "activation without quantizer": (
@@ -166,9 +170,38 @@ CASES = {
         lambda w, x: then_quant(w, w.op("Sub", x, w.op("ReduceMean", x, axes=[-1]))),
         "Quant.*normalization is incomplete",
     ),
-    "group norm": (
+    "product of sums": (lambda w, x: w.op("MatMul", linear(w, x), x), "MatMul.*operand is not quantized.*insert"),
+    "product with a float constant": (
+        lambda w, x: w.op("MatMul", w.const(np.ones((1, 2, 2, 4))), image(w, x)),
+        "MatMul.*constant operand is not quantized; put a Quant",
+    ),
+    "constant with scales": (
+        lambda w, x: w.op("Concat", image(w, x), w.quant(w.const(np.ones((1, 2, 4, 4))), [[[[1]], [[2]]]]), axis=1),
+        "Concat.*8 bits or several scales; use 2 to 8 bits and one scale",
+    ),
+    "group norm ends the model": (
         lambda w, x: w.op("InstanceNormalization", image(w, x), w.const([1, 1]), w.const([0, 0])),
-        "InstanceNormalization.*BatchNormalization",
+        "InstanceNorm.*normalization ends here without a Quant",
+    ),
+    "group norm of sums": (
+        lambda w, x: w.op("InstanceNormalization", linear(w, x), w.const([1, 1]), w.const([0, 0])),
+        "InstanceNorm.*not quantized: insert a Quant",
+    ),
+    "groups": (
+        lambda w, x: w.op("GroupNormalization", image(w, x), w.const([1] * 3), w.const([0] * 3), num_groups=3),
+        "GroupNorm.*3 groups do not divide its 2 channels",
+    ),
+    "transposed image convolution": (
+        lambda w, x: w.op("ConvTranspose", image(w, x), w.quant(w.const(np.ones((2, 1, 2, 2))), 1.0)),
+        "ConvTranspose.*2 spatial axes; 1 is possible",
+    ),
+    "dilated transposed convolution": (
+        lambda w, x: w.op("ConvTranspose", rows(w), w.quant(w.const(np.ones((2, 1, 2))), 1.0), dilations=[2]),
+        "ConvTranspose.*dilation.*not possible",
+    ),
+    "transposed weight scale per input": (
+        lambda w, x: w.op("ConvTranspose", rows(w), w.quant(w.const(np.ones((2, 1, 2))), [[[1.0]], [[2.0]]])),
+        "ConvTranspose.*scale varies along the inputs",
     ),
     "batch norm in training": (
         lambda w, x: w.op("BatchNormalization", x, *(w.const(np.ones(4)) for _ in range(4)), training_mode=1),

@@ -12,7 +12,7 @@ Vectors = dict[str, np.ndarray]
 
 
 def drawn(seed: int) -> tuple[Graph, Vectors]:
-    """A random graph (vectors, images or a network, power-of-two or arbitrary scales) and seven random inputs for it."""
+    """A random graph (vectors, images or a network, any scales) and seven random inputs for it."""
     rng = np.random.default_rng(seed)
     if rng.integers(3) == 0:
         graph = random_network(seed, sizes=Sizes(layers=1, steps=2, power_of_two=bool(rng.integers(2))))

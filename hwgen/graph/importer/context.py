@@ -15,12 +15,14 @@ from hwgen.graph.types import Tensor
 
 @dataclass
 class Context:
-    """The graph under construction, the batch size of the ONNX model, and who quantized which input."""
+    """The graph under construction, the batch size of the ONNX model, who quantized which input, and which constants
+    have become tensors (by id, with the constant, which so stays alive)."""
 
     builder: GraphBuilder
     batch: int
     input_quant: dict[str, tuple[object, OnnxNode]] = field(default_factory=dict)
     input_shapes: dict[str, Shape] = field(default_factory=dict)
+    constants: dict[int, tuple[Const, str]] = field(default_factory=dict)
 
     def tensor(self, name: str) -> Tensor:
         return self.builder.tensor(name)

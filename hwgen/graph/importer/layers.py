@@ -1,4 +1,4 @@
-"""MatMul, Gemm, Conv, BatchNormalization, Pad: what multiplies by constants."""
+"""MatMul, Gemm, Conv, ConvTranspose, BatchNormalization, Pad: products of an activation with constants or another."""
 
 from __future__ import annotations
 
@@ -11,13 +11,24 @@ from hwgen.graph.importer.values import Affine, Const, Padded, QConst, Raw, Valu
 
 
 def matmul(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
-    """x @ W"""
+    """x @ W, or the product of two activations (attention); a constant on the left, or in heads, is an activation"""
     x, w = args
-    if isinstance(x, Const):
-        node.unsupported("its weight is on the left side; only x @ W is possible, transpose the product")
-    if not isinstance(w, Const):
-        node.unsupported("it multiplies two activations (attention); only constant weights are possible")
-    return _linear(ctx, node, x, _weight(node, w), None)
+    if isinstance(w, Const) and not isinstance(x, Const) and max(w.array.shape[:-2], default=1) == 1:
+        return _linear(ctx, node, x, _weight(node, w), None)
+    rank = next(len(a.shape) for a in args if not isinstance(a, Const))
+    sources, gain = [], 1.0
+    for a in args:
+        a = constant_tensor(ctx, node, a, rank) if isinstance(a, Const) else a
+        source, factor, bias = narrow_source(ctx.builder, a, node, "an operand is not quantized")
+        if np.any(bias):
+            node.unsupported("an operand has an offset that is not quantized; insert a Quant node before it")
+        sources.append(source)
+        gain *= factor
+    shapes = [ctx.tensor(s).shape for s in sources]
+    if min(map(len, shapes)) < 2 or shapes[0][:-2] != shapes[1][:-2] or shapes[0][-1] != shapes[1][-2]:
+        node.unsupported(f"it multiplies {shapes[0]} by {shapes[1]} (without batch); leading axes must be equal, so "
+                         "reshape one side (grouped queries: the rows of a group below each other)")  # fmt: skip
+    return ctx.value_of(ctx.builder.matmul(*sources, name=node.outputs[0])).scaled(np.float64(gain))
 
 
 def gemm(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
@@ -125,6 +136,63 @@ def conv(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     if not isinstance(c, Const):
         node.unsupported("its bias is not constant; use Conv and Add")
     return y.shifted(ctx.const_for(node, c.array.reshape(-1, *(1,) * n), y))
+
+
+def conv_transpose(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """Transposed convolution with constant weights, 1 spatial axis"""
+    x, w, c = (*args, None)[:3]
+    if not isinstance(w, Const):
+        node.unsupported("its weights are not constant; only constant weights are possible")
+    w, groups = _weight(node, w), int(node.attrs.get("group", 1))
+    if w.ints.ndim != 3:
+        node.unsupported(f"it has {w.ints.ndim - 2} spatial axes; 1 is possible, so use upsampling on the host or Conv")
+    if node.attrs.get("dilations", [1])[0] != 1 or "output_shape" in node.attrs or w.ints.shape[0] % groups:
+        node.unsupported("dilation, output_shape and groups that do not divide its inputs are not possible; give pads")
+    if node.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        node.unsupported(f"auto_pad {node.attrs['auto_pad']} is not possible; use explicit pads")
+    source, gain, bias = narrow_source(ctx.builder, x, node, "its input is not quantized")
+    if np.any(bias):
+        node.unsupported("its input has an offset that is not quantized; insert a Quant node before it")
+    pads = tuple(node.attrs.get("pads", (0, 0)))
+    window = {"stride": node.attrs.get("strides", [1])[0], "output_padding": node.attrs.get("output_padding", [0])[0]}
+    acc = ctx.builder.conv_transpose1d(
+        source, w.ints, _per_group_output(node, w, groups), weight_bits=w.bits, pads=pads, groups=groups, **window,
+        name=_acc_name(ctx, node, c),
+    )  # fmt: skip
+    y = ctx.value_of(acc).scaled(np.float64(gain))
+    if c is None:
+        return y
+    if not isinstance(c, Const):
+        node.unsupported("its bias is not constant; use ConvTranspose and Add")
+    return y.shifted(ctx.const_for(node, c.array.reshape(-1, 1), y))
+
+
+def _per_group_output(node: OnnxNode, w: QConst, groups: int) -> np.ndarray:
+    """The scale of a weight [in, out / groups, k] as one number, or one per output channel."""
+    ins, outs, taps = w.ints.shape
+    s = np.broadcast_to(w.scale, w.ints.shape).reshape(groups, ins // groups, outs, taps)
+    if (s != s[:, :1, :, :1]).any():
+        node.unsupported("its weight scale varies along the inputs; use one scale per tensor or per output channel")
+    return collapse(s[:, 0, :, 0].reshape(-1))
+
+
+def constant_tensor(ctx: Context, node: OnnxNode, value: Const, rank: int) -> Affine:
+    """A quantized constant as a tensor of `rank` axes that every observation shares; the same one each time."""
+    if not isinstance(value, QConst):
+        node.unsupported("a constant operand is not quantized; put a Quant node (2 to 8 bits, one scale) behind it")
+    if id(value) not in ctx.constants:
+        ints, scale = value.ints, collapse(value.scale)
+        bits = value.bits - (not value.signed)
+        if scale.ndim or bits > 8:
+            node.unsupported(f"a constant operand has {bits} bits or several scales; use 2 to 8 bits and one scale")
+        if ints.ndim > rank + 1 or (ints.ndim == rank + 1 and (ints != ints[:1]).any()):
+            node.unsupported(
+                f"a constant of shape {ints.shape} is not the same for the whole batch; give it {rank} axes"
+            )
+        ints = ints[0] if ints.ndim == rank + 1 else ints.reshape((1,) * (rank - ints.ndim) + ints.shape)
+        name = ctx.builder.constant(ints, float(scale), bits, value.signed, name=ctx.fresh(f"{node.label}_constant"))
+        ctx.constants[id(value)] = (value, name)
+    return ctx.value_of(ctx.constants[id(value)][1])
 
 
 def window_pads(node: OnnxNode, space, kernel, stride) -> tuple[int, ...]:

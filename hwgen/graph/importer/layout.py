@@ -11,7 +11,7 @@ from hwgen.graph.importer.elementwise import as_table
 from hwgen.graph.importer.layers import window_pads
 from hwgen.graph.importer.materialize import describe, emit_moves, narrow_source
 from hwgen.graph.importer.model import OnnxNode
-from hwgen.graph.importer.norm import mean_stat, square_mean
+from hwgen.graph.importer.norm import mean_stat, reshaped_group, square_mean
 from hwgen.graph.importer.values import Affine, Const, Joined, Move, Padded, SquareTable, Stat, Table, Value
 from hwgen.graph.ops import window_counts
 
@@ -46,6 +46,8 @@ def to_shape(ctx: Context, node: OnnxNode, x: Value, full: list[int]) -> Value:
         node.unsupported(
             f"{tuple(full[1:])} does not have as many elements as {x.shape} (without batch); export it again"
         )
+    if isinstance(x, Affine) and (group := reshaped_group(ctx, x, tuple(full[1:]))) is not None:
+        return group
     return _moved(ctx, node, x, Move("reshape", tuple(x.shape), tuple(full[1:])))
 
 

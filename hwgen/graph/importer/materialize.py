@@ -12,6 +12,7 @@ from hwgen.graph.builder import GraphBuilder
 from hwgen.graph.importer.model import OnnxNode
 from hwgen.graph.importer.values import (
     Affine,
+    GroupZ,
     Joined,
     Move,
     NormZ,
@@ -28,7 +29,7 @@ from hwgen.graph.scaling import clamp_code
 from hwgen.graph.types import IntType
 
 INSERT = "insert a Quant node before it (8 bits or less)"
-ROWS = {NormZ: "normalization", Probabilities: "softmax"}
+ROWS = {NormZ: "normalization", GroupZ: "normalization", Probabilities: "softmax"}
 """Sources that are computed row by row and end in a lane of their own, so nothing can be added to them."""
 
 
@@ -113,6 +114,8 @@ def lane(b: GraphBuilder, a: Affine, spec: QuantSpec, name: str, node: OnnxNode)
     s = sort_terms(b, replace(a, lo=-inf, hi=inf), node)
     if isinstance(s.first, NormZ):
         return norm(b, s, spec, lo, hi, name, node)
+    if isinstance(s.first, GroupZ):
+        return group_norm(b, s, spec, lo, hi, name, node)
     if isinstance(s.first, Probabilities):
         return softmax(b, s, spec, lo, hi, name, node)
     plain = lo == qlo and hi == qhi and s.bias.ndim == 0 and s.bias == 0 and not (s.relu or s.rest)
@@ -193,6 +196,15 @@ def norm(b: GraphBuilder, s: Lane, spec: QuantSpec, lo: int, hi: int, name: str,
             node.unsupported(f"the {what} of the normalization varies along more than the last axis; {INSERT}")
     gain, bias = np.ravel(s.gain), np.ravel(s.bias)
     return b.layernorm(z.x, gain, bias, z.eps, **spec.kwargs, rms=z.rms, lo=lo, hi=hi, name=name)
+
+
+def group_norm(b: GraphBuilder, s: Lane, spec: QuantSpec, lo: int, hi: int, name: str, node: OnnxNode) -> str:
+    z = s.first
+    for what, p in (("scale", s.gain), ("bias", s.bias)):
+        if p.ndim and max(p.shape[1:], default=1) > 1:
+            node.unsupported(f"the {what} of the normalization varies within a channel; {INSERT}")
+    gain, bias = np.ravel(s.gain), np.ravel(s.bias)
+    return b.groupnorm(z.x, z.groups, gain, bias, z.eps, **spec.kwargs, lo=lo, hi=hi, name=name)
 
 
 def softmax(b: GraphBuilder, s: Lane, spec: QuantSpec, lo: int, hi: int, name: str, node: OnnxNode) -> str:

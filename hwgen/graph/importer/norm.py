@@ -9,7 +9,7 @@ import numpy as np
 from hwgen.graph.importer.context import Context, constant
 from hwgen.graph.importer.materialize import describe, narrow_source
 from hwgen.graph.importer.model import OnnxNode
-from hwgen.graph.importer.values import Affine, Const, NormZ, Probabilities, SquareTable, Stat, Value
+from hwgen.graph.importer.values import Affine, Const, GroupZ, NormZ, Probabilities, SquareTable, Stat, Value
 
 
 def softmax(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
@@ -50,6 +50,46 @@ def normalized(ctx: Context, node: OnnxNode, x: Value, eps: float, rms: bool) ->
         node.unsupported(f"its epsilon is {eps}; it must be 0 or more")
     z = NormZ(source, eps / gain**2, rms)
     return Affine(((z, np.asarray(np.sign(gain))),), x.shape)
+
+
+def group_norm(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
+    """GroupNormalization (scale per group before opset 21, per channel from then on), InstanceNormalization"""
+    x, gamma, beta = args[:3]
+    if isinstance(x, Const) or any(constant(a) is None for a in (gamma, beta)):
+        node.unsupported("its scale or bias is not constant; use a normalization without them and Mul and Add")
+    source, gain, bias = narrow_source(ctx.builder, x, node, "its input is not quantized")
+    if bias.ndim or gain == 0:
+        node.unsupported("its input has an offset that is not quantized; insert a Quant node before it")
+    channels, eps = x.shape[0], float(np.float32(node.attrs.get("epsilon", 1e-5)))
+    groups = int(node.attrs.get("num_groups", 0)) if node.op == "GroupNormalization" else channels
+    if groups < 1 or channels % groups:
+        node.unsupported(f"{groups} groups do not divide its {channels} channels; export the model again")
+    z = GroupZ(source, groups, eps / gain**2)
+    y = Affine(((z, np.asarray(np.sign(gain))),), x.shape)
+
+    def per_channel(a: Const) -> np.ndarray:
+        a = np.repeat(a.array, channels // groups) if a.array.size == groups != channels else a.array
+        return ctx.const_for(node, a.reshape(-1, *(1,) * (len(x.shape) - 1)), y)
+
+    return y.scaled(per_channel(gamma)).shifted(per_channel(beta))
+
+
+def reshaped_group(ctx: Context, x: Affine, shape: tuple[int, ...]) -> Affine | None:
+    """Normalized groups in another shape whose channels fall into the same groups; None if there is no such thing.
+
+    Exporters write GroupNorm as InstanceNormalization over [groups, rest] between two Reshapes.
+    """
+    if not (x.only(GroupZ) and x.is_identity and not x.moves):
+        return None
+    z = x.terms[0][0]
+    if not shape or shape[0] % z.groups:
+        return None
+    before = ctx.builder.graph.producer(z.x)
+    if before is not None and before.op == "Reshape" and ctx.tensor(before.inputs[0]).shape == tuple(shape):
+        source = before.inputs[0]
+    else:
+        source = ctx.builder.reshape(z.x, shape)
+    return Affine(((replace(z, x=source), np.ones(())),), tuple(shape))
 
 
 def mean_stat(node: OnnxNode, x: Value, keepdims: bool) -> Stat | None:

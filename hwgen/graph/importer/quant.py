@@ -93,7 +93,7 @@ def _constant(node: OnnxNode, array, scale, bits: int, signed: bool, narrow: boo
     real = (ints * scale32).astype(np.float32)
     full = np.asarray(scale, np.float64)
     full = full.reshape((1,) * (real.ndim - full.ndim) + full.shape) if full.size > 1 else full.reshape(())
-    return QConst(real, ints.astype(np.int64), full, bits if signed else bits + 1)
+    return QConst(real, ints.astype(np.int64), full, bits if signed else bits + 1, signed)
 
 
 def _activation(ctx: Context, node: OnnxNode, value: Value, spec: QuantSpec) -> Value:

@@ -22,12 +22,14 @@ class Const:
 class QConst(Const):
     """A constant behind a Quant node: array is the real (float32) value, about ints * scale.
 
-    scale: float64, broadcasts against ints and has its rank. bits: of a signed type that holds ints.
+    scale: float64, broadcasts against ints and has its rank. bits: of a signed type that holds ints. signed: as the
+    Quant node says.
     """
 
     ints: np.ndarray
     scale: np.ndarray
     bits: int
+    signed: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,15 @@ class NormZ:
     x: str
     eps: float
     rms: bool
+
+
+@dataclass(frozen=True)
+class GroupZ:
+    """(x - mean) / sqrt(var + eps) of an integer tensor [C, *space] over each group of channels."""
+
+    x: str
+    groups: int
+    eps: float
 
 
 @dataclass(frozen=True)
@@ -88,9 +99,9 @@ class Move:
 class Affine:
     """clamp(sum of gain * source + bias, lo, hi), then moves.
 
-    A source is the name of an integer tensor, a Raw input, a Product, a NormZ, Probabilities, or another (clamped)
-    Affine; it stands for its real value. gain and bias: float64 arrays of rank 0 or of the rank of `inner`, the shape
-    before the moves.
+    A source is the name of an integer tensor, a Raw input, a Product, a NormZ, a GroupZ, Probabilities, or another
+    (clamped) Affine; it stands for its real value. gain and bias: float64 arrays of rank 0 or of the rank of `inner`,
+    the shape before the moves.
     """
 
     terms: tuple[tuple[object, np.ndarray], ...]

@@ -91,7 +91,7 @@ REGISTERS = (
     Register("ISSUED", 0x084, "ro", "clocks in which the array took work"),
     Register("WAIT_DIN", 0x088, "ro", "clocks the array waited for input from DDR"),
     Register("WAIT_MM", 0x08C, "ro", "clocks the array waited for its own results"),
-    Register("WAIT_ROW", 0x090, "ro", "clocks the array waited for the row unit"),
+    Register("WAIT_ROW", 0x090, "ro", "clocks the array waited for the row unit or the vector unit"),
     Register("TAIL", 0x094, "ro", "clocks the array had nothing left to do"),
     Register("COMPUTE", 0x098, "ro", "first to last clock of the array, both included"),
     Register("RUNS", 0x09C, "ro", "programs completed since reset"),

@@ -15,11 +15,13 @@ import numpy as np
 
 from hwgen.errors import FitError, UnsupportedError
 from hwgen.runtime.abi import BEAT_BYTES, LEVELS
+from hwgen.schedule import emit_vec
 from hwgen.schedule.config import MAX_SLOTS, EngineConfig
 from hwgen.schedule.instructions import MM, Din, Dout, Exponentials, Gate, Loop, Nop, Program, Row
 from hwgen.schedule.memory import RESIDUAL_LAG
 from hwgen.schedule.nest import Level, nest, pieces
-from hwgen.schedule.plan import INPUTS, Lane, MatOp, Part, Plan, RowOp, View
+from hwgen.schedule.plan import INPUTS, MatOp, Part, Plan, RowOp, View
+from hwgen.schedule.vector import VecOp
 from hwgen.schedule.views import round_up
 from hwgen.schedule.weights import OCTET
 from hwgen.schedule.windows import Stream, Windows
@@ -36,7 +38,7 @@ class _Emitter:
     def __init__(self, plan: Plan, config: EngineConfig):
         self.plan, self.config = plan, config
         self.program = Program()
-        self.total = {"DIN": 0, "MM": 0, "ROW": 0}  # octets so far
+        self.total = {"DIN": 0, "MM": 0, "ROW": 0, "VEC": 0}  # octets so far
         self.before: list[int] = []  # by operation: its unit's octets before it
         self.after: list[int] = []
         self.complete: list[set[int]] = []  # by operation: those certainly complete when its first result is written
@@ -48,6 +50,8 @@ class _Emitter:
         for op in self.plan.ops:
             if isinstance(op, MatOp):
                 self._matrix(op)
+            elif isinstance(op, VecOp):
+                emit_vec.vector(self, op)
             else:
                 self._row(op)
         self._outputs()
@@ -55,15 +59,16 @@ class _Emitter:
 
     # --- progress ---------------------------------------------------------------------------------------------------
     def _unit(self, i: int) -> str:
-        return "MM" if isinstance(self.plan.ops[i], MatOp) else "ROW"
+        op = self.plan.ops[i]
+        return "MM" if isinstance(op, MatOp) else "VEC" if isinstance(op, VecOp) else "ROW"
 
-    def _wrote(self, unit: str, octets: int, complete: set[int]) -> None:
+    def wrote(self, unit: str, octets: int, complete: set[int]) -> None:
         self.before.append(self.total[unit])
         self.total[unit] += octets
         self.after.append(self.total[unit])
         self.complete.append(complete)
 
-    def _writers(self, view: View) -> list[int]:
+    def writers(self, view: View) -> list[int]:
         """The operations that write what this view reads."""
         if view.buffer == INPUTS:
             return []
@@ -78,22 +83,24 @@ class _Emitter:
             out |= {w} | self.complete[w] | {i for i in range(w) if self._unit(i) == self._unit(w)}
         return out
 
-    def _follow(self, buffer: str, writers: list[int], reader: str) -> tuple[str, int] | None:
+    def follow(self, buffer: str, writers: list[int], reader: str) -> tuple[str, int] | None:
         """(unit, octets before the buffer's first byte) when what these write can be read while it is being written."""
         if self.plan.serial and buffer != INPUTS:
             return None
         if buffer == INPUTS:
             return "DIN", 0
         op = self.plan.ops[writers[0]]
+        if isinstance(op, VecOp) and reader != "DOUT":
+            return None  # others' operands may lie where it is still reading
         if (reader != "MM" or isinstance(op, RowOp)) and self._reads_bank_of(op, buffer):
             return None  # the writer is still reading through the port that this reader needs
         if len(writers) > 1 or not self._in_order(op):
             return None
         return self._unit(writers[0]), self.before[writers[0]] - op.out.start // OCTET
 
-    def _in_order(self, op: MatOp | RowOp) -> bool:
+    def _in_order(self, op: MatOp | RowOp | VecOp) -> bool:
         """Whether an operation writes every byte from the first to the last in turn, so that octets tell addresses."""
-        if isinstance(op, RowOp):
+        if not isinstance(op, MatOp):
             return op.out.rows == 1 or op.out.pitch == round_up(op.out.channels, self.config.v)
         rows = [part.rows for part in op.parts]
         return (
@@ -102,10 +109,9 @@ class _Emitter:
             and np.array_equal(np.concatenate(rows), np.arange(op.out.rows))
         )
 
-    def _reads_bank_of(self, op: MatOp | RowOp, buffer: str) -> bool:
+    def _reads_bank_of(self, op: MatOp | RowOp | VecOp, buffer: str) -> bool:
         """Whether an operation reads from the bank of the buffer that it writes (joined parts share one)."""
-        views = [op.x] if isinstance(op, RowOp) or op.residual is None else [op.x, op.residual]
-        return any(self.plan.buffers[view.buffer].bank == self.plan.buffers[buffer].bank for view in views)
+        return any(self.plan.buffers[view.buffer].bank == self.plan.buffers[buffer].bank for view in op.reads())
 
     def _gate_for(self, ops: set[int]) -> dict[str, int]:
         """Octets of each unit after which all these operations are complete."""
@@ -116,22 +122,26 @@ class _Emitter:
 
     # --- input ------------------------------------------------------------------------------------------------------
     def _inputs(self) -> None:
-        bank, images = self.plan.buffers[INPUTS].bank, list(self.plan.images.values())
-        copied = min((image.offset for image in images), default=self.plan.in_bytes)
+        copied = min((image.offset for image in self.plan.images.values()), default=self.plan.in_bytes)
         if copied:
-            self.program.din.append(Din(0, -(-copied // BEAT_BYTES), bank, self._byte(INPUTS, 0) // BEAT_BYTES))
-        streams, walks, at = [], [], 0
-        for image in images:
-            g, address = image.geometry, self._byte(INPUTS, image.start) // BEAT_BYTES
-            streams.append(Stream(image.offset, g.beats))
-            upto = at + g.beats
-            walks.append(
-                Windows(g, self.config.v, at * BEAT_BYTES, upto, bank, address, 0, g.rows, image.clocks, name=image.name)
-            )
-            at = upto
-        for i, walk in enumerate(walks):  # each stream is asked for while the one before comes in
-            self.program.din += [*streams[i + (i > 0) : i + 2], walk]
+            bank, beats = self.plan.buffers[INPUTS].bank, -(-copied // BEAT_BYTES)
+            self.program.din.append(Din(0, beats, bank, self._byte(INPUTS, 0) // BEAT_BYTES))
+        self._images()
         self.total["DIN"] = self.plan.buffers[INPUTS].bytes // OCTET
+
+    def _images(self) -> None:
+        """Images into the ring, and their windows out of it; each is asked for while the one before comes in."""
+        bank, streams, windows, beats = self.plan.buffers[INPUTS].bank, [], [], 0
+        for image in self.plan.images.values():
+            g, at = image.geometry, beats * BEAT_BYTES
+            beats += g.beats
+            address = self._byte(INPUTS, image.start) // BEAT_BYTES
+            streams.append(Stream(image.offset, g.beats))
+            windows.append(
+                Windows(g, self.config.v, at, beats, bank, address, 0, g.rows, image.clocks, name=image.name)
+            )
+        for i, walk in enumerate(windows):
+            self.program.din += [*streams[i + (i > 0) : i + 2], walk]
 
     def _byte(self, buffer: str, at: int) -> int:
         return self.plan.buffers[buffer].word * self.config.v + at
@@ -149,17 +159,17 @@ class _Emitter:
         self.program.mm += instructions
         groups = sum(ins.steps() // ins.reduction() for ins in instructions)
         self.steps.append(sum(ins.steps() for ins in instructions))
-        self._wrote("MM", groups * self.config.m // OCTET, complete)
+        self.wrote("MM", groups * self.config.m // OCTET, complete)
 
     def _instructions(self, op: MatOp, part: Part, slow: int, follow: tuple[str, int] | None) -> Iterator[MM]:
         """The instructions of rows that share weights: one, if six loops suffice. slow: at least that many clocks a
         group; a shorter one meets its inputs again, with weights of zero."""
         cfg, groups = self.config, np.arange(len(part.groups))
-        params = self._stored(self.program.params, _lane_words(op.lane, len(groups), cfg.m))
+        params = self.stored_at(self.program.params, op.lane.words(len(groups), cfg.m))
         words, block = _distinct(part.words)
         times = -(-slow // len(part.taps))
         words = np.pad(words, ((0, 0), (0, (times - 1) * len(part.taps)), (0, 0), (0, 0)))
-        w = self._stored(self.program.weights, words.reshape(-1, cfg.m * cfg.n))
+        w = self.stored_at(self.program.weights, words.reshape(-1, cfg.m * cfg.n))
         taps = np.column_stack([np.tile(part.taps, (times, 1)), np.arange(words.shape[1])])
         inner = _loops(_nest_of(op, taps), ("a", "y", "x", "w"), cfg.n, reduce=True)
         walk = np.column_stack([part.groups, block * words.shape[1], (4 if op.wide else 1) * groups, groups, groups])
@@ -196,7 +206,7 @@ class _Emitter:
             residual=residual, name=op.name, inside=None if op.last is None else (y, x, *op.last),
         )  # fmt: skip
 
-    def _stored(self, memory: list[np.ndarray], words: np.ndarray) -> int:
+    def stored_at(self, memory: list[np.ndarray], words: np.ndarray) -> int:
         """Where these words begin in a memory; equal ones are stored once."""
         key = (id(memory), words.shape, hashlib.sha256(np.ascontiguousarray(words)).digest())
         if key not in self.stored:
@@ -207,27 +217,40 @@ class _Emitter:
     def _operands(self, op: MatOp) -> tuple[dict[str, int], set[int], tuple[str, int] | None]:
         """(octets to wait for before the start, operations complete by the first result, the unit to follow chunk by
         chunk)."""
-        writers = self._writers(op.x)
-        follow = self._follow(op.x.buffer, writers, "MM")
-        if _copies(op) and follow is not None and follow[0] == "ROW":
-            # its first results come before its last operands, when the row operation still uses its ports
-            follow = None
+        writers = self.writers(op.x)
+        follow = self.follow(op.x.buffer, writers, "MM")
+        early = _copies(op) or (bool(writers) and self.plan.ops[writers[0]].out.rows > 1)
+        if early and follow is not None and follow[0] == "ROW" and not self._beside(op, writers[0]):
+            follow = None  # its first results come before its last operands, when the row operation uses its ports
         complete = self._complete_with(writers)
         must: set[int] = set() if follow else set(writers)
-        # never beside an unrelated row operation, which may need the same port
-        must |= {i for i in range(len(self.after)) if self.plan.serial or self._unit(i) == "ROW"}
+        # never beside an unrelated operation of another unit, which may need the same port
+        must |= {i for i in range(len(self.after)) if self.plan.serial or self._unit(i) != "MM"}
         waits: dict[str, int] = {}
         if op.residual is not None:
             if op.residual.buffer == INPUTS:
                 words = int(op.residual.positions[-1]) // self.config.m + 1  # read whole, padding too
                 waits["DIN"] = min(words * self.config.m // OCTET, self.total["DIN"])
-            must |= set(self._writers(op.residual))
+            must |= set(self.writers(op.residual))
         must |= self._late_readers(op.x.buffer)
         must -= complete if follow and not self.plan.serial else set()
+        if early and follow is not None:
+            complete -= set(writers)
         waits |= self._gate_for(must)
         for i in must:
             complete |= {i} | self.complete[i]
         return waits, complete, follow
+
+    def _beside(self, op: MatOp, row: int) -> bool:
+        """Whether a matrix operation may write and read its residual while a row operation that it follows still reads
+        and writes."""
+        rows, bank = self.plan.ops[row], {name: buffer.bank for name, buffer in self.plan.buffers.items()}
+        reads = {bank[view.buffer] for view in rows.reads()}
+        return (
+            bank[op.out.buffer] != bank[rows.out.buffer]
+            and bank[op.x.buffer] not in reads
+            and (op.residual is None or bank[op.residual.buffer] not in reads)
+        )
 
     def _late_readers(self, buffer: str) -> set[int]:
         """The operation that may still read this buffer as its residual, some clocks behind its steps: a bank cannot be
@@ -235,8 +258,8 @@ class _Emitter:
         passed = 0
         for i in reversed(range(len(self.after))):
             op = self.plan.ops[i]
-            if isinstance(op, RowOp) or passed >= RESIDUAL_LAG:
-                break  # the array waits for row operations anyhow
+            if not isinstance(op, MatOp) or passed >= RESIDUAL_LAG:
+                break  # the array waits for other units' operations anyhow
             if op.residual is not None and op.residual.buffer == buffer:
                 return {i}
             passed += self.steps[i]
@@ -265,8 +288,8 @@ class _Emitter:
             raise UnsupportedError(
                 f"node {op.name!r}: the rows of its input do not lie evenly in memory; put a Requantize in front of it"
             )
-        writers = self._writers(op.x)
-        follow = self._follow(op.x.buffer, writers, "ROW")
+        writers = self.writers(op.x)
+        follow = self.follow(op.x.buffer, writers, "ROW")
         latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
         if stride != words * cfg.v and rows > 1:
             follow = None  # words do not come in the order in which they are counted
@@ -279,23 +302,29 @@ class _Emitter:
         else:
             dep, need, need_step = "ROW", self.total["ROW"], 0
         complete = self._complete_with(writers)
+        if rows > 1 and dep != "ROW":
+            complete -= set(writers)  # its first row comes before their last
         if gate.unit == "MM":
             complete |= {i for i in range(len(self.after)) if self._unit(i) == "MM"}
+        products = {i for i in range(len(self.after)) if self._unit(i) == "VEC"}
+        if not products <= complete:
+            self.program.row.append(Nop(Gate("VEC", self.total["VEC"])))
+            complete |= products
         softmax = self._exponentials(op)
-        params = [] if softmax else _lane_words(op.lane, words, cfg.v)
+        params = [] if softmax else op.lane.words(words, cfg.v)
         self.program.row.append(
             Row(
                 rms=op.rms, softmax=softmax, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi,
                 dep=dep, need=need, need_step=need_step,
                 src_bank=self.plan.buffers[op.x.buffer].bank, src=self._byte(op.x.buffer, start) // cfg.v,
                 dst_bank=self.plan.buffers[op.out.buffer].bank, dst=self._byte(op.out.buffer, op.out.start) // cfg.v,
-                param=self._stored(self.program.row_params, params) if len(params) else 0,
+                param=self.stored_at(self.program.row_params, params) if len(params) else 0,
                 length=op.out.channels, words=words, rows=rows, src_stride=stride // cfg.v,
                 dst_stride=op.out.pitch // cfg.v, eps=op.eps, gate=gate, name=op.name,
             )
         )  # fmt: skip
         self.steps.append(0)
-        self._wrote("ROW", rows * words * step, complete)
+        self.wrote("ROW", rows * words * step, complete)
 
     def _exponentials(self, op: RowOp) -> Exponentials | None:
         """Softmax's constants, its table stored once."""
@@ -320,16 +349,16 @@ class _Emitter:
             last = output.op == len(self.plan.ops) - 1 and i == len(self.plan.outputs) - 1 and not joined
             follow = None
             if last and not self.plan.serial:
-                follow = self._follow(output.buffer, [output.op], "DOUT")
+                follow = self.follow(output.buffer, [output.op], "DOUT")
             loose = set(range(len(self.after))) - self._complete_with([output.op])
-            gate = Gate()
             if follow is not None:
                 dep, need, step = follow[0], follow[1] + output.start // OCTET + cfg.v // OCTET, cfg.v // OCTET
-                if loose:
-                    gate = Gate(*next(iter(self._gate_for(loose).items())))
+                gates = [Gate(unit, count) for unit, count in self._gate_for(loose).items()] or [Gate()]
             else:
                 dep, need, step = "MM", self.total["MM"], 0
-                gate = Gate("ROW", self.total["ROW"])
+                gates = [Gate(unit, self.total[unit]) for unit in ("VEC", "ROW") if unit == "ROW" or self.total[unit]]
+            self.program.dout += [Nop(gate) for gate in gates[:-1]]
+            gate = gates[-1]
             size = _wide_bytes(output.size, cfg.m) if output.wide else output.size // output.rows
             beats = -(-size // BEAT_BYTES)
             output.offset = offset
@@ -345,14 +374,6 @@ class _Emitter:
 def _wide_bytes(size: int, m: int) -> int:
     """Bytes of a 32-bit vector in byte planes."""
     return -(-size // m) * m * 4
-
-
-def _lane_words(lane: Lane, words: int, width: int) -> np.ndarray:
-    """Parameters (mult, shift, bias, rmult) as [rows words, width, 4]; channels beyond the last are zero."""
-    rmult = lane.rmult if lane.rmult is not None else np.zeros_like(lane.mult)
-    table = np.stack([np.atleast_2d(field) for field in (lane.mult, lane.shift, lane.bias, rmult)], axis=-1)
-    table = np.pad(table.astype(np.int64), ((0, 0), (0, words * width - table.shape[1]), (0, 0)))
-    return table.reshape(-1, width, 4)
 
 
 def _distinct(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -117,13 +117,14 @@ def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> bool:
 
 def _place(plan: Plan, v: int, banks: int) -> int:
     """First fit in order of first write; a buffer's words are free after its last reader."""
+    begin, end = _together(plan)
     used = 1
     for bank in range(banks):
         placed: list[tuple[int, int, Buffer]] = []  # first and last operation
         mine = [b for b in plan.buffers.values() if b.bank == bank and (b.writers or b.name == INPUTS)]
         for buffer in sorted(mine, key=lambda b: min(b.writers, default=-1)):
-            first = min(buffer.writers, default=-1)
-            last = len(plan.ops) if buffer.keep else max([*buffer.readers, *buffer.writers], default=-1)
+            first = min((begin[i] for i in buffer.writers), default=-1)
+            last = len(plan.ops) if buffer.keep else max((end[i] for i in buffer.readers + buffer.writers), default=-1)
             words = -(-buffer.bytes // v)
             busy = sorted((p.word, p.word + -(-p.bytes // v)) for f, la, p in placed if f <= last and first <= la)
             buffer.word = next(
@@ -134,6 +135,20 @@ def _place(plan: Plan, v: int, banks: int) -> int:
             placed.append((first, last, buffer))
             used = max(used, buffer.word + words)
     return used
+
+
+def _together(plan: Plan) -> tuple[list[int], list[int]]:
+    """By operation: the first and the last that may run beside it. The array's run one after the other, another unit's
+    beside those of the array before and behind."""
+    begin, end = list(range(len(plan.ops))), list(range(len(plan.ops)))
+    array = [isinstance(op, MatOp) for op in plan.ops]
+    for i in range(1, len(plan.ops)):
+        if not array[i]:
+            begin[i] = begin[i - 1] if not array[i - 1] else i - 1
+    for i in reversed(range(len(plan.ops) - 1)):
+        if not array[i]:
+            end[i] = end[i + 1] if not array[i + 1] else i + 1
+    return begin, end
 
 
 def footprint(plan: Plan, v: int) -> dict[str, int]:

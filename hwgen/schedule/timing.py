@@ -35,6 +35,8 @@ ROW_MOST = 4  # softmax: last word of pass 1 -> first of pass 2
 ROW_SUM = 9  # softmax: last word of pass 2 -> first of the last pass
 ROW_WRITE = 12  # word of the last pass -> written
 NEVER = np.iinfo(np.int64).max // 4
+BILLED = {"DIN": "DIN", "MM": "MM", "ROW": "ROW", "VEC": "ROW"}
+"""Under what a wait of the array is counted, by the unit it waits for."""
 
 
 @dataclass
@@ -162,8 +164,8 @@ class _Model:
             return False
         t = self.timing
         if isinstance(ins, Nop):
-            if ins.gate.unit in t.waits:
-                t.waits[ins.gate.unit] += max(0, gate - self.free["MM"])
+            if ins.gate.unit in BILLED:
+                t.waits[BILLED[ins.gate.unit]] += max(0, gate - self.free["MM"])
             t.waits["DIN"] += 1  # its own clock
             self.free["MM"] = max(self.free["MM"], gate) + 1
             return True
@@ -193,10 +195,10 @@ class _Model:
         waited = int(clocks[-1]) - start + 1 - len(clocks)
         gated = max(0, min(gate, int(clocks[0])) - start)
         if gated:
-            self.timing.waits[ins.gate.unit] += gated
+            self.timing.waits[BILLED[ins.gate.unit]] += gated
         rest = waited - gated
-        if rest and ins.dep in self.timing.waits:
-            self.timing.waits[ins.dep] += rest
+        if rest and ins.dep in BILLED:
+            self.timing.waits[BILLED[ins.dep]] += rest
 
     def _row(self, ins: Row | Nop) -> bool:
         gate = self._gate(ins.gate)

@@ -136,7 +136,7 @@ class Engine:
                 yield
 
     def _wait(self, unit: str) -> None:
-        self.result.waits[unit if unit in ("MM", "ROW") else "DIN"] += 1
+        self.result.waits[{"MM": "MM", "ROW": "ROW", "VEC": "ROW"}.get(unit, "DIN")] += 1
 
     def _issue(self, ins: dict[str, int], step: dict[str, int], group: dict) -> dict:
         """One step of the array; returns the group's sum, a new one at its first step."""

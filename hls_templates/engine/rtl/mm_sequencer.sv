@@ -39,7 +39,7 @@ module mm_sequencer
     output logic                 done_o,     ///< the last instruction's last step was issued
     output logic                 bad_o,      ///< illegal opcode; stays until `clear_i`
     output logic                 ev_issue_o,
-    output logic [          2:0] ev_wait_o   ///< in every other clock until the last issue: waits for [0] DIN [1] MM [2] ROW
+    output logic [          2:0] ev_wait_o   ///< in every other clock until the last issue: waits for [0] DIN [1] MM [2] ROW, VEC
 );
   mm_instr_t cur_q;
   logic active_q, ended_q;
@@ -161,7 +161,7 @@ module mm_sequencer
     ev_wait_o = '0;
     if (run_i && !ended_q && !issue) begin
       if (active_q && waits_for == UNIT_MM) ev_wait_o[1] = 1'b1;
-      else if (active_q && waits_for == UNIT_ROW) ev_wait_o[2] = 1'b1;
+      else if (active_q && (waits_for == UNIT_ROW || waits_for == UNIT_VEC)) ev_wait_o[2] = 1'b1;
       else ev_wait_o[0] = 1'b1;  // also: the first instruction is on its way
     end
   end

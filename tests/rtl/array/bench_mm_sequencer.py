@@ -9,7 +9,7 @@ from tests.rtl.array.support import count, draw, packed, settle, tick
 from tests.schedule.decode import fields, steps
 
 UNITS = ("DIN", "MM", "ROW", "DOUT", "VEC", "NONE")
-EVENT = {"DIN": 1, "MM": 2, "ROW": 4}  # bit of ev_wait_o; what is none of these counts as DIN
+EVENT = {"DIN": 1, "MM": 2, "ROW": 4, "VEC": 4}  # bit of ev_wait_o; what is none of these counts as DIN
 
 
 async def start(dut):

@@ -22,6 +22,8 @@ from hwgen.graph.steps import Update, cosine_alphas, ddim, ddpm, euler, sinusoid
 FUNCTIONS = ("relu", "gelu", "silu", "mish", "tanh", "gelu_tanh")
 TIME_WIDTH = 8
 """Elements of the time embedding of loops."""
+OBSERVATIONS = 48
+"""Random inputs that scales are set from: few, for tests draw many networks."""
 ATTEMPTS = 20
 
 
@@ -64,7 +66,7 @@ class _Random(Net):
 
     def __init__(self, name: str, draws: np.random.Generator, sizes: Sizes):
         super().__init__(name, int(draws.choice(sizes.weight_bits)))
-        self.draws, self.sizes = draws, sizes
+        self.draws, self.sizes, self.samples = draws, sizes, OBSERVATIONS
 
     def format(self, key: str, real: np.ndarray) -> dict:
         if key not in self.formats:

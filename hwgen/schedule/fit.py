@@ -69,6 +69,8 @@ def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
         luts, ffs = (6200, 23, 884, 787), (7400, 51, 581, 709)
     parts = (1, c.multipliers, c.m, c.v if c.has_rows else 0)
     lut, ff = (sum(each * many for each, many in zip(costs, parts, strict=True)) for costs in (luts, ffs))
+    if c.win_ring:  # a plane through what yosys counts for win_unit.sv of UltraScale+
+        lut, ff = lut + 107 + c.v * (30 + 46 * c.win_ports), ff + 561 + c.v * (6 + 52 * c.win_ports)
     return {"lut": lut + (LUT_PRODUCT * c.ww * c.multipliers if how.in_luts else 0), "ff": ff}
 
 
@@ -82,6 +84,7 @@ def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
         (c.v, 24, c.softmax_slots * 256),
         (c.banks * c.v // 8, 64, c.act_depth),
         (c.m, 8, c.slots * 256),
+        (c.win_ports * c.v // 8, 128, c.win_ring // (2 * c.v)),
     ]
 
 
@@ -117,6 +120,8 @@ def _amd_memory(c: EngineConfig, board: Board) -> dict[str, int]:
     bram += -(-c.v * -(-c.softmax_slots // 2) // 2)  # halves of a block hold two tables for one lane
     bram += c.banks * -(-c.v * 8 // 72) * -(-c.act_depth // 512) if c.act_depth > 64 else 0
     bram += c.m * -(-c.slots * 256 * 8 // 36864) if c.slots else 0
+    rows = c.win_ring // (2 * c.v)  # of two words, in the ring
+    bram += c.win_ports * -(-c.v * 16 // 72) * -(-rows // 512) if rows > 64 else 0
     return {"bram36": bram, "uram": uram}
 
 

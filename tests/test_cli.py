@@ -18,7 +18,7 @@ from hwgen.cli import common  # noqa: E402
 from hwgen.errors import InputError  # noqa: E402
 
 COMMANDS = (
-    "quantize", "verify", "train", "boards", "generate", "simulate", "compare-backends", "sim",
+    "zoo", "quantize", "verify", "train", "boards", "generate", "simulate", "compare-backends", "sim",
     "hls", "finn", "bitstream", "package", "inspect",
 )  # fmt: skip
 
@@ -80,6 +80,7 @@ def test_boards_passes_what_was_asked(calls):
         (("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--array", "16by32"), "array '16by32' is not NxM"),
         (("quantize", "LICENSE", "-o", "out.onnx"), "LICENSE is neither .keras"),
         (("simulate", "no/such/design"), "no/such/design does not exist"),
+        (("verify", "zoo:tdmpcs"), "the zoo has no 'tdmpcs' (did you mean tdmpc"),
         (("sim", "--board", "zcu105"), "did you mean zcu104?"),
     ],
 )
@@ -220,6 +221,17 @@ def test_a_part_of_a_policy_is_a_graph(calls):
     assert invoke("compare-backends", "demo:head", "--board", "zcu104").exit_code == 0
     assert calls[0] == ("hwgen.policies.shipped", "save_part", "demo:head", calls[0][3])
     assert not calls[0][3].exists()
+
+
+def test_a_network_of_the_zoo_is_a_graph(calls):
+    assert invoke("compare-backends", "zoo:tdmpc,bits=4", "--board", "zcu104").exit_code == 0
+    assert calls[0] == ("hwgen.policies.zoo", "save", "zoo:tdmpc,bits=4", calls[0][3])
+    assert not calls[0][3].exists()
+
+
+def test_zoo_passes_what_was_asked(calls):
+    assert invoke("zoo").exit_code == invoke("zoo", "tdmpc", "--json").exit_code == 0
+    assert [call[2:] for call in calls] == [(None, False), ("tdmpc", True)]
 
 
 def test_generate_shows_the_notes_of_the_report(calls, tmp_path: Path):

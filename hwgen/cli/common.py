@@ -13,9 +13,12 @@ import typer
 from hwgen.backends import BACKENDS
 from hwgen.backends.options import IO_TYPES
 from hwgen.errors import InputError, ToolError
-from hwgen.policies import shipped
+from hwgen.policies import shipped, zoo
 
-GRAPH_HELP = "A QONNX graph, from hwgen or from anyone; or a part of a policy that comes along, such as `demo:head`."
+GRAPH_HELP = (
+    "A QONNX graph, from hwgen or from anyone; a part of a policy that comes along, such as `demo:head`; or a network "
+    "of the zoo, such as `zoo:tdmpc` (`hwgen zoo`)."
+)
 GraphArgument = Annotated[str, typer.Argument(metavar="GRAPH", help=GRAPH_HELP)]
 BoardOption = Annotated[str, typer.Option("--board", "-b", help="A board's name (`hwgen boards`), or its folder.")]
 BackendOption = Annotated[str, typer.Option(help=f"How to build: {', '.join(BACKENDS)}.")]
@@ -56,10 +59,11 @@ def parse_array(text: str | None) -> tuple[int, int] | None:
 
 @contextmanager
 def graph_file(text: str) -> Iterator[Path]:
-    """The file of a GRAPH argument; a part of a shipped policy lies in a temporary folder meanwhile."""
-    if shipped.is_part(text):
+    """The file of a GRAPH argument; a part of a shipped policy or of the zoo lies in a temporary folder meanwhile."""
+    if zoo.is_name(text) or shipped.is_part(text):
+        save = call("hwgen.policies.zoo", "save") if zoo.is_name(text) else call("hwgen.policies.shipped", "save_part")
         with tempfile.TemporaryDirectory(prefix="hwgen-") as folder:
-            yield call("hwgen.policies.shipped", "save_part")(text, Path(folder))
+            yield save(text, Path(folder))
     else:
         must_exist(Path(text))
         yield Path(text)

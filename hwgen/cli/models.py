@@ -1,4 +1,4 @@
-"""Commands on models: quantize, verify, train."""
+"""Commands on models: zoo, quantize, verify, train."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +15,24 @@ app = typer.Typer()
 
 
 @app.command()
+def zoo(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One of them, with parameters or without: build and show it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List networks that robots use, with their real shapes: `zoo:NAME` wherever a graph goes.
+
+    Example: `hwgen zoo oft-l1-head,width=1024`
+    """
+    common.call("hwgen.policies.zoo.show", "show")(name, as_json)
+
+
+@app.command()
 def quantize(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A `.keras` file with QKeras layers, QONNX, or `demo:head`.")
+        str,
+        typer.Argument(metavar="MODEL", help="A `.keras` file with QKeras layers, QONNX, `demo:head` or `zoo:NAME`."),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write the QONNX graph.")],
     calibration: Annotated[

@@ -22,6 +22,15 @@ def before_head(demo: Demo, image: str, state: str, text: str, vector: str) -> G
     return graph.validate()
 
 
+def whole(demo: Demo, image: str, state: str, text: str, action: str) -> Graph:
+    """The whole policy: image, state and text in, action out."""
+    graph = before_head(demo, image, state, text, f"head.{demo.head.inputs[0]}")
+    head = _renamed(demo.head, {demo.head.outputs[0]: action}, "head", "whole")
+    graph.tensors, graph.nodes = head.tensors | graph.tensors, graph.nodes + head.nodes
+    graph.name, graph.outputs = "whole", head.outputs
+    return graph.validate()
+
+
 def after_encoder(demo: Demo, features: str, state: str, text: str, action: str) -> Graph:
     """The head and what it reads beside the encoder's features: features, state and text in, action out."""
     vector = demo.head.inputs[0]

@@ -1,0 +1,65 @@
+"""Names of the zoo, their parameters, and what is said of wrong ones."""
+
+import json
+
+import pytest
+
+from hwgen.errors import HwgenError, InputError
+from hwgen.policies import zoo
+from hwgen.policies.zoo import show
+from hwgen.policies.zoo.catalogue import ENTRIES
+
+
+def test_a_name_may_have_parameters():
+    chosen = zoo.find("zoo:oft-l1-head,width=1024,bits=4")
+    assert (chosen.name, chosen.bits, chosen.given) == ("oft-l1-head", 4, {"width": 1024, "chunk": 8})
+    assert zoo.find("oft-l1-head-small").given["width"] == 128
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("zoo:", "the zoo has no ''; `hwgen zoo` lists"),
+        ("zoo:tdmcp", r"no 'tdmcp' \(did you mean tdmpc"),
+        ("zoo:mlperf-tiny", "did you mean mlperf-tiny-"),
+        ("zoo:oft-l1-head?width=1024", r"did you mean oft-l1-head"),
+        ("zoo:tdmpc,bit=4", r"no parameter 'bit' \(did you mean bits\?\); it has bits, image, channels"),
+        ("zoo:tdmpc,", "has no parameter ''"),
+        ("zoo:tdmpc,bits", "bits is ''; give a whole number, as in bits=8"),
+        ("zoo:tdmpc,bits=4.0", "bits is '4.0'"),
+        ("zoo:tdmpc,bits=5", "weights of 5 bits; 2, 3, 4 and 8"),
+        ("zoo:tdmpc,hidden=0", "hidden is 0; it must be within 1 and 4096"),
+        ("zoo:oft-l1-head,width=99999999", "width is 99999999; it must be within 1 and 32768"),
+        ("zoo:oft-l1-head,width=" + "9" * 5000, "give a whole number"),
+        ("zoo:mlperf-tiny-kws,task=ad", "no parameter 'task'"),
+    ],
+)
+def test_wrong_names_are_told(text, told):
+    with pytest.raises(InputError, match=told) as error:
+        zoo.find(text)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["tdmpc,image=8", "demo,bits=8"])
+def test_parameters_that_do_not_fit_are_errors(text):
+    with pytest.raises(HwgenError):
+        zoo.graph(text)
+
+
+def test_the_list_has_every_entry(capsys):
+    show.show(None, True)
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["full"]["zoo"] for row in rows] == [f"zoo:{entry.name}" for entry in ENTRIES]
+    assert all(row["small"]["macs"] <= row["full"]["macs"] for row in rows)
+    show.show(None, False)
+    told = capsys.readouterr().out
+    assert all(entry.name in told and entry.source in told for entry in ENTRIES)
+
+
+def test_one_entry_is_built_and_told(capsys):
+    show.show("zoo:mlperf-tiny-ad,width=16", True)
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["macs"], facts["nodes"]["Linear"]) == (2 * 64 * 16 + 2 * 16 * 16 + 2 * 16 * 8, 6)
+    assert "arXiv:2206.11791" in facts["about"]
+    show.show("mlperf-tiny-ad-small", False)
+    assert "4,608" in capsys.readouterr().out

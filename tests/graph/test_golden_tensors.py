@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hwgen.errors import GraphError, UnsupportedError
 from hwgen.graph import GraphBuilder, golden, ops, run
+from tests.graph.measure_errors import measure
 from tests.graph.test_golden import apply, ids, layernorm_row
 from tests.support import cases
 
@@ -97,6 +98,13 @@ def test_groupnorm_is_close_to_float(seed):
     want = (z.reshape(x.shape) * gamma[:, None] + beta[:, None]) * 32
     # 7.2e-6 of z, half a unit of Q20, and multipliers of 17 bits; then one rounding.
     assert (np.abs(y - np.clip(want, -128, 127)) <= 0.5 + 1e-2).all()
+
+
+@pytest.mark.parametrize("kind", ["Softmax", "LayerNorm", "RMSNorm", "GroupNorm"])
+def test_the_errors_are_those_of_the_documentation(kind, seed):
+    """A step at most, and in 99.9 % of all values none."""
+    count, off, most, _ = measure(kind, cases(150_000, 3_000_000), seed)
+    assert most <= 1 and off < count / 1000
 
 
 def test_a_constant_is_the_same_for_every_observation(rng):

@@ -98,7 +98,7 @@ def maximum(low, node: ops.MaxPool) -> None:
     at = conv.lattice(out, stride, steps) + [begin - pads[0] * steps[0] - pads[1] * steps[1], -pads[0], -pads[1]]
     one, zero = np.ones(shape[0], np.int64), np.zeros(shape[0], np.int64)
     lane = Lane(one, zero, zero, tensor.dtype.lo, tensor.dtype.hi)
-    last = (grid.shape[0] - 1, grid.shape[1] - 1) if any(pads) else None
+    last = grid.shape[0] - 1, grid.shape[1] - 1
     target = views.target(node.output, first=True)
     op = VecOp(node.output, "MAXPOOL", view, at, conv.lattice(kernel, (1, 1), steps), lane, target, last)
     views.of[node.output] = views.emit(op, tensor.dtype.signed, first=True)

@@ -20,8 +20,8 @@ class VecOp:
     """y = requantize(x * second, residual), or requantize(largest of a window of x), row by row.
 
     kind: "MUL" or "MAXPOOL". at: [R, 3] byte of x where each row's window begins, and that position's coordinates y,
-    x. taps: [K, 3] the same three of each of the window's steps, from there; a product has one. last: y, x of x's last
-    position, where some are outside. second_at, residual_at: [R] first byte of each row's.
+    x. taps: [K, 3] the same three of each of the window's steps, from there; a product has one. last: of what
+    has windows, y, x of the last position. second_at, residual_at: [R] first byte of each row's.
     """
 
     name: str

@@ -126,6 +126,7 @@ def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) ->
         residual=any(ins.residual is not None for ins in mm),
         wide=any(ins.wide for ins in mm),
         padded=any(ins.inside is not None for ins in mm),
+        kv_depth=_round_up(program.kv_words, 16) if program.kv_words else 0,
         vec_param_depth=_round_up(len(program.vec_params), 16) if vec else 0,
         vec_mul=any(ins.op == "MUL" for ins in vec),
         vec_maxpool=any(ins.op == "MAXPOOL" for ins in vec),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,16 @@ from hwgen.schedule.windows import Stream, Windows
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
 
 
+@dataclass
+class _Walk:
+    """Weight words: the first, and where each step of a sum, each group and each row has its own, from there."""
+
+    first: int
+    taps: np.ndarray
+    groups: np.ndarray
+    rows: np.ndarray
+
+
 def emit(plan: Plan, config: EngineConfig) -> Program:
     """The program of a plan whose buffers have addresses. Raises FitError."""
     return _Emitter(plan, config).run()
@@ -44,6 +54,7 @@ class _Emitter:
         self.complete: list[set[int]] = []  # by operation: those certainly complete when its first result is written
         self.steps: list[int] = []  # by operation: of the array
         self.stored: dict[tuple, int] = {}  # where equal words are
+        self.walks: dict[str, list[Windows]] = {}  # of each image
 
     def run(self) -> Program:
         self._inputs()
@@ -55,6 +66,7 @@ class _Emitter:
             else:
                 self._row(op)
         self._outputs()
+        self.program.kv_words = max((b.word + b.kv for b in self.plan.buffers.values() if b.kv), default=0)
         return self.program
 
     # --- progress ---------------------------------------------------------------------------------------------------
@@ -126,22 +138,35 @@ class _Emitter:
         if copied:
             bank, beats = self.plan.buffers[INPUTS].bank, -(-copied // BEAT_BYTES)
             self.program.din.append(Din(0, beats, bank, self._byte(INPUTS, 0) // BEAT_BYTES))
+        self.total["DIN"] = -(-copied // BEAT_BYTES) * BEAT_BYTES // OCTET
         self._images()
-        self.total["DIN"] = self.plan.buffers[INPUTS].bytes // OCTET
 
     def _images(self) -> None:
         """Images into the ring, and their windows out of it; each is asked for while the one before comes in."""
-        bank, streams, windows, beats = self.plan.buffers[INPUTS].bank, [], [], 0
+        streams, walks, beats = [], [], 0
         for image in self.plan.images.values():
             g, at = image.geometry, beats * BEAT_BYTES
             beats += g.beats
-            address = self._byte(INPUTS, image.start) // BEAT_BYTES
+            self.total["DIN"] += g.rows * g.cols * image.pitch // OCTET
             streams.append(Stream(image.offset, g.beats))
-            windows.append(
-                Windows(g, self.config.v, at, beats, bank, address, 0, g.rows, image.clocks, name=image.name)
-            )
-        for i, walk in enumerate(windows):
-            self.program.din += [*streams[i + (i > 0) : i + 2], walk]
+            walks.append(self.walks.setdefault(image.name, []))
+            for row in range(0, g.rows, image.band):
+                half = row // image.band % 2 * image.band_bytes
+                address = self._byte(INPUTS, image.start + half) // BEAT_BYTES
+                place = self.plan.buffers[INPUTS].bank, address, row, min(image.band, g.rows - row)
+                walks[-1].append(Windows(g, self.config.v, at, beats, *place, image.clocks, name=image.name))
+        for i, walk in enumerate(walks):
+            self.program.din += [*streams[i + (i > 0) : i + 2], *walk]
+
+    def _free_bands(self, op: MatOp) -> None:
+        """Let each band of windows be written when the array has read what lay there: `op` is about to be counted."""
+        image = next((i for i in self.plan.images.values() if i.start == op.x.positions[0]), None)
+        if op.x.buffer != INPUTS or image is None:
+            return
+        octets = self.total["MM"]
+        for part, walk in zip(op.parts, self.walks[image.name][2:], strict=False):
+            octets += len(part.rows) * len(part.groups) * self.config.m // OCTET
+            walk.gate = Gate("MM", octets)
 
     def _byte(self, buffer: str, at: int) -> int:
         return self.plan.buffers[buffer].word * self.config.v + at
@@ -153,7 +178,21 @@ class _Emitter:
         behind_wide = bool(self.program.mm) and getattr(self.program.mm[-1], "wide", False)
         self.program.mm += [Nop(gate) for gate in gates[1:]]
         slow = WIDE_STEPS if op.wide or behind_wide else 1
+        if op.into is not None and op.into.kind == "KEYS":
+            slow = max(slow, self.config.keys_clocks)
+        shortest = min(len(part.taps) for part in op.parts)
+        behind_keys = bool(self.program.mm) and getattr(self.program.mm[-1], "o_kind", "") == "KEYS"
+        if behind_keys and shortest < self.config.keys_clocks:
+            self.program.mm.append(Nop(Gate("MM", self.total["MM"])))  # the last keys are still being written
+        if op.kv is not None and slow > shortest:
+            if op.wide:
+                raise UnsupportedError(
+                    f"node {op.name!r}: 32-bit results of sums of so few terms; put a Quant of 8 bits or less behind it"
+                )
+            self.program.mm.append(Nop(Gate("MM", self.total["MM"])))
+            slow = 1
         instructions = [ins for part in op.parts for ins in self._instructions(op, part, slow, follow)]
+        self._free_bands(op)
         if gates:
             instructions[0].gate = gates[0]
         self.program.mm += instructions
@@ -165,21 +204,35 @@ class _Emitter:
         """The instructions of rows that share weights: one, if six loops suffice. slow: at least that many clocks a
         group; a shorter one meets its inputs again, with weights of zero."""
         cfg, groups = self.config, np.arange(len(part.groups))
+        if follow is not None:
+            follow = follow[0], follow[1] + part.ahead // OCTET
         params = self.stored_at(self.program.params, op.lane.words(len(groups), cfg.m))
-        words, block = _distinct(part.words)
-        times = -(-slow // len(part.taps))
-        words = np.pad(words, ((0, 0), (0, (times - 1) * len(part.taps)), (0, 0), (0, 0)))
-        w = self.stored_at(self.program.weights, words.reshape(-1, cfg.m * cfg.n))
-        taps = np.column_stack([np.tile(part.taps, (times, 1)), np.arange(words.shape[1])])
+        words = self._words(op, part, slow)
+        taps = np.column_stack([np.tile(part.taps, (len(words.taps) // len(part.taps), 1)), words.taps])
         inner = _loops(_nest_of(op, taps), ("a", "y", "x", "w"), cfg.n, reduce=True)
-        walk = np.column_stack([part.groups, block * words.shape[1], (4 if op.wide else 1) * groups, groups, groups])
+        outputs = (4 if op.wide else 1) * groups if op.into is None else op.into.write_groups()
+        walk = np.column_stack([part.groups, words.groups, outputs, groups, groups])
         inner += _loops(_nest_of(op, walk), ("a", "w", "o", "p", "r"), cfg.n)
         residual_at = np.zeros(op.out.rows, np.int64) if op.residual_at is None else op.residual_at
         each_row = len(groups) if op.lane.mult.ndim == 2 else 0
         r = part.rows
-        walk = np.column_stack([part.at, r * (op.out.pitch // cfg.m), r * each_row, residual_at[r] // cfg.m])
+        at = r * (op.out.pitch // cfg.m) if op.into is None else op.into.write_rows()[r]
+        walk = np.column_stack([part.at, at, r * each_row, residual_at[r] // cfg.m, words.rows])
         for piece in pieces(walk, LEVELS - len(inner)):
-            yield self._instruction(op, inner, walk[piece], w, params, follow)
+            yield self._instruction(op, inner, walk[piece], words.first, params, follow)
+
+    def _words(self, op: MatOp, part: Part, slow: int) -> _Walk:
+        """Where a part's weight words are; those that do not lie there yet are stored."""
+        if op.kv is not None:
+            layout, first = op.kv.layout, self.plan.buffers[op.kv.buffer].word
+            heads = op.kv.heads[part.rows] * layout.words
+            return _Walk(first, layout.read_terms(len(part.taps)), layout.read_outputs(), heads)
+        words, block = _distinct(part.words)
+        times = -(-slow // len(part.taps))
+        words = np.pad(words, ((0, 0), (0, (times - 1) * len(part.taps)), (0, 0), (0, 0)))
+        first = self.stored_at(self.program.weights, words.reshape(-1, self.config.m * self.config.n))
+        size = words.shape[1]
+        return _Walk(first, np.arange(size), block * size, np.zeros(len(part.rows), np.int64))
 
     def _instruction(
         self, op: MatOp, inner: list[Loop], walk: np.ndarray, w: int, params: int, follow: tuple[str, int] | None
@@ -187,8 +240,8 @@ class _Emitter:
         """One instruction: `inner` loops for each row of a walk of operand byte, y, x, output, parameter word and
         residual."""
         cfg = self.config
-        loops = [*inner, *_loops(nest(walk), ("a", "y", "x", "o", "p", "r"), cfg.n)]
-        first, y, x, out, param, residual_at = (int(value) for value in walk[0])
+        loops = [*inner, *_loops(nest(walk), ("a", "y", "x", "o", "p", "r", "w"), cfg.n)]
+        first, y, x, out, param, residual_at, word = (int(value) for value in walk[0])
         if follow is None:
             dep, need = "NONE", 0
             loops = [replace(loop, need=0) for loop in loops]
@@ -200,11 +253,18 @@ class _Emitter:
             residual = (self.plan.buffers[op.residual.buffer].bank, at, op.residual.signed)
         return MM(
             loops=tuple(loops), dep=dep, need=need, a_bank=self.plan.buffers[op.x.buffer].bank,
-            a=(self._byte(op.x.buffer, 0) + first) // cfg.n, a_signed=op.x.signed, w=w,
-            o_bank=self.plan.buffers[op.out.buffer].bank, o=self._byte(op.out.buffer, op.out.start) // cfg.m + out,
+            a=(self._byte(op.x.buffer, 0) + first) // cfg.n, a_signed=op.x.signed, w=w + word,
+            o_bank=self.plan.buffers[op.out.buffer].bank, o=self._output_at(op) + out,
             p=params + param, lo=op.lane.lo, hi=op.lane.hi, relu=op.lane.relu, wide=op.wide, slot=self._slot(op),
             residual=residual, name=op.name, inside=None if op.last is None else (y, x, *op.last),
+            w_bank="WEIGHTS" if op.kv is None else "KV", o_kind="ACTIVATIONS" if op.into is None else op.into.kind,
         )  # fmt: skip
+
+    def _output_at(self, op: MatOp) -> int:
+        """Address of the first group of the first row."""
+        if op.into is not None:
+            return op.into.write_base(self.plan.buffers[op.out.buffer].word)
+        return self._byte(op.out.buffer, op.out.start) // self.config.m
 
     def stored_at(self, memory: list[np.ndarray], words: np.ndarray) -> int:
         """Where these words begin in a memory; equal ones are stored once."""
@@ -232,10 +292,12 @@ class _Emitter:
                 words = int(op.residual.positions[-1]) // self.config.m + 1  # read whole, padding too
                 waits["DIN"] = min(words * self.config.m // OCTET, self.total["DIN"])
             must |= set(self.writers(op.residual))
+        keys = set() if op.kv is None else set(self.plan.buffers[op.kv.buffer].writers)
         must |= self._late_readers(op.x.buffer)
         must -= complete if follow and not self.plan.serial else set()
         if early and follow is not None:
             complete -= set(writers)
+        must |= keys
         waits |= self._gate_for(must)
         for i in must:
             complete |= {i} | self.complete[i]
@@ -307,7 +369,7 @@ class _Emitter:
         if gate.unit == "MM":
             complete |= {i for i in range(len(self.after)) if self._unit(i) == "MM"}
         products = {i for i in range(len(self.after)) if self._unit(i) == "VEC"}
-        if not products <= complete:
+        if products and (need_step == 0 or not products <= complete):
             self.program.row.append(Nop(Gate("VEC", self.total["VEC"])))
             complete |= products
         softmax = self._exponentials(op)

@@ -295,6 +295,7 @@ class Program:
     row: list[Row | Nop] = field(default_factory=list)
     vec: list[Vec | Nop] = field(default_factory=list)
     dout: list[Dout] = field(default_factory=list)
+    kv_words: int = 0  # of the KV memory that it uses
     weights: list[np.ndarray] = field(default_factory=list)
     params: list[np.ndarray] = field(default_factory=list)  # [M, 4] int64: mult, shift, bias, rmult
     row_params: list[np.ndarray] = field(default_factory=list)  # [V, 4]

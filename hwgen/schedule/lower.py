@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.graph.types import Tensor, along_axis
 from hwgen.runtime.abi import BEAT_BYTES
-from hwgen.schedule import conv, lower_vec, weights, windows
+from hwgen.schedule import conv, lower_kv, lower_vec, weights, windows
+from hwgen.schedule.kv import Words
 from hwgen.schedule.plan import INPUTS, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
 from hwgen.schedule.views import MOVES, Views
 
 _WAY_OUT = "use --backend hls4ml, or run that part on the host and give the engine the graph behind it"
 NOT_YET = {
-    "MatMul": f"products of two activations (attention) have no RTL in this version; {_WAY_OUT}",
     "GroupNorm": f"group norms have no RTL in this version; {_WAY_OUT}",
 }
-SUMS = (ops.Linear, ops.Conv1D, ops.Conv2D, ops.SumPool)
+SUMS = (ops.Linear, ops.Conv1D, ops.Conv2D, ops.SumPool, ops.MatMul)
 """Accumulators, which are computed where they are read."""
 
 
@@ -32,6 +34,7 @@ class _Lowering:
         self.plan = Plan()
         self.views = Views(graph, self.plan, n, m, v)
         self.sums: dict[str, ops.Node] = {}
+        self.kv: dict[str, Words] = {}  # second operands of products, by the node that reads the product
         self.constants: dict[str, np.ndarray] = {}
         self.fused: set[str] = set()  # nodes done as part of an earlier one
 
@@ -90,9 +93,14 @@ class _Lowering:
                 f"node {node.name!r} ({node.op}): it moves accumulators; put it behind the next Quant"
             )
         for name in node.inputs:
-            if name in self.constants and name not in self.views.of:
-                self.views.of[name] = self._constant(name)
+            self.tensor(name)
         self.views.of[node.output] = self.views.move(node)
+
+    def tensor(self, name: str) -> View:
+        """The view of a tensor; a constant is made when something reads it."""
+        if name in self.constants and name not in self.views.of:
+            self.views.of[name] = self._constant(name)
+        return self.views.of[name]
 
     def _constant(self, name: str) -> View:
         """A constant as a tensor: a matrix operation of zeros and biases, upon anything that is there."""
@@ -139,7 +147,8 @@ class _Lowering:
         if len(readers) == 1 and isinstance(readers[0], ops.Lookup) and node.output not in self.graph.outputs:
             target, table = readers[0].output, (readers[0], out.dtype.signed)
             self.fused.add(readers[0].name)
-        self._matop(target, view, parts, lane, first, residual=residual, table=table, last=last)
+        op = self._matop(target, view, parts, lane, first, residual=residual, table=table, last=last)
+        op.kv = self.kv.get(node.name)
 
     def _operand(self, node: ops.Requantize) -> tuple[View, list[Part], bool, tuple[int, int] | None]:
         """(operand, its parts, whether the result's channels are its first axis, the last position of what is padded)
@@ -147,17 +156,17 @@ class _Lowering:
         name, views = node.inputs[0], self.views
         if name in self.sums:
             source = self.sums[name]
-            view = views.of[source.inputs[0]]
+            if isinstance(source, ops.MatMul):
+                view, parts, self.kv[node.name] = lower_kv.operand(self, source)
+                return view, parts, False, None
+            view = self.tensor(source.inputs[0])
             if isinstance(source, ops.Linear):
                 positions = view.positions.reshape(-1, source.weight.shape[0])
                 view, positions = views.distinct(view, positions, source.name)
                 groups = views.groups(source.weight.shape[1])
                 return view, weights.linear(positions, source.weight, self.n, self.m, groups), False, None
             if source.inputs[0] in self.plan.images:
-                weight = windows.matrix(source.weight)
-                positions = view.positions.reshape(-1, len(weight))
-                groups = views.groups(weight.shape[1])
-                return view, weights.linear(positions, weight, self.n, self.m, groups), True, None
+                return view, self._windows(source, view), True, None
             shape = self.graph.tensors[source.inputs[0]].shape
             view, part, last = conv.operand(source, shape, view, views)
             return view, [part], True, last
@@ -171,6 +180,16 @@ class _Lowering:
         first = views.channels_first(name)
         view = views.of[name]
         return view, views.select(views.rows(view.positions, name, first)), first, None
+
+    def _windows(self, node: ops.Node, view: View) -> list[Part]:
+        """A convolution of an image that arrives as windows: a part for each band of them."""
+        image, weight, parts = self.plan.images[node.inputs[0]], windows.matrix(node.weight), []
+        positions, groups = view.positions.reshape(-1, len(weight)), self.views.groups(weight.shape[1])
+        size = image.band * image.geometry.cols
+        for first in range(0, len(positions), size):
+            (part,) = weights.linear(positions[first : first + size], weight, self.n, self.m, groups)
+            parts.append(replace(part, rows=part.rows + first, ahead=int(image.ahead(first * image.pitch))))
+        return parts
 
     def _lane(self, node: ops.Requantize, out: Tensor, first: bool, relu: bool, residual: bool) -> Lane:
         """The requantization of each channel; a constant residual is part of the bias."""
@@ -213,7 +232,7 @@ class _Lowering:
         residual: tuple[View, np.ndarray] | None = None,
         table=None,
         last: tuple[int, int] | None = None,
-    ) -> None:
+    ) -> MatOp:
         out = self.graph.tensors[tensor]
         wide = out.dtype.is_wide
         target = self.views.target(tensor, first, wide)
@@ -223,6 +242,7 @@ class _Lowering:
         second, second_at = residual or (None, None)
         op = MatOp(tensor, view, parts, lane, target, last, second, second_at, bytes_, wide)
         self.views.of[tensor] = self.views.emit(op, out.dtype.signed, first)
+        return op
 
     def _layernorm(self, node: ops.LayerNorm) -> None:
         row = self.graph.tensors[node.output].shape[-1:]
@@ -313,6 +333,8 @@ class _Lowering:
             output.op = where[output.op]
         for i, op in enumerate(plan.ops):
             plan.buffers[op.out.buffer].writers.append(i)
+            if isinstance(op, MatOp) and op.kv is not None:
+                plan.buffers[op.kv.buffer].readers.append(i)
             for view in op.reads():
                 plan.buffers[view.buffer].readers.append(i)
 

@@ -42,6 +42,7 @@ def allocate(plan: Plan, v: int, banks: int) -> int:
                 f"many branches to one "
                 "another; split it, or generate the branches as graphs of their own"
             )
+    _place_kv(plan)
     return _place(plan, v, banks)
 
 
@@ -121,7 +122,7 @@ def _place(plan: Plan, v: int, banks: int) -> int:
     used = 1
     for bank in range(banks):
         placed: list[tuple[int, int, Buffer]] = []  # first and last operation
-        mine = [b for b in plan.buffers.values() if b.bank == bank and (b.writers or b.name == INPUTS)]
+        mine = [b for b in plan.buffers.values() if b.bank == bank and (b.writers or b.name == INPUTS) and not b.kv]
         for buffer in sorted(mine, key=lambda b: min(b.writers, default=-1)):
             first = min((begin[i] for i in buffer.writers), default=-1)
             last = len(plan.ops) if buffer.keep else max((end[i] for i in buffer.readers + buffer.writers), default=-1)
@@ -135,6 +136,17 @@ def _place(plan: Plan, v: int, banks: int) -> int:
             placed.append((first, last, buffer))
             used = max(used, buffer.word + words)
     return used
+
+
+def _place_kv(plan: Plan) -> None:
+    """First word of each operand in the KV memory: first fit; the array runs in order, so words are free behind the
+    last operation that reads them."""
+    placed: list[Buffer] = []
+    for buffer in sorted((b for b in plan.buffers.values() if b.kv), key=lambda b: b.writers[0]):
+        busy = sorted((p.word, p.word + p.kv) for p in placed if p.readers[-1] >= buffer.writers[0])
+        ends = itertools.chain([0], (end for _, end in busy))
+        buffer.word = next(at for at in ends if all(at + buffer.kv <= s or e <= at for s, e in busy))
+        placed.append(buffer)
 
 
 def _together(plan: Plan) -> tuple[list[int], list[int]]:

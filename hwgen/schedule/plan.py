@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwgen.graph import ops
+from hwgen.schedule.kv import Layout, Words
 from hwgen.schedule.windows import Geometry
 
 INPUTS = "inputs"  # the buffer that the input DMA fills
@@ -28,6 +29,7 @@ class Buffer:
     readers: list[int] = field(default_factory=list)
     bank: int = 0
     word: int = 0  # first word in the bank
+    kv: int = 0  # words of the KV memory; such a buffer has no bytes
     keep: bool = False  # an output: never reused
 
 
@@ -106,14 +108,16 @@ class Part:
 
     rows: [R] of the result. at: [R, 3] byte of the operand where the row's reduction begins, a multiple of N, and its
     coordinates y, x. taps: [K, 3] the same three of each step of the reduction, from there. groups: [G] bytes by which
-    the reduction of each group of M channels begins later. words: int8 [G, K, M, N].
+    the reduction of each group of M channels begins later. words: int8 [G, K, M, N]; None: in the KV memory. ahead:
+    bytes that came before the operand's and have lost their place to others (`Image`).
     """
 
     rows: np.ndarray
     at: np.ndarray
     taps: np.ndarray
     groups: np.ndarray
-    words: np.ndarray
+    words: np.ndarray | None
+    ahead: int = 0
 
     @property
     def steps(self) -> int:
@@ -135,6 +139,8 @@ class MatOp:
     residual_at: np.ndarray | None = None  # [rows] first byte of each row's
     table: np.ndarray | None = None  # 256 bytes by unsigned index
     wide: bool = False
+    kv: Words | None = None  # where its weights are, when they are results
+    into: Layout | None = None  # of the KV memory that it writes
 
     @property
     def steps(self) -> int:
@@ -184,14 +190,37 @@ class Output:
 class Image:
     """A graph input that arrives as windows: bytes `offset` in DDR, `start` of the windows in the buffer of inputs.
 
-    clocks: of the array for a window.
+    pitch: bytes from window to window. band: rows of windows in each half of their place there, which bands take in
+    turns; all rows where one band holds them. clocks: of the array for a window.
     """
 
     name: str
     geometry: Geometry
     offset: int
     start: int
+    pitch: int
+    band: int
     clocks: int
+
+    @property
+    def band_bytes(self) -> int:
+        """Bytes of a band."""
+        return self.band * self.geometry.cols * self.pitch
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of their place."""
+        return min(-(-self.geometry.rows // self.band), 2) * self.band_bytes
+
+    def at(self) -> np.ndarray:
+        """First byte of each window."""
+        at = self.pitch * np.arange(self.geometry.rows * self.geometry.cols)
+        return self.start + at - self.ahead(at)
+
+    def ahead(self, at: np.ndarray) -> np.ndarray:
+        """How many bytes of windows have come before those that take the place of the first, at bytes that count on."""
+        band = at // self.band_bytes
+        return (band - band % 2) * self.band_bytes
 
 
 @dataclass

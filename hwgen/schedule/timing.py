@@ -176,7 +176,8 @@ class _Model:
         clocks = in_order(np.maximum(ready, gate), start)
         self._count_waits(ins, clocks, start, gate)
         ends = clocks[ins.ends()]
-        self.progress["MM"].add(ends + self.config.pipe + (WIDE_EXTRA if ins.wide else 0), self.config.m // 8)
+        more = WIDE_EXTRA if ins.wide else self.config.keys_clocks - 1 if ins.o_kind == "KEYS" else 0
+        self.progress["MM"].add(ends + self.config.pipe + more, self.config.m // 8)
         if t.issued == 0:
             t.first_issue = int(clocks[0])
         t.issued += len(clocks)

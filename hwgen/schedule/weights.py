@@ -19,7 +19,7 @@ def linear(positions: np.ndarray, weight: np.ndarray, n: int, m: int, groups: in
     for rows, first, pattern in alike(positions, n):
         chunks, rank = _chunks(pattern // n)
         words = _dense(rank, pattern % n, weight[None], len(chunks), n, m, groups)
-        parts.append(Part(rows, _inside(first), _inside(chunks * n), np.zeros(groups, np.int64), words))
+        parts.append(Part(rows, inside(first), inside(chunks * n), np.zeros(groups, np.int64), words))
     return parts
 
 
@@ -33,7 +33,7 @@ def select(positions: np.ndarray, n: int, m: int, v: int, groups: int) -> list[P
         words = np.zeros((groups, size, m, n), np.int8)
         words[out // m, rank - starts[out // m], out % m, pattern % n] = 1
         taps = chunks[:size] * n if size == len(chunks) else np.arange(size) * n
-        parts.append(Part(rows, _inside(first), _inside(taps), starts * n, words))
+        parts.append(Part(rows, inside(first), inside(taps), starts * n, words))
     return parts
 
 
@@ -67,7 +67,7 @@ def convolution(
             words[group, tap, rank[channel] - starts[group], out % m, (pattern % n)[channel]] = weight[tap].T
         words = words.reshape(groups, -1, m, n)
         offsets = chunks * n if size == len(chunks) else np.arange(size) * n
-    steps = (taps[:, None] + _inside(offsets)).reshape(-1, 3)  # taps outside, chunks inside
+    steps = (taps[:, None] + inside(offsets)).reshape(-1, 3)  # taps outside, chunks inside
     return Part(np.arange(len(at)), at, steps, starts * n, words)
 
 
@@ -92,7 +92,7 @@ def _chunks(of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(chunks[0], chunks[-1] + 1), of - chunks[0]
 
 
-def _inside(bytes_: np.ndarray) -> np.ndarray:
+def inside(bytes_: np.ndarray) -> np.ndarray:
     """[.., 3] with coordinates of 0."""
     return np.stack([bytes_, np.zeros_like(bytes_), np.zeros_like(bytes_)], axis=1)
 

@@ -52,6 +52,8 @@ class Engine:
         self.tables = [np.frombuffer(w, np.uint8) for w in self.memory_words["TABLE"]]
         self.exponentials = [np.frombuffer(w, "<u4")[::4].astype(np.int64) for w in self.memory_words["SOFTMAX_TABLE"]]
         # what nobody wrote is noise: nothing may depend on it
+        self.kv_written = np.zeros(config.kv_depth, np.int64)  # the clock of each word's last write
+        self.kv = rng.integers(-128, 128, (config.kv_depth, config.m, config.n))
         self.banks = rng.integers(0, 256, (config.banks, config.act_depth * config.v), np.uint8)
 
     def program(self, unit: str) -> list[dict[str, int]]:
@@ -65,6 +67,7 @@ class Engine:
         """Run the program once on the input buffer's bytes."""
         self.inputs, self.result = inputs, Result(bytearray(out_bytes))
         self.progress = dict.fromkeys(abi.UNITS, 0)
+        self.kv_written[:] = 0
         self.reads, self.writes, self.ends = defaultdict(list), defaultdict(list), defaultdict(list)  # by clock
         self.last_beat = 0
         units = [input_unit.run(self), self._mm(), self._dout()] + ([self._row()] if self.config.has_rows else [])
@@ -144,7 +147,7 @@ class Engine:
         self.result.issued += 1
         if step["first"]:
             group = {"sum": np.zeros(c.m, np.int64)}
-        weights = self.weights[step["w"]]
+        weights = self._kv(step["w"]) if ins["w_bank"] == abi.W_BANKS["KV"] else self.weights[step["w"]]
 
         def accumulate(data: np.ndarray) -> None:
             a = data.view(np.int8) if ins["a_signed"] else data
@@ -176,10 +179,46 @@ class Engine:
         y = np.clip(round_shift(v, p["shift"]), lo, hi)
         if ins["lookup"]:
             y = self.tables[ins["slot"]][y & 255].astype(np.int64)
+        if ins["o_kind"] != abi.O_KINDS["ACTIVATIONS"]:
+            self._store(issued + c.pipe, ins["o_kind"], step["o"], y)
+            return
         planes = 4 if ins["wide"] else 1
         for k in range(planes):
             data, at = (y >> (8 * k) & 255).astype(np.uint8), c.m * (step["o"] + k)
             self.write(issued + c.pipe + k, "MM", ins["o_bank"], at, data, c.m // 8 if k == planes - 1 else 0)
+
+    def _kv(self, word: int) -> np.ndarray:
+        """A word of the KV memory; each byte must have been written before the clock in which it is read."""
+        if word >= len(self.kv):
+            return self.rng.integers(-128, 128, self.kv.shape[1:])
+        assert self.kv_written[word] < self.clock + 1, f"clock {self.clock}: KV word {word} is being written"
+        return self.kv[word].copy()
+
+    def _store(self, clock: int, kind: int, at: int, y: np.ndarray) -> None:
+        """A group of results into the KV memory, as kv_mem.sv lays it out."""
+        c, values = self.config, y.astype(np.int8).astype(np.int64)
+        each, parts = max(c.m // c.n, 1), max(c.n // c.m, 1)
+        places = []
+        if kind == abi.O_KINDS["VALUES"]:
+            places = [(at // c.n, slice(None), at % c.n, values, clock)]
+        else:
+            word, column, size = at // (parts * c.m) * each, at // parts % c.m, min(c.m, c.n)
+            for j in range(each):
+                lanes = slice(at % parts * size, at % parts * size + size)
+                places.append((word + j, column, lanes, values[j * size : j * size + size], clock + j))
+        for word, column, lanes, data, when in places:
+            assert self.kv_written[word] < when, f"clock {when}: two writes to KV word {word}"
+            self.kv_written[word] = when
+
+            def put(word: int = word, column=column, lanes=lanes, data: np.ndarray = data) -> None:
+                self.kv[word, column, lanes] = data
+
+            self.ends[when].append(put)
+
+        def count() -> None:
+            self.progress["MM"] += c.m // 8
+
+        self.ends[places[-1][-1]].append(count)
 
     def _row(self) -> Iterator[None]:
         v = self.config.v

@@ -127,8 +127,8 @@ def tensor_graph(seed, size: int = 6, width: int = 40) -> Graph:
     def join(x: str) -> str:
         shape = b.tensor(x).shape
         axis = int(rng.integers(len(shape)))
-        fit = [t for t in pool_ if len(b.tensor(t).shape) == len(shape)
-               and all(s == r for i, (s, r) in enumerate(zip(b.tensor(t).shape, shape, strict=True)) if i != axis)]  # fmt: skip
+        rest = (*shape[:axis], *shape[axis + 1 :])
+        fit = [t for t in pool_ if len(s := b.tensor(t).shape) == len(shape) and (*s[:axis], *s[axis + 1 :]) == rest]
         return b.concat([x, str(rng.choice(fit))], axis=axis)
 
     shapes = [(small(size), channels()), (channels(), small(size), small(size)), (channels(), small(size))]

@@ -1,0 +1,71 @@
+"""Norms and softmax over a tensor's rows: the interpreter computes golden's outputs, at the predicted clock."""
+
+import numpy as np
+import pytest
+
+from hwgen.errors import FitError
+from hwgen.graph import GraphBuilder
+from hwgen.schedule import compile_graph, compile_onto
+from tests.schedule.test_image_meaning import check
+from tests.support import cases
+
+
+def rows_graph(rng, kinds=("softmax", "softmax", "layernorm", "rmsnorm"), deep=2):
+    """Linear layers over rows, each followed by a row operation."""
+    b = GraphBuilder("rows")
+    t, c = int(rng.integers(1, 9)), int(rng.integers(1, 40))
+    y = b.input("x", (t, c), bits=8, signed=bool(rng.integers(0, 2)), scale=2**-4)
+    for _ in range(int(rng.integers(1, deep + 1))):
+        wide = int(rng.choice([1, 3, 16, 17, 40, int(rng.integers(1, 150))]))
+        y = b.linear(y, rng.integers(-128, 128, (c, wide)), 2.0**-9)
+        y, c = b.requantize(y, bits=8, signed=bool(rng.integers(0, 2)), scale=2.0 ** -int(rng.integers(2, 6))), wide
+        kind = rng.choice(kinds)
+        if kind == "softmax":
+            y = b.softmax(y, scale=float(rng.choice([2**-8, 1 / 255, 0.0071])))
+        else:
+            gamma, beta = rng.uniform(0.5, 2, c), rng.uniform(-1, 1, c)
+            y = b.layernorm(y, gamma, beta, 1e-3, bits=8, scale=2.0**-5, rms=kind == "rmsnorm")
+    if rng.random() < 0.5:
+        y = b.linear(y, rng.integers(-128, 128, (c, 20)), 2.0**-9)
+        y = b.requantize(y, bits=8, scale=2.0**-4)
+    b.output(y, "y")
+    return b.build()
+
+
+@pytest.mark.parametrize("array", [(8, 8), (8, 64), (32, 16), (64, 64)])
+def test_outputs_and_clocks(seed, array):
+    for case in range(cases(8, 200)):
+        rng = np.random.default_rng([seed, case])
+        design = compile_graph(rows_graph(rng), *array)
+        result = check(design, [seed, case])
+        assert result.latency == design.timing.latency, f"case {case}"
+
+
+def test_equal_tables_are_stored_once(rng):
+    b = GraphBuilder("tables")
+    x = b.input("x", (3, 20), bits=8, signed=True, scale=2**-4)
+    for i, step in enumerate([2**-4, 2**-4, 2**-5]):
+        y = b.requantize(b.linear(x, rng.integers(-128, 128, (20, 20)), 2.0**-9), bits=8, scale=step)
+        b.output(b.softmax(y), f"y{i}")
+    design = compile_graph(b.build(), 16, 16)
+    assert [ins.softmax.slot for ins in design.program.row] == [0, 0, 1]
+    assert (design.config.softmax_slots, design.config.row_param_depth) == (2, 0)
+    check(design, 1)
+
+
+def test_an_engine_without_softmax_says_so(rng):
+    design = compile_graph(rows_graph(rng, ["softmax"]), 16, 16)
+    with pytest.raises(FitError, match="tables of exponentials"):
+        compile_onto(design.graph, design.config.resized(softmax_slots=0))
+
+
+def test_rows_follow_each_other_at_a_word_a_clock(rng):
+    """197 rows of 197 probabilities: four words of 64, and a fixed number of clocks."""
+    b = GraphBuilder("attention")
+    x = b.input("x", (197, 16), bits=8, signed=True, scale=2**-4)
+    y = b.requantize(b.linear(x, rng.integers(-128, 128, (16, 197)), 2.0**-9), bits=8, scale=2**-4)
+    y = b.linear(b.softmax(y), rng.integers(-128, 128, (197, 16)), 2.0**-9)
+    b.output(b.requantize(y, bits=8, scale=2**-4), "y")
+    spans = compile_graph(b.build(), 64, 64).timing.spans
+    row = next(span for span in spans if span.unit == "ROW")
+    assert row.last - row.first == 197 * 4 - 1 + 4 + 3 + 9 + 3 + 12

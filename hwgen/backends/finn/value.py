@@ -15,7 +15,6 @@ from hwgen.backends.hls4ml.layers import ABSENT
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.graph.types import Tensor
-from hwgen.schedule.lower import NOT_YET
 
 ELSEWHERE = "use the backend engine or hls4ml"
 
@@ -43,10 +42,7 @@ class Part:
 
     def fail(self, node: ops.Node, why: str) -> NoReturn:
         """Raise UnsupportedError about a node."""
-        if node.op in ABSENT:
-            elsewhere = "use the backend engine"
-        else:
-            elsewhere = "use the backend hls4ml" if node.op in NOT_YET else ELSEWHERE
+        elsewhere = "use the backend engine" if node.op in ABSENT else ELSEWHERE
         raise UnsupportedError(f"node {node.name!r} ({node.op}): {why}; {elsewhere}")
 
     def sole(self, name: str) -> ops.Node | None:

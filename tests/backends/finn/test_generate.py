@@ -142,7 +142,7 @@ def test_refusals_name_node_and_way_out():
         generate.plan(b.build(), ZCU104, SMALL)
     b = GraphBuilder()
     b.output(b.softmax(b.input("x", (16,), scale=2.0**-4), name="soft"))
-    with pytest.raises(UnsupportedError, match=r"'soft' \(Softmax\).*use the backend hls4ml"):
+    with pytest.raises(UnsupportedError, match=r"'soft' \(Softmax\).*engine or hls4ml"):
         generate.plan(b.build(), ZCU104, SMALL)
 
 

@@ -118,13 +118,13 @@ def test_absent_framework(monkeypatch):
 def test_an_operator_that_it_lacks():
     graph = small()
 
-    class GroupNorm(ops.Lookup):
+    class Resize(ops.Lookup):
         pass
 
-    graph.nodes.append(GroupNorm(name="gn", inputs=("y",), output="z", table=np.zeros(256)))
+    graph.nodes.append(Resize(name="rs", inputs=("y",), output="z", table=np.zeros(256)))
     for name in ("jax-int", "jax-float32", "golden"):
         with pytest.raises(
-            UnsupportedError, match=rf"node 'gn' \(GroupNorm\): reference '{name}' has no such operator"
+            UnsupportedError, match=rf"node 'rs' \(Resize\): reference '{name}' has no such operator"
         ):
             Reference(name).prepare(graph)
 

@@ -279,8 +279,8 @@ class _Emitter:
         chunk)."""
         writers = self.writers(op.x)
         follow = self.follow(op.x.buffer, writers, "MM")
-        early = _copies(op) or (bool(writers) and self.plan.ops[writers[0]].out.rows > 1)
-        if early and follow is not None and follow[0] == "ROW" and not self._beside(op, writers[0]):
+        early = bool(writers) and self.plan.ops[writers[0]].out.rows > 1
+        if follow is not None and follow[0] == "ROW" and (not self._beside(op, writers[0]) if early else _copies(op)):
             follow = None  # its first results come before its last operands, when the row operation uses its ports
         complete = self._complete_with(writers)
         must: set[int] = set() if follow else set(writers)
@@ -320,8 +320,10 @@ class _Emitter:
         passed = 0
         for i in reversed(range(len(self.after))):
             op = self.plan.ops[i]
-            if not isinstance(op, MatOp) or passed >= RESIDUAL_LAG:
+            if passed >= RESIDUAL_LAG or (not isinstance(op, MatOp) and op.out.rows == 1):
                 break  # the array waits for other units' operations anyhow
+            if not isinstance(op, MatOp):
+                continue
             if op.residual is not None and op.residual.buffer == buffer:
                 return {i}
             passed += self.steps[i]

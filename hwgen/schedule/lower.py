@@ -141,7 +141,7 @@ class _Lowering:
                     f"node {node.name!r} (Requantize): the engine cannot clip a 32-bit result to {node.lo} and "
                     f"{node.hi}; put a Quant of 8 bits or less behind it"
                 )
-        lane = self._lane(node, out, first, relu, residual is not None)
+        lane = self._lane(node, out, first, relu, residual is not None, sum(len(part.rows) for part in parts))
         target, table = node.output, None
         readers = self.graph.consumers(node.output)
         if len(readers) == 1 and isinstance(readers[0], ops.Lookup) and node.output not in self.graph.outputs:
@@ -191,8 +191,8 @@ class _Lowering:
             parts.append(replace(part, rows=part.rows + first, ahead=int(image.ahead(first * image.pitch))))
         return parts
 
-    def _lane(self, node: ops.Requantize, out: Tensor, first: bool, relu: bool, residual: bool) -> Lane:
-        """The requantization of each channel; a constant residual is part of the bias."""
+    def _lane(self, node: ops.Requantize, out: Tensor, first: bool, relu: bool, residual: bool, rows: int) -> Lane:
+        """The requantization of each channel of so many rows; a constant residual is part of the bias."""
         bias = _elements(node.bias, out, node.channel_axis)
         if len(node.inputs) == 2 and not residual:
             value = np.broadcast_to(self.constants[node.inputs[1]], out.shape).reshape(-1)
@@ -200,7 +200,7 @@ class _Lowering:
         fields = [_elements(node.mult[0], out, node.channel_axis), bias, _elements(node.shift, out, node.channel_axis)]
         if residual:
             fields.append(_elements(node.mult[1], out, node.channel_axis))
-        tables = [self.views.rows(values, node.output, first) for values in fields]
+        tables = [self.views.rows(values, node.output, first).reshape(rows, -1) for values in fields]
         if all((table == table[0]).all() for table in tables):  # the same in every row
             tables = [table[0] for table in tables]
         return Lane(*tables[:3], node.lo, node.hi, relu, tables[3] if residual else None)
@@ -235,7 +235,10 @@ class _Lowering:
     ) -> MatOp:
         out = self.graph.tensors[tensor]
         wide = out.dtype.is_wide
+        rows = sum(len(part.rows) for part in parts)
         target = self.views.target(tensor, first, wide)
+        if target.rows != rows:  # a sum of one row under another shape
+            target = self.views.own(f"{tensor}.row", rows, out.size // rows, wide)
         bytes_ = None if table is None else _table_bytes(table[0].table, table[1])
         if wide:
             lane = Lane(lane.mult, lane.bias, lane.shift, -256, 255, lane.relu, lane.rmult)

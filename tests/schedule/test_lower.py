@@ -98,21 +98,6 @@ def test_plain_views():
     assert View("b", np.array([0, 2]), True).start_if_plain(16) is None
 
 
-UNSUPPORTED = {
-    "MaxPool": (lambda b, x, _: b.maxpool(x, (2,)), r"\(MaxPool\): a maximum over windows has no RTL.*on the host"),
-    "Mul": (lambda b, x, _: b.mul(x, x, scale=1.0), r"\(Mul\): products of two tensors.*on the host"),
-}
-
-
-@pytest.mark.parametrize("case", UNSUPPORTED)
-def test_unsupported_names_node_reason_and_way_out(case, rng):
-    make, message = UNSUPPORTED[case]
-    b, x = start(shape=(2, 16))
-    y = make(b, x, rng)
-    with pytest.raises(UnsupportedError, match=r"node '\w+' " + message):
-        plan(b, y)
-
-
 def test_an_accumulator_cannot_be_moved_or_given_out(rng):
     b, x = start()
     acc = b.linear(x, rng.integers(-8, 8, (32, 8)), 2**-4)

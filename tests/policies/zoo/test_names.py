@@ -8,6 +8,7 @@ from hwgen.errors import HwgenError, InputError
 from hwgen.policies import zoo
 from hwgen.policies.zoo import show
 from hwgen.policies.zoo.catalogue import ENTRIES
+from tests.support import ROOT
 
 
 def test_a_name_may_have_parameters():
@@ -54,6 +55,17 @@ def test_the_list_has_every_entry(capsys):
     show.show(None, False)
     told = capsys.readouterr().out
     assert all(entry.name in told and entry.source in told for entry in ENTRIES)
+
+
+def test_the_page_has_every_entry_with_its_figures():
+    page = (ROOT / "docs/zoo.md").read_text()
+    for entry in ENTRIES:
+        figures = (entry.full.macs, entry.full.weights, entry.small.macs)
+        told = " | ".join(f"{figure / 1e6:,.3f}" for figure in figures)
+        row = (
+            f"| `{entry.name}` | {entry.what} | {entry.full.inputs} | {entry.full.outputs} | {told} | {entry.source} |"
+        )
+        assert row in page, row
 
 
 def test_one_entry_is_built_and_told(capsys):

@@ -41,10 +41,6 @@ class Model(Writer):
 
 Build = Callable[[Model], str]
 NOWHERE: dict[str, tuple[Build, str]] = {
-    "attention": (
-        lambda m: m.op("MatMul", m.x(4, 8), m.op("Transpose", m.x(4, 8, name="k"), perm=[0, 2, 1])),
-        "(MatMul): it multiplies two activations (attention); only constant weights are possible",
-    ),
     "16-bit activation": (lambda m: m.q(m.fc(m.x(8), 8, 4), bits=16), "(Quant): activations of 16 bits; 2 to 8 bits"),
     "16-bit weights": (
         lambda m: m.linear(m.x(8), RNG.normal(0, 1, (8, 4)), 2.0**-12, 16),
@@ -64,51 +60,36 @@ NOWHERE: dict[str, tuple[Build, str]] = {
         "(BipolarQuant): 1-bit quantizers cannot be mapped; use Quant",
     ),
     "transposed convolution": (
-        lambda m: m.op("ConvTranspose", m.x(2, 4, 4), m.const(RNG.normal(0, 1, (2, 3, 2, 2)))),
-        "(ConvTranspose): transposed convolution is not possible yet; use",
+        lambda m: m.op("ConvTranspose", m.x(2, 4, 4), m.q(m.const(RNG.normal(0, 1, (2, 3, 2, 2))), bits=4)),
+        "(ConvTranspose): it has 2 spatial axes; 1 is possible, so use",
     ),
-    "group norm": (
-        lambda m: m.op("GroupNormalization", m.x(4, 4, 4), m.const(np.ones(2)), m.const(np.zeros(2)), num_groups=2),
-        "(GroupNormalization): GroupNormalization is not possible yet; use",
+    "queries without a head axis": (
+        lambda m: m.op("MatMul", m.x(4, 8), m.op("Transpose", m.x(2, 4, 8, name="k"), perm=[0, 1, 3, 2])),
+        "(MatMul): it multiplies (4, 8) by (2, 8, 4) (without batch); leading axes must be equal",
     ),
 }
 """What no backend takes: part of the message, the same from each."""
 
 HERE: dict[str, tuple[str, Options, Build, str]] = {
-    "engine, convolution": (
-        "engine", NONE,
-        lambda m: m.q(m.conv(m.x(3, 6, 6), 4, 3, 3, 3)),
-        r"\(Conv2D\): convolutions have no RTL in this version; use --backend hls4ml",
+    "hls4ml, attention": (
+        "hls4ml", NONE,
+        lambda m: m.q(m.op("MatMul", m.x(4, 8), m.op("Transpose", m.x(4, 8, name="k"), perm=[0, 2, 1]))),
+        r"\(MatMul\): hls4ml has no product of two activations.*; use --backend engine",
     ),
-    "engine, sequence": (
-        "engine", NONE,
-        lambda m: m.q(m.conv(m.x(3, 6), 4, 3, 3)),
-        r"\(Conv1D\): convolutions have no RTL in this version; use --backend hls4ml",
+    "finn, attention": (
+        "finn", NONE,
+        lambda m: m.q(m.op("MatMul", m.x(4, 8), m.op("Transpose", m.x(4, 8, name="k"), perm=[0, 2, 1]))),
+        r"\(Transpose\): FINN's streams keep their order.*; use the backend engine",
     ),
-    "engine, pooling": (
-        "engine", NONE,
-        lambda m: m.op("MaxPool", m.x(3, 6, 6), kernel_shape=[2, 2], strides=[2, 2]),
-        r"\(MaxPool\): pooling has no RTL in this version; use --backend hls4ml",
+    "hls4ml, group norm": (
+        "hls4ml", NONE,
+        lambda m: m.q(m.op("InstanceNormalization", m.x(4, 4, 4), m.const(np.ones(4)), m.const(np.zeros(4)))),
+        r"\(GroupNorm\): hls4ml has no GroupNorm; use --backend engine",
     ),
-    "engine, mean": (
-        "engine", NONE,
-        lambda m: m.q(m.op("GlobalAveragePool", m.x(3, 4, 4))),
-        r"\(SumPool\): pooling has no RTL in this version; use --backend hls4ml",
-    ),
-    "engine, gate": (
-        "engine", NONE,
-        lambda m: m.q(m.op("Mul", m.x(8), m.x(8, name="g"))),
-        r"\(Mul\): products of two tensors.* have no RTL in this version; use --backend hls4ml",
-    ),
-    "engine, softmax": (
-        "engine", NONE,
-        lambda m: m.q(m.op("Softmax", m.x(8), axis=-1), 2.0**-8, signed=0),
-        r"\(Softmax\): softmax has no RTL in this version; use --backend hls4ml",
-    ),
-    "engine, tokens": (
-        "engine", NONE,
-        lambda m: m.q(m.fc(m.x(4, 8), 8, 4)),
-        r"\(Linear\): its input has shape \(4, 8\); .*--backend hls4ml",
+    "finn, group norm": (
+        "finn", NONE,
+        lambda m: m.q(m.op("InstanceNormalization", m.x(4, 4, 4), m.const(np.ones(4)), m.const(np.zeros(4)))),
+        r"\(GroupNorm\): FINN has no GroupNorm; use the backend engine",
     ),
     "finn, softmax": (
         "finn", NONE,

@@ -27,7 +27,7 @@ def product(low, node: ops.Mul) -> None:
     x, x_at = _operand(low, node.inputs[0], name, first)
     second, second_at = _operand(low, node.inputs[1], name, first, apart_from=x)
     if behind:
-        lane = low._lane(behind, out, first, behind.relu, residual is not None)
+        lane = low._lane(behind, out, first, behind.relu, residual is not None, len(x_at))
     else:
         lane = _lane(node, out, views, first)
     at = np.stack([x_at, np.zeros_like(x_at), np.zeros_like(x_at)], axis=1)

@@ -35,7 +35,7 @@ class Products:
 def products(config: EngineConfig, board: Board) -> Products:
     """In logic cells where the multipliers do not suffice and the weights are short."""
     bits = DSP_BITS[board.family]
-    short = config.ww <= MOST_LUT_WEIGHT_BITS
+    short = config.array_ww <= MOST_LUT_WEIGHT_BITS
     return Products(bits, short and _multipliers(config, Products(bits, False)) > board.resources.dsp)
 
 
@@ -48,10 +48,16 @@ def resources(config: EngineConfig, board: Board) -> dict[str, int | str]:
 
 
 def _multipliers(c: EngineConfig, how: Products) -> int:
-    shared = how.dsp_bits >= c.ww + 19  # two products of one activation
+    shared = how.dsp_bits >= c.array_ww + 19  # two products of one activation
     array = 0 if how.in_luts else c.multipliers // (2 if shared else 1)
     residual = 0 if not c.residual else 1 if how.dsp_bits >= 27 else 2
-    return array + c.m * (2 + residual) + _row_multipliers(c, how)
+    return array + c.m * (2 + residual) + _row_multipliers(c, how) + _vector_multipliers(c, how)
+
+
+def _vector_multipliers(c: EngineConfig, how: Products) -> int:
+    """Of the vector unit: a lane's product, scale and residual."""
+    residual = 0 if not c.vec_residual else 1 if how.dsp_bits >= 27 else 2
+    return c.v * (c.vec_mul + 1 + residual) if c.vec_param_depth else 0
 
 
 def _row_multipliers(c: EngineConfig, how: Products) -> int:
@@ -71,7 +77,11 @@ def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
     lut, ff = (sum(each * many for each, many in zip(costs, parts, strict=True)) for costs in (luts, ffs))
     if c.win_ring:  # a plane through what yosys counts for win_unit.sv of UltraScale+
         lut, ff = lut + 107 + c.v * (30 + 46 * c.win_ports), ff + 561 + c.v * (6 + 52 * c.win_ports)
-    return {"lut": lut + (LUT_PRODUCT * c.ww * c.multipliers if how.in_luts else 0), "ff": ff}
+    if c.vec_param_depth:  # as yosys counts vec_lane.sv of UltraScale+, and a sequencer
+        lut, ff = lut + 2500 + 560 * c.v, ff + 2500 + 380 * c.v
+    if c.kv_depth:  # bytes of LUT RAM that are written alone, and a choice before and behind each
+        lut, ff = lut + c.multipliers * (16 * -(-c.kv_depth // LUT_RAM_WORDS) + 12), ff + 16 * c.multipliers
+    return {"lut": lut + (LUT_PRODUCT * c.array_ww * c.multipliers if how.in_luts else 0), "ff": ff}
 
 
 def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
@@ -81,6 +91,7 @@ def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
         (c.weight_beats, 128, c.weight_depth),
         (c.m, param_bits, c.param_depth),
         (c.v, 72, c.row_param_depth),
+        (c.v, 99 if c.vec_residual else 72, c.vec_param_depth),
         (c.v, 24, c.softmax_slots * 256),
         (c.banks * c.v // 8, 64, c.act_depth),
         (c.m, 8, c.slots * 256),
@@ -117,6 +128,8 @@ def _amd_memory(c: EngineConfig, board: Board) -> dict[str, int]:
         bram += -(-columns // 72) * -(-c.weight_depth // 512)
     bram += -(-c.m * param_bits // 72) * -(-c.param_depth // 512) if c.param_depth > 64 else 0
     bram += -(-c.v * 72 // 72) * -(-c.row_param_depth // 512) if c.row_param_depth > 64 else 0
+    vec_bits = c.v * (99 if c.vec_residual else 72)
+    bram += -(-vec_bits // 72) * -(-c.vec_param_depth // 512) if c.vec_param_depth > 64 else 0
     bram += -(-c.v * -(-c.softmax_slots // 2) // 2)  # halves of a block hold two tables for one lane
     bram += c.banks * -(-c.v * 8 // 72) * -(-c.act_depth // 512) if c.act_depth > 64 else 0
     bram += c.m * -(-c.slots * 256 * 8 // 36864) if c.slots else 0

@@ -24,6 +24,13 @@ def test_multipliers_of_other_families():
     assert fit.resources(EngineConfig(8, 16, ww=4, residual=True, row_param_depth=64), z7)["dsp"] == 246 - 64
 
 
+def test_a_kv_memory_makes_the_array_multiply_eight_bits():
+    """Two products of 4-bit weights share a DSP48E1, those of 8 bits do not."""
+    z7 = boards.load("pynq-z2")
+    assert fit.resources(EngineConfig(8, 8, ww=4), z7)["dsp"] == 32 + 8 * 2
+    assert fit.resources(EngineConfig(8, 8, ww=4, kv_depth=16), z7)["dsp"] == 64 + 8 * 2
+
+
 def test_what_was_routed_on_the_ecp5():
     """Within 5 % of nextpnr's count of the demo's head without norms; the memory blocks to the very one."""
     config = EngineConfig(8, 8, ww=4, act_depth=128, weight_depth=6656, param_depth=176, prog_depth=16, residual=True)
@@ -56,8 +63,9 @@ def test_short_weights_go_to_logic_cells_where_multipliers_do_not_suffice():
 
 
 @pytest.mark.parametrize(
-    "more", [{"residual": True}, {"slots": 4}, {"row_param_depth": 512}, {"act_depth": 1024}, {"param_depth": 512}]
-)
+    "more", [{"residual": True}, {"slots": 4}, {"row_param_depth": 512}, {"act_depth": 1024}, {"param_depth": 512},
+             {"vec_param_depth": 16, "vec_mul": True}, {"vec_param_depth": 512}, {"kv_depth": 64}]
+)  # fmt: skip
 def test_more_engine_takes_more(more):
     small, large = (fit.resources(EngineConfig(16, 16, **m), ZCU104) for m in ({}, more))
     kinds = ("lut", "ff", "dsp", "bram36", "uram")

@@ -8,7 +8,7 @@ from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.schedule import memory, windows
-from hwgen.schedule.config import MAX_ROW_WORDS, MAX_SLOTS, EngineConfig
+from hwgen.schedule.config import MAX_KV_DEPTH, MAX_ROW_WORDS, MAX_SLOTS, EngineConfig
 from hwgen.schedule.emit import emit
 from hwgen.schedule.instructions import MM, Program, Row, Vec
 from hwgen.schedule.lower import lower
@@ -147,6 +147,7 @@ def _check_address_range(config: EngineConfig) -> None:
         "row_param_depth": 1 << abi.PADDR_BITS,
         "row_words": MAX_ROW_WORDS,
         "vec_param_depth": 1 << abi.PADDR_BITS,
+        "kv_depth": MAX_KV_DEPTH,
         "act_depth": (1 << abi.ADDR_BITS) * min(config.n, config.m, 16) // config.v,
         "prog_depth": 1024,
     }

@@ -11,6 +11,7 @@ SIZES = (8, 16, 32, 64)
 BANKS = 4
 MAX_SLOTS = 16
 MAX_ROW_WORDS = 4096
+MAX_KV_DEPTH = 4096  # kv_mem.sv
 
 
 @dataclass(frozen=True)

@@ -348,10 +348,6 @@ class _Emitter:
         rows, words, step = op.out.rows, -(-op.out.channels // cfg.v), cfg.v // OCTET
         start = int(op.starts[0])
         stride = int(op.starts[1] - op.starts[0]) if rows > 1 else 0
-        if (np.diff(op.starts) != stride).any():
-            raise UnsupportedError(
-                f"node {op.name!r}: the rows of its input do not lie evenly in memory; put a Requantize in front of it"
-            )
         writers = self.writers(op.x)
         follow = self.follow(op.x.buffer, writers, "ROW")
         latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
@@ -443,7 +439,7 @@ def _wide_bytes(size: int, m: int) -> int:
 def _distinct(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(blocks, index of each group's) of weight words [groups, ...]: all, or one period of what repeats."""
     for period in range(1, len(words) // 2 + 1):
-        if np.array_equal(words[period:], words[:-period]):
+        if np.array_equal(words[0], words[period]) and np.array_equal(words[period:], words[:-period]):
             return words[:period], np.arange(len(words)) % period
     return words, np.arange(len(words))
 

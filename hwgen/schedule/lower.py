@@ -175,10 +175,8 @@ class _Lowering:
                 f"node {node.name!r} (Requantize): it reads the 32-bit result {name!r}, which lies in byte planes; "
                 f"requantize the accumulator behind it"
             )
-        if name in self.constants and name not in views.of:
-            views.of[name] = self._constant(name)
         first = views.channels_first(name)
-        view = views.of[name]
+        view = self.tensor(name)
         return view, views.select(views.rows(view.positions, name, first)), first, None
 
     def _windows(self, node: ops.Node, view: View) -> list[Part]:
@@ -263,8 +261,10 @@ class _Lowering:
     def _rowop(self, node: ops.Node, lane: Lane, **what) -> None:
         """An operation over the last axis, whose rows the row unit reads word by word."""
         out = self.graph.tensors[node.output]
-        view = self.views.of[node.inputs[0]]
-        view, positions = self.views.plain(view, view.positions.reshape(-1, out.shape[-1]), f"{node.name}.row")
+        view, name = self.tensor(node.inputs[0]), f"{node.name}.row"
+        view, positions = self.views.plain(view, view.positions.reshape(-1, out.shape[-1]), name)
+        if len(set(np.diff(positions[:, 0]))) > 1:  # one stride takes the unit from row to row
+            view, positions = self.views.fresh(view, positions, name)
         op = RowOp(node.output, view, positions[:, 0], lane, self.views.target(node.output, first=False), **what)
         self.views.of[node.output] = self.views.emit(op, out.dtype.signed, first=False)
 
@@ -275,9 +275,7 @@ class _Lowering:
             raise UnsupportedError(
                 f"output {name!r} is an accumulator; requantize it (a wide Requantize keeps all 32 bits)"
             )
-        if name in self.constants and name not in self.views.of:
-            self.views.of[name] = self._constant(name)
-        view, wide, axes = self.views.of[name], tensor.dtype.is_wide, self.views.axes(name)
+        view, wide, axes = self.tensor(name), tensor.dtype.is_wide, self.views.axes(name)
         if wide and self.plan.ops[self._writer(view)].out.rows > 1:
             raise UnsupportedError(
                 f"output {name!r} has several rows of 32-bit numbers; put a Quant of 8 bits or less behind it"

@@ -19,20 +19,21 @@ from tests.support import ROOT
 BOARD = "zcu104"
 
 
-def everything(n: int, m: int) -> EngineConfig:
-    """An engine of n x m with every unit, and memories for any random graph."""
+def everything(n: int, m: int, **more: int | bool) -> EngineConfig:
+    """An engine of n x m with every unit that graphs without products need, and memories for any random graph."""
     depth = 600 * 600 // (n * m) * 8 + 4096
     return EngineConfig(
         n, m, ww=8, act_depth=2048, weight_depth=depth, param_depth=2048, row_param_depth=1024, slots=16, prog_depth=64,
         residual=True, wide=True, padded=True, win_ring=4096, win_ports=2, row_words=64, softmax_slots=4,
+        **more,
     )  # fmt: skip
 
 
 @cache
-def engine(n: int, m: int) -> tuple[EngineConfig, int, Path]:
-    """(configuration, design hash, simulator library) of the engine with everything."""
-    config = everything(n, m)
-    folder = ROOT / "build" / "test-cache" / f"engine-{n}x{m}"
+def engine(n: int, m: int, **more: int | bool) -> tuple[EngineConfig, int, Path]:
+    """(configuration, design hash, simulator library) of the engine with everything, and more units."""
+    config = everything(n, m, **more)
+    folder = ROOT / "build" / "test-cache" / "-".join(["engine", f"{n}x{m}", *more])
     code = rtl.write(config, boards.load(BOARD), "everything", folder)
     return config, code, build(folder)
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwgen.errors import GraphError, UnsupportedError
+from hwgen.errors import UnsupportedError
 from hwgen.graph import ops
 from hwgen.graph.activations import activation_table
-from hwgen.graph.graph import Graph
-from hwgen.graph.ranges import Range, lane_bounds, node_range, norm_bound
+from hwgen.graph.builder_edges import Edges, as_tuple, real_scale, scalar_if_one
+from hwgen.graph.ranges import lane_bounds, norm_bound
 from hwgen.graph.scaling import (
     clamp_code,
     fixed_norm_eps,
@@ -27,7 +27,7 @@ from hwgen.graph.scaling import (
     softmax_scale,
     softmax_table,
 )
-from hwgen.graph.types import ACC, IntType, Tensor
+from hwgen.graph.types import ACC, IntType
 
 BYTE = 255
 """The largest value of a tensor that is not wide."""
@@ -39,84 +39,8 @@ FLOAT_BITS = 24
 """... and no more than float32 holds, in which hosts read it and FINN passes it."""
 
 
-class GraphBuilder:
+class GraphBuilder(Edges):
     """Collects nodes; see the module's example. Scales are real values per step, shapes leave out the batch."""
-
-    def __init__(self, name: str = "graph"):
-        self.graph = Graph(name)
-        self.ranges: dict[str, Range] = {}
-        self._bias: dict[str, np.ndarray] = {}
-        self._names: set[str] = set()
-        self._weights: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-
-    def build(self) -> Graph:
-        """The finished graph, validated (raises GraphError)."""
-        return self.graph.validate()
-
-    def tensor(self, name: str) -> Tensor:
-        """A tensor by name."""
-        return self.graph.tensors[name]
-
-    # -- edges -------------------------------------------------------------------------------------------------
-
-    def input(self, name: str, shape: tuple[int, ...], bits: int = 8, signed: bool = True, scale: float = 1.0,
-              narrow: bool = False) -> str:  # fmt: skip
-        """A graph input that holds integers of `bits` bits with a scale."""
-        self._check_type(name, bits, scale)
-        dtype = IntType(bits, signed)
-        self.graph.tensors[name] = Tensor(name, tuple(shape), dtype, real_scale(scale), narrow=narrow)
-        self.graph.inputs.append(name)
-        self.ranges[name] = Range(dtype.lo, dtype.hi)
-        self._names.add(name)
-        return name
-
-    def constant(self, value: np.ndarray, scale: float, bits: int = 8, signed: bool = True,
-                 name: str | None = None) -> str:  # fmt: skip
-        """Integers of `bits` bits that every observation shares, with a scale; value has the tensor's shape."""
-        self._check_type(name or "constant", bits, scale)
-        value, dtype = np.asarray(value), IntType(bits, signed)
-        if not np.issubdtype(value.dtype, np.integer) or not value.size:
-            raise GraphError(f"constant {name or ''!r} is {value.dtype} {value.shape}; give integers, quantized first")
-        if value.min() < dtype.lo or value.max() > dtype.hi:
-            raise GraphError(f"constant {name or ''!r} reaches from {value.min()} to {value.max()}, beyond {dtype}; "
-                             "quantize it with a larger scale")  # fmt: skip
-        node = ops.Constant(**self._ids("constant", name), value=value.astype(dtype.numpy))
-        return self._add(node, dtype, real_scale(scale))
-
-    def output(self, x: str, name: str | None = None) -> str:
-        """Mark a tensor as graph output, renaming it if a name is given."""
-        if name and name != x:
-            self.rename(x, name)
-        self.graph.outputs.append(name or x)
-        return name or x
-
-    def output_copy(self, x: str, name: str) -> str:
-        """Mark a tensor as the graph output `name`: renamed where possible, else copied by a Requantize."""
-        t = self.tensor(x)
-        if x not in self.graph.inputs and x not in self.graph.outputs:
-            return self.output(x, name)
-        copy = {"lo": t.dtype.lo, "hi": t.dtype.hi, "channel_axis": t.channel_axis}
-        one, zero = np.ones(1, np.int64), np.zeros(1, np.int64)
-        node = ops.Requantize(**self._ids("copy", name, x), mult=[one], bias=zero, shift=zero, **copy)
-        return self.output(self._add(node, t.dtype, t.scale, t.channel_axis))
-
-    def reserve(self, names: list[str]) -> None:
-        """Keep names that this builder makes up away from these."""
-        self._names.update(names)
-
-    def rename(self, old: str, new: str) -> None:
-        """Give a tensor (neither input nor output) another name, and its node with it."""
-        if new in self.graph.tensors:
-            raise GraphError(f"cannot rename {old!r} to {new!r}: that tensor exists already")
-        if old in self.graph.inputs or old in self.graph.outputs:
-            raise GraphError(f"cannot rename {old!r}: it is a graph input or output")
-        self.graph.tensors[new] = self.graph.tensors.pop(old)
-        self.graph.tensors[new].name = new
-        self.ranges[new] = self.ranges.pop(old)
-        for n in self.graph.nodes:
-            if n.output == old:
-                n.output, n.name = new, new if n.name == old else n.name
-            n.inputs = tuple(new if i == old else i for i in n.inputs)
 
     # -- multiply-accumulate -----------------------------------------------------------------------------------
 
@@ -143,7 +67,7 @@ class GraphBuilder:
             raise UnsupportedError(f"convolution {name or ''!r} has {n} spatial axes; 1 or 2 are possible")
         cls = ops.Conv1D if n == 1 else ops.Conv2D
         node = cls(**self._ids(cls.__name__.lower(), name, x), weight=w, weight_bits=weight_bits,
-                   stride=_tuple(stride, n), pads=_tuple(pads, 2 * n), dilation=_tuple(dilation, n),
+                   stride=as_tuple(stride, n), pads=as_tuple(pads, 2 * n), dilation=as_tuple(dilation, n),
                    groups=groups)  # fmt: skip
         return self._accumulate(node, weight_scale, bias_real, axis=-1 - n)
 
@@ -160,9 +84,9 @@ class GraphBuilder:
             raise UnsupportedError(
                 f"transposed convolution {name or ''!r} has {w.ndim - 2} spatial axes; 1 is possible"
             )
+        window = {"stride": int(stride), "pads": as_tuple(pads, 2), "output_padding": int(output_padding)}
         ids = self._ids("conv_transpose1d", name, x)
-        node = ops.ConvTranspose1D(**ids, weight=w, weight_bits=weight_bits, stride=int(stride),
-                                   pads=_tuple(pads, 2), output_padding=int(output_padding), groups=groups)  # fmt: skip
+        node = ops.ConvTranspose1D(**ids, weight=w, weight_bits=weight_bits, groups=groups, **window)
         return self._accumulate(node, weight_scale, bias_real, axis=-2)
 
     def matmul(self, a: str, b: str, name: str | None = None) -> str:
@@ -176,7 +100,7 @@ class GraphBuilder:
         if not (np.isfinite(weight_scale).all() and (weight_scale > 0).all()):
             raise UnsupportedError(f"node {node.name!r}: weight scales must be positive and finite")
         scale = self.tensor(node.inputs[0]).scale * weight_scale
-        out = self._add(node, ACC, _scalar_if_one(scale), axis)
+        out = self._add(node, ACC, scalar_if_one(scale), axis)
         if bias_real is not None:
             self._bias[out] = np.asarray(bias_real, np.float64)
         return out
@@ -226,7 +150,7 @@ class GraphBuilder:
         high = ACC.hi if hi == np.inf else min(ACC.hi, clamp_code(hi, float(scale)))
         ids = self._ids("requantize", name, x, *([residual] if residual else []))
         node = self._lane_node(ids, scale, bias_real, gain, residual_gain, relu, low, high, axis)
-        return self._add(node, ACC, _scalar_if_one(scale), axis)
+        return self._add(node, ACC, scalar_if_one(scale), axis)
 
     def even_scale(self, x: str) -> str:
         """A wide tensor with one scale for all channels: the smallest."""
@@ -367,9 +291,9 @@ class GraphBuilder:
 
     def _window(self, x: str, kernel, stride, pads) -> dict:
         n = len(self.tensor(x).shape) - 1
-        kernel = _tuple(kernel, n)
-        stride = kernel if stride is None else _tuple(stride, n)
-        return {"kernel": kernel, "stride": stride, "pads": _tuple(pads, 2 * n)}
+        kernel = as_tuple(kernel, n)
+        stride = kernel if stride is None else as_tuple(stride, n)
+        return {"kernel": kernel, "stride": stride, "pads": as_tuple(pads, 2 * n)}
 
     def flatten(self, x: str, name: str | None = None) -> str:
         """All axes into one."""
@@ -393,71 +317,6 @@ class GraphBuilder:
         """One after the other along an axis; types and scales must be equal."""
         return self._keep(ops.Concat(**self._ids("concat", name, *xs), axis=axis))
 
-    # -- inside ------------------------------------------------------------------------------------------------
-
-    def _keep(self, node: ops.Node) -> str:
-        t = self.tensor(node.inputs[0])
-        if t.per_channel:
-            raise UnsupportedError(
-                f"node {node.name!r} ({node.op}) would move {t.name!r}, whose scale differs between channels; "
-                "requantize it to one scale first"
-            )
-        return self._add(node, t.dtype, t.scale)
-
-    def _add(self, node: ops.Node, dtype: IntType, scale, axis: int = -1) -> str:
-        if node.output in self.graph.tensors:
-            raise GraphError(f"node {node.name!r} ({node.op}): a tensor of this name exists already; give another name")
-        try:
-            shape = node.out_shape(self.graph.in_shapes(node))
-        except ValueError as e:
-            raise GraphError(f"node {node.name!r} ({node.op}): {e}") from None
-        self.graph.nodes.append(node)
-        self.graph.tensors[node.output] = Tensor(node.output, shape, dtype, scale, axis)
-        tensors = [self.tensor(i) for i in node.inputs]
-        self.ranges[node.output] = node_range(node, [self.ranges[i] for i in node.inputs], tensors)
-        return node.output
-
-    def _ids(self, kind: str, name: str | None, *inputs: str) -> dict:
-        for i in inputs:
-            if i not in self.graph.tensors:
-                raise GraphError(f"{kind} {name or ''!r} reads {i!r}, which does not exist; make it first")
-        name = self._fresh(kind) if name is None else name
-        self._names.add(name)
-        return {"name": name, "inputs": tuple(inputs), "output": name}
-
-    def _fresh(self, base: str) -> str:
-        name, k = base, 0
-        while name in self._names or name in self.graph.tensors:
-            k += 1
-            name = f"{base}_{k}"
-        return name
-
-    def _check_narrow(self, where: str, *names: str) -> None:
-        for name in names:
-            if self.tensor(name).dtype.is_wide:
-                raise UnsupportedError(f"{where} reads the sums {name!r}; requantize them to 8 bits or less first")
-
-    def _weight(self, weight: np.ndarray, name: str) -> np.ndarray:
-        """As int8; layers that are given one array (steps of a loop) hold one array, so that it is stored once."""
-        if id(weight) in self._weights:
-            return self._weights[id(weight)][1]
-        w = np.asarray(weight)
-        if not np.issubdtype(w.dtype, np.integer) or w.min() < -128 or w.max() > 127:
-            raise GraphError(f"{name!r}: weights must be integers within -128 and 127; quantize them first")
-        self._weights[id(weight)] = weight, w.astype(np.int8, copy=False)  # with the source, so that its id stays
-        return self._weights[id(weight)][1]
-
-    @staticmethod
-    def _check_type(name: str, bits: int, scale: float) -> None:
-        if not 2 <= bits <= 8:
-            raise UnsupportedError(f"{name!r}: activations of {bits} bits; 2 to 8 are possible")
-        if np.ndim(scale) or not (np.isfinite(real_scale(scale)) and real_scale(scale) > 0):
-            raise UnsupportedError(f"{name!r}: the scale of an activation must be one positive number, not {scale}")
-
-
-def _tuple(value, n: int) -> tuple[int, ...]:
-    return (int(value),) * n if np.ndim(value) == 0 else tuple(int(v) for v in value)
-
 
 def _wide_bits(offsets: list[np.ndarray], peak: float) -> int:
     """How many bits a wide output's grid is refined by, so that offsets (in steps) lie on it and peak still fits."""
@@ -466,13 +325,3 @@ def _wide_bits(offsets: list[np.ndarray], peak: float) -> int:
         return 0
     # Bits that remain after rounding to the finest grid possible: then a second pass over the result changes nothing.
     return max(fraction_bits(np.round(o * 2.0**room) / 2.0**room) for a in offsets for o in np.ravel(a))
-
-
-def real_scale(scale: float) -> float:
-    """Scales are float32 numbers (as ONNX stores them), held in double precision."""
-    return float(np.float32(scale))
-
-
-def _scalar_if_one(scale) -> float | np.ndarray:
-    scale = np.asarray(scale, np.float64)
-    return float(scale.flat[0]) if (scale == scale.flat[0]).all() else scale

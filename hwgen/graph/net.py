@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -28,6 +29,8 @@ from hwgen.graph.types import along_axis
 
 NUMBERS, OBSERVATIONS = 1 << 18, (2, 384)
 """Scales are set from about as many numbers of the first input, in so many observations."""
+LARGEST = 1 << 27
+"""Numbers in a layer's weights, or in a tensor of all observations: they lie in memory as float64 for a moment."""
 RIDGE = 0.01
 """Of the mean square of the inputs, in `Net.predict`."""
 FEW = 8
@@ -77,6 +80,7 @@ class Net(Blocks):
         """An 8-bit input; uniformly random integers while scales are set."""
         self.b.input(name, shape, signed=signed, scale=scale)
         self.samples = self.samples or int(np.clip(NUMBERS // np.prod(shape), *OBSERVATIONS))
+        self._check_size(name, self.samples * prod(shape))
         lo, hi = self.b.graph.input_range(name)
         self.values[name] = self.rng.integers(lo, hi + 1, (self.samples, *shape))
         return name
@@ -229,6 +233,7 @@ class Net(Blocks):
 
     def _weighted(self, cls: type, x: str, shape: tuple[int, ...], key: str, gain: float, axis: int, **how) -> str:
         """A layer with weights of this shape -> accumulator; axis: of its channels, batch included."""
+        self._check_size(key, prod(shape))
         known = self.layers.get(key)
         weight = random_weights(self.rng, shape, self.bits) if known is None else known.weight
         acc = self._run(cls(name=key, inputs=(x,), output=key, weight=weight, **how))
@@ -250,6 +255,11 @@ class Net(Blocks):
         # On the accumulator's grid, as integer biases are. It takes the mean away, as a trained layer's does.
         return scale, np.round(self.rng.normal(0, typical / 4, mean.shape) - mean) * step * scale
 
+    def _check_size(self, name: str, numbers: int) -> None:
+        if numbers > LARGEST:
+            raise GraphError(f"node {name!r} has {numbers:,} numbers; a net is built from at most {LARGEST:,}, so take "
+                             "smaller sizes")  # fmt: skip
+
     def _along(self, x: str, values: np.ndarray) -> np.ndarray:
         """Values per channel of a tensor, shaped like the batch."""
         t = self.b.tensor(x)
@@ -257,9 +267,10 @@ class Net(Blocks):
 
     def _run(self, node: ops.Node) -> np.ndarray:
         try:
-            node.out_shape(self.b.graph.in_shapes(node))
+            shape = node.out_shape(self.b.graph.in_shapes(node))
         except ValueError as e:
             raise GraphError(f"node {node.name!r} ({node.op}): {e}") from None
+        self._check_size(node.name, self.samples * prod(shape))
         return evaluate(node, self.values, self.b.graph.tensors)
 
 

@@ -171,3 +171,41 @@ def test_golden_evaluates_one_node(rng):
     c = b.constant([3, 4], 1.0)
     node = b.graph.nodes[0]
     assert golden.evaluate(node, {x: rng.integers(0, 9, (3, 2))}, b.graph.tensors).tolist() == [[3, 4]] * 3 and c
+
+
+def test_the_range_of_a_product_is_reached():
+    b = GraphBuilder()
+    x, y = b.input("x", (3, 5), signed=False), b.input("y", (5, 2))
+    r = (b.output(b.wide(b.matmul(x, y)), "z"), b.build().ranges()["matmul"])[1]
+    low = run(b.graph, {"x": np.full((1, 3, 5), 255), "y": np.full((1, 5, 2), -128)})["z"]
+    high = run(b.graph, {"x": np.full((1, 3, 5), 255), "y": np.full((1, 5, 2), 127)})["z"]
+    assert (low == r.lo).all() and (high == r.hi).all()
+
+
+def test_products_that_overflow_are_found():
+    b = GraphBuilder()
+    x = b.input("x", (1, 40000), signed=False)
+    b.output(b.wide(b.matmul(x, b.transpose(x, (1, 0)), name="qk")), "y")
+    with pytest.raises(GraphError, match="'qk'.*beyond int32"):
+        b.build()
+
+
+NORM = {"gamma_mult": np.ones(4, int), "bias": np.zeros(1, int), "shift": np.full(1, 15), "eps_int": 1}
+BAD_NORMS = {
+    "multiplier": ({"gamma_mult": np.full(4, 1 << 17)}, "multiplier 0 reaches 131072"),
+    "length": ({"gamma_mult": np.ones(8, int)}, r"one or 4 \(one per channel\)"),
+    "bias": ({"bias": np.full(1, 1 << 47)}, "bias reaches"),
+    "eps": ({"eps_int": 0}, "eps_int 0"),
+    "clamp": ({"hi": 255}, "clamp -128 to 255 is not within int8"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_NORMS)
+def test_damaged_group_norms_are_found(case):
+    change, words = BAD_NORMS[case]
+    b = GraphBuilder()
+    x = b.input("x", (4, 16000))
+    b.output(b.groupnorm(x, 2, 1.0), "y")
+    b.graph.nodes[0] = ops.GroupNorm(**{"name": "gn", "inputs": ("x",), "output": "y", "groups": 2, **NORM, **change})
+    with pytest.raises(GraphError, match=f"'gn'.*{words}"):
+        b.build()

@@ -34,6 +34,7 @@ class _Lowering:
         self.plan = Plan()
         self.views = Views(graph, self.plan, n, m, v)
         self.sums: dict[str, ops.Node] = {}
+        self.products: dict[str, ops.Mul] = {}  # of 32 bits
         self.kv: dict[str, Words] = {}  # second operands of products, by the node that reads the product
         self.constants: dict[str, np.ndarray] = {}
         self.fused: set[str] = set()  # nodes done as part of an earlier one
@@ -57,6 +58,8 @@ class _Lowering:
             self.sums[node.output] = node
         elif isinstance(node, ops.Constant):
             self.constants[node.output] = np.asarray(node.value, np.int64)
+        elif isinstance(node, ops.Requantize) and node.inputs[0] in self.products:
+            lower_vec.product(self, self.products[node.inputs[0]], node)
         elif isinstance(node, ops.Requantize):
             self._requantize(node)
         elif isinstance(node, ops.Lookup):
@@ -65,6 +68,9 @@ class _Lowering:
             self._layernorm(node)
         elif isinstance(node, ops.Softmax):
             self._softmax(node)
+        elif isinstance(node, ops.Mul) and self.graph.tensors[node.output].dtype.is_wide:
+            lower_vec.check_wide(self.graph, node)
+            self.products[node.output] = node
         elif isinstance(node, ops.Mul):
             lower_vec.product(self, node)
         elif isinstance(node, ops.MaxPool):

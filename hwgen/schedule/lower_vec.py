@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwgen.errors import UnsupportedError
-from hwgen.graph import ops
+from hwgen.graph import Graph, ops
 from hwgen.graph.types import Tensor, along_axis
 from hwgen.schedule import conv
 from hwgen.schedule.plan import Lane, View, row_starts
@@ -13,12 +13,11 @@ from hwgen.schedule.vector import VecOp
 from hwgen.schedule.views import Views
 
 
-def product(low, node: ops.Mul) -> None:
-    """Mul; a wide one together with the Requantize that reads it, so that the sum is rounded once (FiLM).
+def product(low, node: ops.Mul, behind: ops.Requantize | None = None) -> None:
+    """Mul; one of 32 bits together with the Requantize `behind` it, so that the sum is rounded once (FiLM).
 
-    low: the lowering that goes on. Raises UnsupportedError naming the node.
+    low: the lowering that goes on.
     """
-    behind = _requantize_behind(low, node) if low.graph.tensors[node.output].dtype.is_wide else None
     name = behind.output if behind else node.output
     out, first, views = low.graph.tensors[name], low.views.channels_first(name), low.views
     residual = None
@@ -37,21 +36,19 @@ def product(low, node: ops.Mul) -> None:
     views.of[name] = views.emit(op, out.dtype.signed, first)
 
 
-def _requantize_behind(low, node: ops.Mul) -> ops.Requantize:
-    """The node that rounds a product of 32 bits."""
-    readers = low.graph.consumers(node.output)
+def check_wide(graph: Graph, node: ops.Mul) -> None:
+    """A product of 32 bits must be what one Requantize rounds. Raises UnsupportedError naming the node."""
+    readers = graph.consumers(node.output)
     way_out = "give the product 8 bits, or let one Requantize of 8 bits or less read it"
-    if node.output in low.graph.outputs or len(readers) != 1 or not isinstance(readers[0], ops.Requantize):
+    if node.output in graph.outputs or len(readers) != 1 or not isinstance(readers[0], ops.Requantize):
         raise UnsupportedError(
             f"node {node.name!r} (Mul): its product of 32 bits is no tensor on the engine; {way_out}"
         )
     behind = readers[0]
-    if behind.inputs[0] != node.output or low.graph.tensors[behind.output].dtype.is_wide:
+    if behind.inputs[0] != node.output or graph.tensors[behind.output].dtype.is_wide:
         raise UnsupportedError(f"node {behind.name!r} (Requantize): it adds or keeps a product of 32 bits; {way_out}")
     if np.any(np.asarray(node.mult) != 1) or np.any(np.asarray(node.shift) != 0):
         raise UnsupportedError(f"node {node.name!r} (Mul): its product of 32 bits is scaled; {way_out}")
-    low.fused.add(behind.name)
-    return behind
 
 
 def _operand(low, name: str, out: str, first: bool, apart_from: View | None = None) -> tuple[View, np.ndarray]:

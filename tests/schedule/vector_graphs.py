@@ -33,14 +33,14 @@ def _tokens(rng: np.random.Generator, b: GraphBuilder) -> Graph:
 
     h = layer(x, channels)
     for _ in range(rng.integers(1, 4)):
-        factor, more = (layer(x if rng.integers(2) else c, channels) for _ in range(2))
-        factor = h if rng.random() < 0.2 else factor
+        factor = h if rng.random() < 0.2 else layer(x if rng.integers(2) else c, channels)
         kind = int(rng.integers(3))
         if kind == 0:
             h = b.mul(h, factor, bits=8, signed=True, scale=2.0**-2)
         else:
-            beta = more if kind == 1 else None
-            h = b.film(h, factor, beta, scale=2.0**-2, relu=bool(rng.integers(2)))
+            product = b.product(h, factor)
+            beta = layer(x if rng.integers(2) else c, channels) if kind == 1 else None  # made behind the product
+            h = b.requantize(product, scale=2.0**-2, relu=bool(rng.integers(2)), residual=beta)
         if rng.integers(2):
             h = b.layernorm(h, 20.0, 0.0, bits=8, scale=2.0**-3) if channels > 1 else h
     b.output(layer(h, int(rng.integers(1, 20))) if rng.integers(2) else h, "y")

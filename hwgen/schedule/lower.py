@@ -12,13 +12,14 @@ from hwgen.graph.types import Tensor, along_axis
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule import conv, lower_kv, lower_vec, weights, windows
 from hwgen.schedule.kv import Words
-from hwgen.schedule.plan import INPUTS, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
+from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
 from hwgen.schedule.views import MOVES, Views
 
 _WAY_OUT = "use --backend hls4ml, or run that part on the host and give the engine the graph behind it"
 NOT_YET = {
     "GroupNorm": f"group norms have no RTL in this version; {_WAY_OUT}",
 }
+PADDING = "padding"  # the buffer of what reads nothing
 SUMS = (ops.Linear, ops.Conv1D, ops.Conv2D, ops.SumPool, ops.MatMul)
 """Accumulators, which are computed where they are read."""
 
@@ -109,20 +110,17 @@ class _Lowering:
         return self.views.of[name]
 
     def _constant(self, name: str) -> View:
-        """A constant as a tensor: a matrix operation of zeros and biases, upon anything that is there."""
-        value, first = self.constants[name], self.views.channels_first(name)
-        table = self.views.rows(value.reshape(-1), name, first)
-        zeros = np.zeros(table.shape, np.int64)
-        source = self.views.of[self.graph.inputs[0]]
-        begin = int(source.positions[0]) // self.n * self.n
-        at = np.zeros((len(table), 3), np.int64) + [begin, 0, 0]
-        groups = self.views.groups(table.shape[1])
+        """A constant as a tensor: a matrix operation of biases, whose every step reads padding."""
+        first, dtype = self.views.channels_first(name), self.graph.tensors[name].dtype
+        table = self.views.rows(self.constants[name].reshape(-1), name, first)
+        zeros, groups = np.zeros(table.shape, np.int64), self.views.groups(table.shape[1])
+        at = np.tile([0, -1, 0], (len(table), 1))
         nothing = np.zeros((groups, 1, self.m, self.n), np.int8)
         part = Part(np.arange(len(table)), at, np.zeros((1, 3), np.int64), np.zeros(groups, np.int64), nothing)
-        dtype = self.graph.tensors[name].dtype
+        self.plan.buffers.setdefault(PADDING, Buffer(PADDING))
         lane = Lane(zeros, table, zeros, dtype.lo, dtype.hi)
         op = MatOp(
-            name, View(INPUTS, source.positions[:1], source.signed), [part], lane, self.views.target(name, first)
+            name, View(PADDING, np.zeros(1, np.int64), True), [part], lane, self.views.target(name, first), last=(0, 0)
         )
         return self.views.emit(op, dtype.signed, first)
 

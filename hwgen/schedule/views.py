@@ -50,14 +50,14 @@ class Views:
             self.of[name] = View(INPUTS, positions, tensor.dtype.signed)
             at = round_up(at + tensor.size, ALIGN)
         start = at
-        for name, (geometry, clocks) in images.items():
+        for name, (geometry, band, clocks) in images.items():
             tensor, pitch = self.graph.tensors[name], geometry.words(self.v) * self.v
             self.plan.input_offsets[name], self.plan.input_axes[name] = at, self.axes(name)
-            self.plan.images[name] = Image(name, geometry, at, start, clocks)
-            rows = start + pitch * np.arange(geometry.rows * geometry.cols)
-            self.of[name] = View(INPUTS, (rows[:, None] + np.arange(geometry.size)).reshape(-1), tensor.dtype.signed)
+            self.plan.images[name] = image = Image(name, geometry, at, start, pitch, band, clocks)
+            positions = image.at()[:, None] + np.arange(geometry.size)
+            self.of[name] = View(INPUTS, positions.reshape(-1), tensor.dtype.signed)
             at = round_up(at + tensor.size, ALIGN)
-            start += pitch * len(rows)
+            start += image.bytes
         self.plan.in_bytes = at
         self.plan.buffers[INPUTS] = Buffer(INPUTS, start)
 
@@ -112,8 +112,7 @@ class Views:
                 continue
             made = [self.graph.producer(name) for name in node.inputs]
             if any(
-                p is None or isinstance(p, (*MOVES, ops.Constant)) or t in self.placed
-                for p, t in zip(made, node.inputs, strict=True)
+                p is None or isinstance(p, MOVES) or t in self.placed for p, t in zip(made, node.inputs, strict=True)
             ):
                 continue
             self._place(node)
@@ -176,11 +175,17 @@ class Views:
     def copy(self, view: View, positions: np.ndarray, name: str, target: Target) -> View:
         """A matrix operation that copies bytes at positions [rows, channels] of the view's buffer; returns the view of
         the rows."""
-        ones, zeros = np.ones(target.channels, np.int64), np.zeros(target.channels, np.int64)
-        lane = Lane(ones, zeros, zeros, -128 if view.signed else 0, 127 if view.signed else 255)
+        out, signed = target, view.signed
+        if target.rows == 1 and target.channels > self.v and row_starts(positions, self.v) is None:
+            # from all over the buffer: word by word, so that each meets its own chunks only
+            out = Target(target.buffer, target.start, -(-target.channels // self.v), self.v, self.v)
+            more = out.rows * self.v - target.channels
+            positions = np.pad(positions, ((0, 0), (0, more)), mode="edge").reshape(out.rows, self.v)
+        ones, zeros = np.ones(out.channels, np.int64), np.zeros(out.channels, np.int64)
+        lane = Lane(ones, zeros, zeros, -128 if signed else 0, 127 if signed else 255)
         parts = self.select(positions)
-        self.plan.ops.append(MatOp(name, View(view.buffer, positions.reshape(-1), view.signed), parts, lane, target))
-        return self.view(target, view.signed, first=False)
+        self.plan.ops.append(MatOp(name, View(view.buffer, positions.reshape(-1), signed), parts, lane, out))
+        return self.view(target, signed, first=False)
 
     def select(self, positions: np.ndarray) -> list:
         """Parts of a matrix operation that passes on the bytes at positions [rows, channels]."""

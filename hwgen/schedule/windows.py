@@ -20,6 +20,7 @@ from hwgen.schedule.instructions import Gate
 
 MAX_PORTS = 4
 MAX_RING = 1 << 16  # bytes
+BAND_BYTES = 1 << 30  # of windows; more than two bands of them take turns in memory
 LOAD = 1  # instruction taken -> first step (win_walk.sv)
 RELEASE = 2  # last step of a row -> room in the ring
 WRITE = 7  # step -> activation memory and counter (win_unit.sv, din_unit.sv)
@@ -103,9 +104,9 @@ def of_conv(node: ops.Node, shape: tuple[int, ...]) -> Geometry | None:
     )  # fmt: skip
 
 
-def of_inputs(graph: Graph, n: int, m: int, v: int) -> dict[str, tuple[Geometry, int]]:
-    """The graph's inputs that arrive as windows, and the array's clocks for each window: those that one kind of
-    convolution reads, whose pixels do not fill chunks of n bytes."""
+def of_inputs(graph: Graph, n: int, m: int, v: int) -> dict[str, tuple[Geometry, int, int]]:
+    """The graph's inputs that arrive as windows: those that one kind of convolution reads, whose pixels do not fill
+    chunks of n bytes. Also the rows of a band, and the array's clocks for each window."""
     out = {}
     for name in graph.inputs:
         shape, readers = graph.tensors[name].shape, graph.consumers(name)
@@ -114,8 +115,16 @@ def of_inputs(graph: Graph, n: int, m: int, v: int) -> dict[str, tuple[Geometry,
         if geometry is None or shape[0] % n == 0 or not geometry.fits(v) or name in graph.outputs:
             continue
         outputs = sum(len(node.weight) for node in readers)
-        out[name] = geometry, -(-geometry.size // n) * -(-outputs // m)
+        once = sum(len(graph.consumers(node.output)) for node in readers) == 1
+        band = _band(geometry, v) if once else geometry.rows
+        out[name] = geometry, band, -(-geometry.size // n) * -(-outputs // m)
     return out
+
+
+def _band(geometry: Geometry, v: int) -> int:
+    """Rows of windows that are written before the first of them may be written over; all, if they are few."""
+    row = geometry.cols * geometry.words(v) * v
+    return geometry.rows if geometry.rows * row <= 2 * BAND_BYTES else max(BAND_BYTES // row, 1)
 
 
 def matrix(weight: np.ndarray) -> np.ndarray:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-LANES = {"DIN": "input from DDR", "MM": "array", "ROW": "norms", "DOUT": "output to DDR"}
-COLOURS = {"DIN": "#7f9fbf", "MM": "#2f6f4f", "ROW": "#bf7f2f", "DOUT": "#7f5f9f"}
+LANES = {
+    "DIN": "input from DDR",
+    "MM": "array",
+    "ROW": "norms, softmax",
+    "VEC": "products, maxima",
+    "DOUT": "output to DDR",
+}
+COLOURS = {"DIN": "#7f9fbf", "MM": "#2f6f4f", "ROW": "#bf7f2f", "VEC": "#bf5f7f", "DOUT": "#7f5f9f"}
 
 
 def draw(report: dict, path: Path) -> Path:

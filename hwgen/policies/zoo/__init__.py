@@ -92,7 +92,7 @@ def save(text: str, folder: Path) -> Path:
 
 def _parameter(entry: Entry, text: str) -> tuple[str, int]:
     """(name, value) of `name=value`."""
-    known = {"bits": entry.bits} | {k: v for k, v in entry.full.given.items() if isinstance(v, int)}
+    known = {"bits": entry.bits} | {k: v for k, v in entry.full.given.items() if isinstance(v, int) and v}
     key, _, number = text.partition("=")
     if key not in known:
         raise InputError(

@@ -21,7 +21,7 @@ def build(name: str, bits: int, width: int, hidden: int, tokens: int, chunk: int
     d256, MLP 2048: the defaults of github.com/tonyzhaozh/act, detr/main.py.
     """
     if width % HEADS:
-        raise InputError(f"zoo:{name}: {HEADS} heads do not divide a width of {width}")
+        raise InputError(f"zoo:{name}: {HEADS} heads do not divide a width of {width}; take a multiple of {HEADS}")
     net = Net(name, bits)
     memory = net.input("memory", (tokens, width))
     keys = net.dense(net.positional(memory, "position"), width, "key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwgen.errors import InputError
 from hwgen.graph import Graph
 from hwgen.graph.net import Net
 from hwgen.graph.steps import cosine_alphas, ddpm, unroll
@@ -53,6 +54,10 @@ def diffusion(net: Net, token: int, hidden: int, steps: int) -> Graph:
 
 def l1(net: Net, token: int, tokens: int) -> Graph:
     """The head that is trained with the L1 loss."""
+    if token % HEADS:
+        raise InputError(
+            f"octo-small-l1-head: {HEADS} heads do not divide a token of {token}; take a multiple of {HEADS}"
+        )
     x = net.map_pool(net.input("tokens", (tokens, token)), "map", HEADS, hidden=4 * token)
     net.output(net.dense(net.flatten(x, "pooled"), ACTION, "mean", "tanh", gain=0.5), "actions")
     return net.build()

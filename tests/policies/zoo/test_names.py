@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from hwgen.errors import HwgenError, InputError
+from hwgen.errors import GraphError, HwgenError, InputError
 from hwgen.policies import zoo
 from hwgen.policies.zoo import show
 from hwgen.policies.zoo.catalogue import ENTRIES
-from tests.support import ROOT
+from tests.support import ROOT, cases
 
 
 def test_a_name_may_have_parameters():
@@ -32,6 +32,7 @@ def test_a_name_may_have_parameters():
         ("zoo:tdmpc,hidden=0", "hidden is 0; it must be within 1 and 4096"),
         ("zoo:oft-l1-head,width=99999999", "width is 99999999; it must be within 1 and 32768"),
         ("zoo:oft-l1-head,width=" + "9" * 5000, "give a whole number"),
+        ("zoo:vit-tiny,classes=5", "no parameter 'classes'"),
         ("zoo:mlperf-tiny-kws,task=ad", "no parameter 'task'"),
     ],
 )
@@ -41,10 +42,32 @@ def test_wrong_names_are_told(text, told):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["tdmpc,image=8", "demo,bits=8"])
+@pytest.mark.parametrize(
+    "text", ["tdmpc,image=8", "demo,bits=8", "vit-tiny,patch=9", "vit-tiny,width=200", "octo-small-l1-head,token=100"]
+)
 def test_parameters_that_do_not_fit_are_errors(text):
     with pytest.raises(HwgenError):
         zoo.graph(text)
+
+
+def test_any_parameters_give_a_graph_or_an_error_of_one_line(rng):
+    for _ in range(cases(15, 400)):
+        entry = ENTRIES[rng.integers(len(ENTRIES))]
+        sizes = {key: value for key, value in entry.small.given.items() if isinstance(value, int) and value}
+        given = "".join(
+            f",{key}={rng.integers(1, 2 * value + 1)}" for key, value in sizes.items() if rng.random() < 0.5
+        )
+        text = f"zoo:{entry.name}-small{given},bits={rng.choice(zoo.WEIGHT_BITS)}"
+        print(text)
+        try:
+            zoo.graph(text)
+        except HwgenError as error:
+            assert "\n" not in str(error)
+
+
+def test_what_no_machine_holds_is_refused_before_memory_is_taken():
+    with pytest.raises(GraphError, match="'fc0' has 7,516,192,768 numbers; a net is built from at most 134,217,728"):
+        zoo.graph("zoo:oft-l1-head,width=32768,chunk=1")
 
 
 def test_the_list_has_every_entry(capsys):

@@ -101,6 +101,8 @@ class _Emitter:
             return None
         if buffer == INPUTS:
             return "DIN", 0
+        if not writers:
+            return None
         op = self.plan.ops[writers[0]]
         if isinstance(op, VecOp) and reader != "DOUT":
             return None  # others' operands may lie where it is still reading

@@ -66,8 +66,21 @@ def test_two_products_on_the_ecp5(parameters, multipliers):
     synthesize(read, "synth_ecp5 -top mac_pair", f"select -assert-count {multipliers} t:MULT18X18D")
 
 
-@pytest.mark.parametrize("top, modules", [("mm_unit", UNIT), ("act_mem", [*MEMORIES, "act_mem"])])
+SMALL = {
+    "mm_unit": "-G N=8 -G M=16 -G V=16 -G WEIGHT_DEPTH=16 -G PROG_DEPTH=4 -G KV_DEPTH=4",
+    "act_mem": "-G N=8 -G M=8 -G V=16",
+    "vec_unit": "-G V=16 -G PROG_DEPTH=4 -G PARAM_DEPTH=4",
+}
+
+
+@pytest.mark.parametrize(
+    "top, modules",
+    [
+        ("mm_unit", UNIT),
+        ("act_mem", [*MEMORIES, "act_mem"]),
+        ("vec_unit", [*MEMORIES, "prog_queue", "mm_sequencer", "requantize", "vec_lane", "vec_unit"]),
+    ],
+)
 def test_yosys_reads_it(top, modules):
-    small = "-G N=8 -G M=8 -G V=16" + (" -G WEIGHT_DEPTH=16 -G PROG_DEPTH=4" if top == "mm_unit" else "")
     files = " ".join(map(str, engine_sources(*modules)))
-    synthesize(f"read_slang {small} --top {top} {files}", f"hierarchy -check -top {top}", "proc", "check -assert")
+    synthesize(f"read_slang {SMALL[top]} --top {top} {files}", f"hierarchy -check -top {top}", "proc", "check -assert")

@@ -23,7 +23,7 @@ def test_illegal_parameters_stop_elaboration():
         "verilator",
         "--lint-only",
         *LINT,
-        "-GD=1",
+        "-GD=5000",
         "--top-module",
         "kv_mem",
         *map(str, engine_sources(*MODULES)),

@@ -8,11 +8,11 @@ from collections import Counter
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from hwgen.graph import Graph
 from hwgen.policies import zoo
-from hwgen.policies.zoo.catalogue import ENTRIES, SMALL, Size
+from hwgen.policies.zoo.catalogue import ENTRIES, SMALL, Entry, Size
 
 WIDTH = 150  # where there is no terminal
 
@@ -32,7 +32,7 @@ def show(name: str | None, as_json: bool) -> None:
         console.print(table)
 
 
-def listed(entry) -> dict:
+def listed(entry: Entry) -> dict:
     """An entry as the catalogue has it."""
     sizes = {"full": entry.full, "small": entry.small}
     return {"name": entry.name, "what": entry.what, "source": entry.source, "bits": entry.bits} | {
@@ -65,14 +65,14 @@ def weights(graph: Graph) -> int:
 
 
 def _size(name: str, size: Size) -> dict:
-    parameters = {key: value for key, value in size.given.items() if isinstance(value, int)}
+    parameters = {key: value for key, value in size.given.items() if isinstance(value, int) and value}
     return {"zoo": f"{zoo.PREFIX}{name}", "parameters": parameters, "inputs": size.inputs, "outputs": size.outputs,
             "macs": size.macs, "weights": size.weights}  # fmt: skip
 
 
 def _all(rows: list[dict]) -> list[Table]:
-    full = _table("The zoo: zoo:NAME wherever a graph goes. M: a million", "name", "what", "inputs", "outputs")
-    small = _table("Small sizes, to simulate", "name", "inputs", "outputs")
+    full = _table("The zoo: zoo:NAME wherever a graph goes. M: a million", "what", "inputs", "outputs")
+    small = _table("Small sizes, to simulate", "inputs", "outputs")
     for head in ("MMACs", "Mweights"):
         full.add_column(head, justify="right")
         small.add_column(head, justify="right")
@@ -89,7 +89,7 @@ def _figures(size: dict) -> tuple[str, str, str, str]:
 
 
 def _one(row: dict) -> Table:
-    table = _table(row["what"], "field", "value")
+    table = _table(row["what"], "value")
     parameters = {"bits": row["bits"]} | row["parameters"]
     table.add_row("name", row["zoo"])
     table.add_row("parameters", ", ".join(f"{key}={value}" for key, value in parameters.items()))
@@ -104,4 +104,5 @@ def _one(row: dict) -> Table:
 
 
 def _table(title: str, *heads: str) -> Table:
-    return Table(*heads, box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    """A table whose first column is a name, which is never cut."""
+    return Table(Column("name", no_wrap=True), *heads, box=box.SIMPLE_HEAD, title=title, title_justify="left")

@@ -7,7 +7,7 @@ import pytest
 from hwgen.errors import GraphError, HwgenError, InputError
 from hwgen.policies import zoo
 from hwgen.policies.zoo import show
-from hwgen.policies.zoo.catalogue import ENTRIES
+from hwgen.policies.zoo.catalogue import ENTRIES, SMALL
 from tests.support import ROOT, cases
 
 
@@ -77,7 +77,13 @@ def test_the_list_has_every_entry(capsys):
     assert all(row["small"]["macs"] <= row["full"]["macs"] for row in rows)
     show.show(None, False)
     told = capsys.readouterr().out
-    assert all(entry.name in told and entry.source in told for entry in ENTRIES)
+    for entry in ENTRIES:
+        full, small = (
+            next(line for line in told.splitlines() if line.split()[:1] == [name])
+            for name in (entry.name, entry.name + SMALL)
+        )
+        assert f"{entry.full.macs / 1e6:,.3f}" in full and full.rstrip().endswith(entry.source)
+        assert f"{entry.small.macs / 1e6:,.3f}" in small
 
 
 def test_the_page_has_every_entry_with_its_figures():

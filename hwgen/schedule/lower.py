@@ -190,7 +190,8 @@ class _Lowering:
         size = image.band * image.geometry.cols
         for first in range(0, len(positions), size):
             (part,) = weights.linear(positions[first : first + size], weight, self.n, self.m, groups)
-            parts.append(replace(part, rows=part.rows + first, ahead=int(image.ahead(first * image.pitch))))
+            ahead = image.lost + image.ahead(first * image.pitch)
+            parts.append(replace(part, rows=part.rows + first, ahead=int(ahead)))
         return parts
 
     def _lane(self, node: ops.Requantize, out: Tensor, first: bool, relu: bool, residual: bool, rows: int) -> Lane:

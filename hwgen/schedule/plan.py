@@ -191,7 +191,8 @@ class Image:
     """A graph input that arrives as windows: bytes `offset` in DDR, `start` of the windows in the buffer of inputs.
 
     pitch: bytes from window to window. band: rows of windows in each half of their place there, which bands take in
-    turns; all rows where one band holds them. clocks: of the array for a window.
+    turns; all rows where one band holds them. lost: bytes that the images before it wrote beyond their places.
+    clocks: of the array for a window.
     """
 
     name: str
@@ -200,6 +201,7 @@ class Image:
     start: int
     pitch: int
     band: int
+    lost: int
     clocks: int
 
     @property

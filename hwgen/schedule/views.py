@@ -49,15 +49,16 @@ class Views:
                 positions = positions.reshape(shape).transpose(np.argsort(axes)).reshape(-1)
             self.of[name] = View(INPUTS, positions, tensor.dtype.signed)
             at = round_up(at + tensor.size, ALIGN)
-        start = at
+        start, lost = at, 0
         for name, (geometry, band, clocks) in images.items():
             tensor, pitch = self.graph.tensors[name], geometry.words(self.v) * self.v
             self.plan.input_offsets[name], self.plan.input_axes[name] = at, self.axes(name)
-            self.plan.images[name] = image = Image(name, geometry, at, start, pitch, band, clocks)
+            self.plan.images[name] = image = Image(name, geometry, at, start, pitch, band, lost, clocks)
             positions = image.at()[:, None] + np.arange(geometry.size)
             self.of[name] = View(INPUTS, positions.reshape(-1), tensor.dtype.signed)
             at = round_up(at + tensor.size, ALIGN)
             start += image.bytes
+            lost += len(positions) * pitch - image.bytes
         self.plan.in_bytes = at
         self.plan.buffers[INPUTS] = Buffer(INPUTS, start)
 

@@ -20,7 +20,7 @@ from hwgen.schedule.instructions import Gate
 
 MAX_PORTS = 4
 MAX_RING = 1 << 16  # bytes
-BAND_BYTES = 1 << 30  # of windows; more than two bands of them take turns in memory
+BAND_BYTES = 1 << 15  # of windows; more than two bands of them take turns in memory
 LOAD = 1  # instruction taken -> first step (win_walk.sv)
 RELEASE = 2  # last step of a row -> room in the ring
 WRITE = 7  # step -> activation memory and counter (win_unit.sv, din_unit.sv)

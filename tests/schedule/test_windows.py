@@ -1,5 +1,7 @@
 """Images that arrive as windows: the geometry against NumPy, and whole graphs on the interpreter, clock by clock."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,6 +31,18 @@ def test_a_slow_memory_changes_no_bit(seed, array, often):
     rng = np.random.default_rng(seed)
     design = compile_graph(camera_graph(seed, 150), *array)
     check(design, seed, lambda: int(rng.integers(1, 20)) if rng.random() < often else 0, frames=1)
+
+
+@settings(max_examples=cases(15, 600))
+@given(seeds, arrays, st.sampled_from([64, 500, 2000]))
+def test_windows_in_bands(seed, array, most):
+    """Bands take turns in two places, and none is written before the array has read what lay there."""
+    with mock.patch.object(windows, "BAND_BYTES", most):
+        design = compile_graph(camera_graph(seed, 250), *array)
+        for image in design.plan.images.values():
+            row = image.geometry.cols * image.pitch
+            assert image.bytes <= 2 * max(most, row) or image.band == image.geometry.rows
+        assert check(design, seed, frames=2).latency == design.timing.latency
 
 
 def conv(channels, size, kernel, stride, pad, outputs=32):

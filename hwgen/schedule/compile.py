@@ -8,7 +8,7 @@ from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.schedule import memory, windows
-from hwgen.schedule.config import MAX_KV_DEPTH, MAX_ROW_WORDS, MAX_SLOTS, EngineConfig
+from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, MAX_SLOTS, EngineConfig
 from hwgen.schedule.emit import emit
 from hwgen.schedule.instructions import MM, Program, Row, Vec
 from hwgen.schedule.lower import lower
@@ -21,6 +21,7 @@ _MEANING = {
     "act_depth": "words of an activation bank", "weight_depth": "words of weight memory",
     "param_depth": "words of requantization parameters", "row_param_depth": "words of the norms' parameters",
     "softmax_slots": "tables of exponentials", "row_words": "words of a row of a norm or softmax",
+    "group_words": "words of a position of a group norm",
     "slots": "activation tables", "prog_depth": "instructions of a unit", "residual": "residual additions",
     "wide": "32-bit outputs", "padded": "padding of convolutions", "kv_depth": "words of keys and values",
     "vec_param_depth": "words of the vector unit's parameters", "vec_mul": "products of two tensors",
@@ -120,7 +121,8 @@ def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) ->
         param_depth=_round_up(len(program.params), 16),
         row_param_depth=_round_up(len(program.row_params), 16) if program.row_params else 0,
         softmax_slots=len(program.softmax_tables),
-        row_words=_round_up(max(ins.words for ins in rows), 16) if rows else 0,
+        row_words=_round_up(max((ins.words for ins in rows if not ins.group), default=0), 16) if rows else 0,
+        group_words=max((ins.words for ins in rows if ins.group), default=0),
         slots=1 << (tables - 1).bit_length() if tables else 0,
         prog_depth=max(16, 1 << (longest - 1).bit_length()),
         residual=any(ins.residual is not None for ins in mm),
@@ -146,6 +148,7 @@ def _check_address_range(config: EngineConfig) -> None:
         "param_depth": 1 << abi.PADDR_BITS,
         "row_param_depth": 1 << abi.PADDR_BITS,
         "row_words": MAX_ROW_WORDS,
+        "group_words": MAX_GROUP_WORDS,
         "vec_param_depth": 1 << abi.PADDR_BITS,
         "kv_depth": MAX_KV_DEPTH,
         "act_depth": (1 << abi.ADDR_BITS) * min(config.n, config.m, 16) // config.v,

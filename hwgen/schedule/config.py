@@ -10,7 +10,7 @@ from hwgen.errors import InputError
 SIZES = (8, 16, 32, 64)
 BANKS = 4
 MAX_SLOTS = 16
-MAX_ROW_WORDS = 4096
+MAX_ROW_WORDS, MAX_GROUP_WORDS = 4096, 1024
 MAX_KV_DEPTH = 4096  # kv_mem.sv
 
 
@@ -18,6 +18,7 @@ MAX_KV_DEPTH = 4096  # kv_mem.sv
 class EngineConfig:
     """One engine: the array (n activations x m outputs a clock), stored weight bits, and memory depths in words.
 
+    group_words 0: no group norms.
     row_param_depth 0: no norms. softmax_slots 0: no softmax; neither: no row unit. slots 0: no activation tables.
     vec_param_depth 0: no vector unit. kv_depth 0: no KV memory. win_ring: bytes of an image kept for windows; 0: no
     windows. Every field is a parameter of the RTL.
@@ -33,6 +34,7 @@ class EngineConfig:
     row_param_depth: int = 0
     softmax_slots: int = 0
     row_words: int = 0
+    group_words: int = 0
     slots: int = 0
     prog_depth: int = 16
     residual: bool = False

@@ -376,7 +376,7 @@ class _Emitter:
         params = [] if softmax else op.lane.words(words, cfg.v)
         self.program.row.append(
             Row(
-                rms=op.rms, softmax=softmax, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi,
+                rms=op.rms, softmax=softmax, group=op.group, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi,
                 dep=dep, need=need, need_step=need_step,
                 src_bank=self.plan.buffers[op.x.buffer].bank, src=self._byte(op.x.buffer, start) // cfg.v,
                 dst_bank=self.plan.buffers[op.out.buffer].bank, dst=self._byte(op.out.buffer, op.out.start) // cfg.v,

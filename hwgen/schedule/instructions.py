@@ -217,12 +217,15 @@ class Row:
     src_stride: int = 0
     dst_stride: int = 0
     softmax: Exponentials | None = None
+    group: int = 0  # GroupNorm: channels of a group, whose rows are the positions
     gate: Gate = field(default_factory=Gate)
     name: str = ""
 
     @property
     def op(self) -> str:
         """Its name in `abi.ROW_OPS`."""
+        if self.group:
+            return "GROUPNORM"
         return "SOFTMAX" if self.softmax else "RMSNORM" if self.rms else "LAYERNORM"
 
     def encode(self, last: bool) -> bytes:
@@ -234,6 +237,7 @@ class Row:
             src_bank=self.src_bank, src=self.src, src_stride=self.src_stride, dst_bank=self.dst_bank, dst=self.dst,
             dst_stride=self.dst_stride, param=self.param, length=self.length, words=self.words, rows=self.rows,
             eps=self.eps, **(vars(self.softmax) if self.softmax else {}),
+            group=self.group, elements=self.group * self.rows,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
+from hwgen.graph.phases import without_transposed
 from hwgen.graph.types import Tensor, along_axis
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule import conv, lower_kv, lower_vec, weights, windows
@@ -16,9 +17,6 @@ from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Part, Plan,
 from hwgen.schedule.views import MOVES, Views
 
 _WAY_OUT = "use --backend hls4ml, or run that part on the host and give the engine the graph behind it"
-NOT_YET = {
-    "GroupNorm": f"group norms have no RTL in this version; {_WAY_OUT}",
-}
 PADDING = "padding"  # the buffer of what reads nothing
 SUMS = (ops.Linear, ops.Conv1D, ops.Conv2D, ops.SumPool, ops.MatMul)
 """Accumulators, which are computed where they are read."""
@@ -26,7 +24,7 @@ SUMS = (ops.Linear, ops.Conv1D, ops.Conv2D, ops.SumPool, ops.MatMul)
 
 def lower(graph: Graph, n: int, m: int, v: int) -> Plan:
     """Plan of the graph for an array of n x m with words of v bytes. Raises UnsupportedError naming the node."""
-    return _Lowering(graph, n, m, v).run()
+    return _Lowering(without_transposed(graph), n, m, v).run()
 
 
 class _Lowering:
@@ -53,8 +51,6 @@ class _Lowering:
 
     # --- operations -------------------------------------------------------------------------------------------------
     def _node(self, node: ops.Node) -> None:
-        if node.op in NOT_YET:
-            raise UnsupportedError(f"node {node.name!r} ({node.op}): {NOT_YET[node.op]}")
         if isinstance(node, SUMS):
             self.sums[node.output] = node
         elif isinstance(node, ops.Constant):
@@ -67,6 +63,8 @@ class _Lowering:
             self._pass_on(node)
         elif isinstance(node, ops.LayerNorm):
             self._layernorm(node)
+        elif isinstance(node, ops.GroupNorm):
+            self._groupnorm(node)
         elif isinstance(node, ops.Softmax):
             self._softmax(node)
         elif isinstance(node, ops.Mul) and self.graph.tensors[node.output].dtype.is_wide:
@@ -250,6 +248,15 @@ class _Lowering:
         self.views.of[tensor] = self.views.emit(op, out.dtype.signed, first)
         return op
 
+    def _groupnorm(self, node: ops.GroupNorm) -> None:
+        channels = self.graph.tensors[node.output].shape[:1]
+        lane = Lane(
+            *(np.broadcast_to(np.asarray(f, np.int64), channels) for f in (node.gamma_mult, node.bias, node.shift)),
+            node.lo,
+            node.hi,
+        )
+        self._rowop(node, lane, first=True, eps=int(node.eps_int), group=channels[0] // node.groups)
+
     def _layernorm(self, node: ops.LayerNorm) -> None:
         row = self.graph.tensors[node.output].shape[-1:]
         lane = Lane(
@@ -263,15 +270,16 @@ class _Lowering:
         none = np.zeros(0, np.int64)
         self._rowop(node, Lane(none, none, none, node.lo, node.hi), softmax=node)
 
-    def _rowop(self, node: ops.Node, lane: Lane, **what) -> None:
-        """An operation over the last axis, whose rows the row unit reads word by word."""
+    def _rowop(self, node: ops.Node, lane: Lane, first: bool = False, **what) -> None:
+        """An operation over the last axis (first: over the channels, the first one), which the row unit reads word by
+        word."""
         out = self.graph.tensors[node.output]
         view, name = self.tensor(node.inputs[0]), f"{node.name}.row"
-        view, positions = self.views.plain(view, view.positions.reshape(-1, out.shape[-1]), name)
+        view, positions = self.views.plain(view, self.views.rows(view.positions, node.output, first), name)
         if len(set(np.diff(positions[:, 0]))) > 1:  # one stride takes the unit from row to row
             view, positions = self.views.fresh(view, positions, name)
-        op = RowOp(node.output, view, positions[:, 0], lane, self.views.target(node.output, first=False), **what)
-        self.views.of[node.output] = self.views.emit(op, out.dtype.signed, first=False)
+        op = RowOp(node.output, view, positions[:, 0], lane, self.views.target(node.output, first), **what)
+        self.views.of[node.output] = self.views.emit(op, out.dtype.signed, first)
 
     # --- outputs ----------------------------------------------------------------------------------------------------
     def _output(self, name: str) -> None:
@@ -333,6 +341,7 @@ class _Lowering:
                 while at < len(order) and isinstance(plan.ops[order[at]], RowOp):
                     at += 1
             order.insert(at, i)
+        self._longest_first(order)
         where = {old: new for new, old in enumerate(order)}
         plan.ops = [plan.ops[i] for i in order]
         for output in plan.outputs:
@@ -343,6 +352,28 @@ class _Lowering:
                 plan.buffers[op.kv.buffer].readers.append(i)
             for view in op.reads():
                 plan.buffers[view.buffer].readers.append(i)
+
+    def _longest_first(self, order: list[int]) -> None:
+        """While the input comes in, the array does what has most to do with it: an operation that would be done with
+        the bytes sooner than they come lets a longer one upon the same bytes go first."""
+        plan, first = self.plan, self.plan.ops[order[0]] if order else None
+        if not isinstance(first, MatOp) or first.x.buffer != INPUTS or plan.images:
+            return
+        span = _span(first.x)
+        others = [
+            i for i in order[1:]
+            if isinstance(op := plan.ops[i], MatOp) and op.x.buffer == INPUTS and op.residual is None and op.kv is None
+            and _span(op.x) == span and op.steps > first.steps
+        ]  # fmt: skip
+        if others and first.steps * BEAT_BYTES < span[1] - span[0]:
+            longest = max(others, key=lambda i: plan.ops[i].steps)
+            order.remove(longest)
+            order.insert(0, longest)
+
+
+def _span(view: View) -> tuple[int, int]:
+    """First and last byte of a view."""
+    return int(view.positions.min()), int(view.positions.max())
 
 
 def _elements(values: np.ndarray, out: Tensor, axis: int) -> np.ndarray:

@@ -154,7 +154,10 @@ class MatOp:
 
 @dataclass
 class RowOp:
-    """y = layernorm(x), or softmax(x), row by row. The lane of a softmax has no parameters, only bounds."""
+    """y = layernorm(x), or softmax(x), row by row. The lane of a softmax has no parameters, only bounds.
+
+    group: channels of a group of a GroupNorm, whose rows are the positions; 0: another operation.
+    """
 
     name: str
     x: View
@@ -164,6 +167,7 @@ class RowOp:
     eps: int = 0
     rms: bool = False
     softmax: ops.Softmax | None = None
+    group: int = 0
 
     def reads(self) -> list[View]:
         """What it reads."""

@@ -21,6 +21,7 @@ from tests.schedule.decode import fields, lane_word, steps, weight_word, words
 
 EXEC, NOP = abi.OPCODES["EXEC"], abi.OPCODES["NOP"]
 UNIT = {code: name for name, code in abi.UNITS.items()}
+GROUPS = 17  # group norm: last word of pass 1 -> the last pass, besides the channels and a group's channels
 STATS, MOST, SUM, WRITE = 11, 4, 9, 12  # row unit: between a row's passes (norm; softmax's two); last pass -> write
 TO_BUS, TO_DONE = 5, 4 + 2  # output: word allowed -> first beat; last beat -> response -> DONE
 LIMIT = 200_000
@@ -227,7 +228,8 @@ class Engine:
             yield  # the instruction is taken
             if ins["opcode"] == NOP:
                 continue
-            softmax = ins["op"] == abi.ROW_OPS["SOFTMAX"]
+            softmax, grouped = (ins["op"] == abi.ROW_OPS[name] for name in ("SOFTMAX", "GROUPNORM"))
+            tensor: list[list[np.ndarray]] = []
             between = MOST + ins["words"] - 1 + SUM if softmax else STATS
             for row in range(ins["rows"]):
                 src, dst, data = ins["src"] + row * ins["src_stride"], ins["dst"] + row * ins["dst_stride"], []
@@ -237,7 +239,11 @@ class Engine:
                     self._read(self.clock + 1, "ROW", ins["src_bank"], v * (src + k), v, data.append)
                     last_pass = self.clock + between  # go of its first word
                     yield
-                self.ends[last_pass].append(lambda ins=ins, dst=dst, data=data: self._write_row(ins, dst, data))
+                tensor.append(data)
+                if not grouped:
+                    self.ends[last_pass].append(lambda ins=ins, dst=dst, data=data: self._write_row(ins, dst, data))
+            if grouped:
+                last_pass = yield from self._groups(ins, tensor)
             while self.clock < last_pass + ins["words"]:
                 yield
 
@@ -301,6 +307,25 @@ class Engine:
         for k in range(ins["words"]):
             self.write(self.clock + k + WRITE, "ROW", ins["dst_bank"], v * (dst + k), row[v * k : v * k + v], v // 8)
 
+    def _groups(self, ins: dict[str, int], tensor: list[list[np.ndarray]]) -> Iterator[None]:
+        """A group norm's last pass, which reads every row again; returns the go of the last row's first word."""
+        v, n, group, words = self.config.v, ins["length"], ins["group"], ins["words"]
+        go = self.clock - 1 + group + n + GROUPS
+        while self.clock < go:
+            yield
+        x = np.stack([np.concatenate(row)[:n] for row in tensor])
+        x = (x.view(np.int8) if ins["x_signed"] else x).astype(np.int64)
+        assert ins["elements"] == group * len(x)
+        z = normalize(x.T.reshape(-1, ins["elements"]), ins["eps"], False).reshape(n, len(x)).T
+        y = np.pad(self._lanes(ins, z), ((0, 0), (0, words * v - n))).astype(np.uint8)
+        for row in range(len(x)):
+            src, dst = (ins[end] + row * ins[f"{end}_stride"] for end in ("src", "dst"))
+            for k in range(words):
+                self._read(go + 1, "ROW", ins["src_bank"], v * (src + k), v, lambda _: None)
+                self.write(go + WRITE, "ROW", ins["dst_bank"], v * (dst + k), y[row, v * k : v * k + v], v // 8)
+                go += 1
+        return go - words
+
     def _softmax(self, ins: dict[str, int], x: np.ndarray) -> np.ndarray:
         t = self.exponentials[ins["slot"]][x.max() - x]
         r, e = reciprocal(t.sum())
@@ -308,10 +333,12 @@ class Engine:
         return np.clip(round_shift(t * r, ins["shift"] + e), ins["lo"], ins["hi"])
 
     def _norm(self, ins: dict[str, int], x: np.ndarray) -> np.ndarray:
-        n = ins["length"]
-        z = normalize(x, ins["eps"], ins["op"] == abi.ROW_OPS["RMSNORM"])
+        return self._lanes(ins, normalize(x, ins["eps"], ins["op"] == abi.ROW_OPS["RMSNORM"]))
+
+    def _lanes(self, ins: dict[str, int], z: np.ndarray) -> np.ndarray:
+        """Normalized elements [.., length] with each channel's parameters."""
         p = self.row_params[ins["param"] : ins["param"] + ins["words"]]
-        p = {name: np.concatenate([word[name] for word in p])[:n] for name in p[0]}
+        p = {name: np.concatenate([word[name] for word in p])[: ins["length"]] for name in p[0]}
         return np.clip(round_shift(z * p["mult"] + p["bias"], p["shift"]), ins["lo"], ins["hi"])
 
     def _dout(self) -> Iterator[None]:

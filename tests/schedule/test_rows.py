@@ -6,7 +6,7 @@ import pytest
 from hwgen.errors import FitError
 from hwgen.graph import GraphBuilder
 from hwgen.schedule import compile_graph, compile_onto
-from tests.schedule.row_graphs import rows_graph
+from tests.schedule.row_graphs import groups_graph, rows_graph
 from tests.schedule.test_image_meaning import check
 from tests.support import cases
 
@@ -18,6 +18,13 @@ def test_outputs_and_clocks(seed, array):
         design = compile_graph(rows_graph(rng), *array)
         result = check(design, [seed, case])
         assert result.latency == design.timing.latency, f"case {case}"
+
+
+@pytest.mark.parametrize("array", [(8, 8), (8, 64), (32, 16)])
+def test_group_norms(seed, array):
+    for case in range(cases(8, 200)):
+        design = compile_graph(groups_graph(np.random.default_rng([seed, case])), *array)
+        assert check(design, [seed, case]).latency == design.timing.latency, f"case {case}"
 
 
 def test_equal_tables_are_stored_once(rng):

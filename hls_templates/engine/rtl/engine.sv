@@ -17,6 +17,7 @@ module engine
     parameter int          ROW_PARAM_DEPTH = 64,     ///< words of the norms' parameters; 0: no norms
     parameter int          SOFTMAX_SLOTS   = 0,      ///< tables of exponentials; 0: no softmax
     parameter int          ROW_WORDS       = 16,     ///< words of the longest row of a norm or softmax
+    parameter int          GROUP_WORDS     = 0,      ///< words of a position of a group norm; 0: none
     parameter int          VEC_PARAM_DEPTH = 0,      ///< words of the vector unit's parameters; 0: no vector unit
     parameter bit          VEC_MUL         = 1,      ///< it multiplies
     parameter bit          VEC_MAXPOOL     = 1,      ///< it takes maxima
@@ -405,6 +406,7 @@ module engine
         .V(V),
         .PARAM_DEPTH(ROW_PARAM_DEPTH),
         .SOFTMAX_SLOTS(SOFTMAX_SLOTS),
+        .GROUP_WORDS(GROUP_WORDS),
         .ROW_WORDS(ROW_WORDS)
     ) u_row (
         .clk_i,

@@ -7,11 +7,13 @@ module row_pass (
     input  logic        clear_i,
     input  logic        start_i,
     input  logic [13:0] words_i,
+    output logic        idle_o,   ///< no word of a row is left from this clock on
     output logic        go_o,
     output logic        last_o
 );
   logic [13:0] left_q;  // words of the row from this clock on; 0: none, or the first one goes now
   logic [13:0] left;
+  assign idle_o = left_q == 0;
   assign left   = start_i ? words_i : left_q;
   assign go_o   = left != 0;
   assign last_o = left == 14'd1;

@@ -2,9 +2,10 @@
 ///
 /// Contract: words of elements and their squares arrive with `valid_i`, `first_i` and `last_i` mark the row's ends (both for a row of one
 /// word); the next row may follow at once. With the last word in clock c: `sum_o` from c + 10, `scale_o` and `group_o` (see `rsqrt`) from
-/// c + 11 on, each until the next row's. `length_i`, `eps_i` and `rms_i` must hold from the first word to c + 4.
+/// c + 11 on, each until the next row's. With `alone_i` a word's sums come from outside, two clocks after its `valid_i`. `length_i`, `eps_i` and `rms_i` must hold from the first word to c + 4.
 module row_stats #(
-    parameter int V = 32  ///< elements of a word
+    parameter int V      = 32,  ///< elements of a word
+    parameter bit GROUPS = 0    ///< sums of channels can come in place of words
 ) (
     input  logic                              clk_i,
     input  logic                              rst_ni,
@@ -17,6 +18,9 @@ module row_stats #(
     input  logic                      [15:0]  length_i,  ///< D
     input  logic                      [39:0]  eps_i,
     input  logic                              rms_i,     ///< takes S1 as 0
+    input  logic                              alone_i,
+    input  logic signed               [24:0]  alone_sum_i,
+    input  logic                      [31:0]  alone_squares_i,
     output logic signed               [24:0]  sum_o,
     output logic                      [30:0]  scale_o,
     output logic                      [ 1:0]  group_o
@@ -82,15 +86,21 @@ module row_stats #(
 
   // 3: S1 of the row, and D times the word's squares; 4: S1**2 in two products, and the row's D * S2 + eps; 5: V
   logic signed [24:0] sum_q, sum9;
-  logic signed [40:0] scaled_q;
+  localparam int PART_W = GROUPS ? 33 : SQUARE_W;
+  logic signed [24:0] part_sum;
+  logic signed [PART_W-1:0] part_squares;
+  localparam int SCALED_W = GROUPS ? 49 : PART_W + 17;  // D * S2 is below 2**49
+  logic signed [SCALED_W-1:0] scaled_q;
+  assign part_sum     = GROUPS && alone_i ? alone_sum_i : 25'(word_sum);
+  assign part_squares = GROUPS && alone_i ? PART_W'({1'b0, alone_squares_i}) : PART_W'(word_squares);
   logic signed [42:0] low_q;
   logic signed [32:0] high_q;
   logic [48:0] scaled_sum_q, v_q;
   logic valid5_q;
   always_ff @(posedge clk_i) begin
     if (valid[2]) begin
-      sum_q <= rms_i ? '0 : (first[2] ? '0 : sum_q) + 25'(word_sum);
-      scaled_q <= 41'(word_squares) * 41'(signed'({1'b0, length_i}));
+      sum_q <= rms_i ? '0 : (first[2] ? '0 : sum_q) + part_sum;
+      scaled_q <= SCALED_W'(part_squares) * SCALED_W'(signed'({1'b0, length_i}));
     end
     if (valid[3]) scaled_sum_q <= (first[3] ? 49'(eps_i) : scaled_sum_q) + 49'(scaled_q);
     if (last[3]) begin
@@ -120,5 +130,5 @@ module row_stats #(
       .group_o
   );
   logic unused;
-  assign unused = &{1'b0, valid[4], last[8:5], last[2:0], first[1:0], high_q[32]};
+  assign unused = &{1'b0, valid[4], last[8:5], last[2:0], first[1:0], high_q[32], alone_i, alone_sum_i, alone_squares_i};
 endmodule

@@ -1,4 +1,4 @@
-/// Row unit: LayerNorm, RMSNorm and Softmax over rows in the activation memory, by its own program.
+/// Row unit: LayerNorm, RMSNorm, GroupNorm and Softmax over rows in the activation memory, by its own program.
 ///
 /// A row is read once, one word a clock, as soon as the other units have written each word. While it goes by, the first pass takes its
 /// statistics or its maximum; the words wait in a FIFO for the next pass (softmax: the exponentials and their sum, which wait in
@@ -10,6 +10,8 @@
 ///   STATS = 11 clocks from a norm's go of a row's last word in pass 1 to the go of its first word in the last pass
 ///   MOST = 4   likewise from softmax's pass 1 to its pass 2, and
 ///   SUM = 9    from there to its last pass; both passes never wait
+///   GroupNorm reads its rows (the positions) twice: group + length + GROUPS = 17 clocks from the last go of pass 1 to the first go of the
+///              last pass, which then reads a word a clock
 ///   WRITE = 12 clocks from the go of a word in the last pass to its write request; `count_o` has counted it in that clock
 ///   the next instruction's start may be in the clock after the last go of the last pass
 ///   `done_o` one clock after the last write request of an instruction with `last`
@@ -21,6 +23,7 @@ module row_unit
     parameter int    V             = 32,     ///< bytes of a memory word: 16, 32 or 64
     parameter int    PARAM_DEPTH   = 64,     ///< words of channel parameters; 0: no norms
     parameter int    SOFTMAX_SLOTS = 0,      ///< tables of exponentials; 0: no softmax
+    parameter int    GROUP_WORDS   = 0,      ///< words of a row of a GroupNorm; 0: none
     parameter int    ROW_WORDS     = 16,     ///< words of the longest row
     parameter string STYLE         = "auto"  ///< the parameters' memory, see `ram_1r1w`
 ) (
@@ -64,7 +67,11 @@ module row_unit
   if (ROW_WORDS < 1 || ROW_WORDS > 4096) begin : g_illegal_words
     $fatal(1, "row_unit: ROW_WORDS=%0d must be 1..4096", ROW_WORDS);
   end
+  if (GROUP_WORDS < 0 || GROUP_WORDS > 1024 || (GROUP_WORDS > 0 && PARAM_DEPTH == 0)) begin : g_illegal_groups
+    $fatal(1, "row_unit: GROUP_WORDS=%0d must be 0..1024, and 0 without parameters", GROUP_WORDS);
+  end
   localparam bit NORM = PARAM_DEPTH > 0;
+  localparam bit GROUPNORM = GROUP_WORDS > 0;
   localparam bit SOFTMAX = SOFTMAX_SLOTS > 0;
   localparam int LOG = $clog2(V);
   localparam int PW = NORM ? $clog2(PARAM_DEPTH) : 1;
@@ -75,6 +82,7 @@ module row_unit
   localparam int WRITE = 12;  // last pass: write request
   // clocks between a row's passes, from the last go of one to the first go of the next
   localparam int STATS = 11;
+  localparam int COMBINE = 6;  // GroupNorm: the last word has been added to its channels' sums
   localparam int MOST = 4;
   localparam int SUM = 9;
   // words that wait for a later pass, at a word a clock: those of a row, and of the clocks in between
@@ -84,7 +92,8 @@ module row_unit
   typedef enum logic [1:0] {
     FREE,
     READ,  // pass 1
-    DRAIN  // all words are read
+    DRAIN,  // all words are read
+    AGAIN  // GroupNorm: the last pass
   } state_e;
   state_e state_q;
   row_instr_t instr_q;
@@ -92,12 +101,14 @@ module row_unit
   logic [15:0] rows_q, rows_end_q;  // left in pass 1 and in the last pass, this one included
   logic [13:0] words_q;  // left of the row in pass 1, this one included
   logic first_q;  // the row's first word
-  logic softmax_q;
+  logic softmax_q, groups_q;
+  logic first_row_q;
   count_t need_q;
   logic [16:0] src_q, src_row_q, dst_q, dst_row_q;
   logic [PW-1:0] param_q;
 
-  logic flush, start, exec, nop, norm_op, softmax_op;
+  logic flush, start, exec, nop, norm_op, softmax_op, groups_op;
+  logic idle3, ready;  // no word of the last pass is left; GroupNorm's statistics are there
   logic go1, last1, end1, start2, go2, last2, end2, start3, go3, last3, end3;  // passes: 1; 2, only softmax; 3, the last
   logic [DATA:0] read;  // read[k]: a word of pass 1 went k clocks ago
   logic [STATS:0] turn;  // likewise the last one of a row
@@ -106,7 +117,8 @@ module row_unit
   assign flush = clear_i || !run_i;
   assign norm_op = NORM && (instr_i.op == ROWOP_LAYERNORM || instr_i.op == ROWOP_RMSNORM);
   assign softmax_op = SOFTMAX && instr_i.op == ROWOP_SOFTMAX;
-  assign exec = instr_i.opcode == OP_EXEC && (norm_op || softmax_op) && instr_i.length != 0 && instr_i.words != 0 && instr_i.rows != 0;
+  assign groups_op = GROUPNORM && instr_i.op == ROWOP_GROUPNORM && instr_i.group != 0 && instr_i.elements != 0;
+  assign exec = instr_i.opcode == OP_EXEC && (norm_op || softmax_op || groups_op) && instr_i.length != 0 && instr_i.words != 0 && instr_i.rows != 0;
   assign nop = instr_i.opcode == OP_NOP;
   assign start = state_q == FREE && !stopped_q && !bad_instr_o && !flush && valid_i &&
       reached(progress_i, instr_i.gate_unit, instr_i.gate);
@@ -149,6 +161,7 @@ module row_unit
       .clear_i(flush),
       .start_i(start3),
       .words_i(instr_q.words),
+      .idle_o(idle3),
       .go_o(go3),
       .last_o(last3)
   );
@@ -157,6 +170,8 @@ module row_unit
     if (start) begin
       instr_q    <= instr_i;
       softmax_q  <= softmax_op;
+      groups_q   <= groups_op;
+      first_row_q <= 1'b1;
       rows_q     <= instr_i.rows;
       rows_end_q <= instr_i.rows;
       words_q    <= instr_i.words;
@@ -175,9 +190,19 @@ module row_unit
       need_q  <= need_q + count_t'(instr_q.need_step);
     end
     if (end1) begin
+      first_row_q <= 1'b0;
       rows_q    <= rows_q - 1'b1;
       src_q     <= src_row_q + instr_q.src_stride[16:0];
       src_row_q <= src_row_q + instr_q.src_stride[16:0];
+    end
+    if (GROUPNORM && groups_q) begin
+      if (state_q == DRAIN) begin
+        src_q     <= instr_q.src[16:0];
+        src_row_q <= instr_q.src[16:0];
+      end else if (end3) begin
+        src_q     <= src_row_q + instr_q.src_stride[16:0];
+        src_row_q <= src_row_q + instr_q.src_stride[16:0];
+      end else if (go3) src_q <= src_q + 1'b1;
     end
     if (go3) begin
       dst_q   <= dst_q + 1'b1;
@@ -196,6 +221,7 @@ module row_unit
   always_ff @(posedge clk_i) begin
     if (start && exec) state_q <= READ;
     if (end1 && rows_q == 16'd1) state_q <= DRAIN;
+    if (state_q == DRAIN && ready) state_q <= AGAIN;
     if (finished) state_q <= FREE;
     stopped_q <= stopped_q || ends;
     done_o <= (stopped_q || ends) && apply[WRITE-1:0] == 0;
@@ -212,8 +238,8 @@ module row_unit
 
   // --- addresses -----------------------------------------------------------------------------------------------------------------------
   always_ff @(posedge clk_i) begin
-    rd_en_o <= rst_ni && !flush && go1;
-    if (go1) begin
+    rd_en_o <= rst_ni && !flush && (go1 || (GROUPNORM && groups_q && go3));
+    if (go1 || (GROUPNORM && groups_q && go3)) begin
       rd_bank_o <= instr_q.src_bank;
       rd_addr_o <= src_q;
     end
@@ -231,7 +257,7 @@ module row_unit
   assign wr_mask_o = '1;
 
   // --- what the last pass needs of the instruction: the next one may have started meanwhile, but has not come so far -------------------
-  logic signed_q, exp_q, signed3_q, exp3_q;
+  logic signed_q, exp_q, signed3_q, exp3_q, groups3_q;
   assign signed_q = instr_q.x_signed;
   assign exp_q = softmax_q;
   logic [15:0] length3_q;
@@ -246,7 +272,8 @@ module row_unit
     if (start3) begin
       signed3_q <= signed_q;
       exp3_q    <= exp_q;
-      length3_q <= instr_q.length;
+      groups3_q <= groups_q;
+      length3_q <= groups_q ? instr_q.elements : instr_q.length;
       lo3_q     <= instr_q.lo;
       hi3_q     <= instr_q.hi;
       mult3_q   <= instr_q.mult;
@@ -276,7 +303,7 @@ module row_unit
   logic [V*8-1:0] again;  // a word of the pass that follows the first, at its data
   logic again2;
   logic [DATA:0] pass2;
-  assign again2 = pass2[DATA-2] || (apply[DATA-2] && !exp3_q);
+  assign again2 = pass2[DATA-2] || (apply[DATA-2] && !exp3_q && !groups3_q);
   row_fifo #(
       .W(V * 8),
       .D(FIFO_DEPTH)
@@ -284,7 +311,7 @@ module row_unit
       .clk_i,
       .rst_ni,
       .clear_i(flush),
-      .we_i(read[DATA]),
+      .we_i(read[DATA] && !groups_q),
       .wdata_i(rd_data_i),
       .re_i(again2),
       .rdata_o(again)
@@ -297,6 +324,9 @@ module row_unit
   logic signed [24:0] sum;
   logic [30:0] scale;
   logic [1:0] group;
+  logic [V-1:0][24:0] sums;  // of each lane's group
+  logic [V-1:0][30:0] scales;
+  logic [V-1:0][1:0] groups;
   logic [DATA+1:0] first;
   delay_valid #(
       .L(DATA + 1)
@@ -311,23 +341,102 @@ module row_unit
     logic valid5_q;
     always_ff @(posedge clk_i) valid5_q <= rst_ni && !flush && read[DATA] && !softmax_q;
     row_stats #(
-        .V(V)
+        .V(V),
+        .GROUPS(GROUPNORM)
     ) u_stats (
         .clk_i,
         .rst_ni,
         .clear_i(flush),
-        .valid_i(valid5_q),
-        .first_i(first[DATA+1]),
-        .last_i(turn[DATA+1]),
+        .valid_i(groups_q ? channel_valid : valid5_q),
+        .first_i(groups_q ? channel_first : first[DATA+1]),
+        .last_i(groups_q ? channel_last : turn[DATA+1]),
         .x_i(x),
         .square_i(square),
-        .length_i(instr_q.length),
+        .length_i(groups_q ? instr_q.elements : instr_q.length),
         .eps_i(instr_q.eps),
         .rms_i(instr_q.op == ROWOP_RMSNORM),
+        .alone_i(groups_q),
+        .alone_sum_i(channel_sum),
+        .alone_squares_i(channel_squares),
         .sum_o(sum),
         .scale_o(scale),
         .group_o(group)
     );
+    // GroupNorm
+    logic channel_valid, channel_first, channel_last;
+    logic [24:0] channel_sum;
+    logic [31:0] channel_squares;
+    if (GROUPNORM) begin : g_groups
+      logic [COMBINE-1:0] combine;
+      logic [DATA+1:0] first_row;
+      logic [13:0] word_q, word3;  // of the last pass
+      delay_valid #(
+          .L(COMBINE - 1)
+      ) u_combine (
+          .clk_i,
+          .rst_ni,
+          .clear_i(flush),
+          .d_i(groups_q && end1 && rows_q == 16'd1),
+          .q_o(combine)
+      );
+      delay_valid #(
+          .L(DATA + 1)
+      ) u_first_row (
+          .clk_i,
+          .rst_ni,
+          .clear_i(flush),
+          .d_i(first_row_q),
+          .q_o(first_row)
+      );
+      always_ff @(posedge clk_i) begin
+        if (go3) word_q <= last3 ? '0 : word_q + 1'b1;
+        if (!rst_ni || flush) word_q <= '0;
+      end
+      delay #(
+          .W(14),
+          .L(DATA - 1)
+      ) u_word (
+          .clk_i,
+          .d_i(word_q),
+          .q_o(word3)
+      );
+      row_groups #(
+          .V(V),
+          .WORDS(GROUP_WORDS)
+      ) u_groups (
+          .clk_i,
+          .rst_ni,
+          .clear_i(flush),
+          .valid_i(valid5_q && groups_q),
+          .first_i(first_row[DATA+1]),
+          .last_i(turn[DATA+1]),
+          .x_i(x),
+          .square_i(square),
+          .combine_i(combine[COMBINE-1]),
+          .channels_i(instr_q.length),
+          .size_i(instr_q.group),
+          .stat_valid_o(channel_valid),
+          .stat_first_o(channel_first),
+          .stat_last_o(channel_last),
+          .stat_sum_o(channel_sum),
+          .stat_squares_o(channel_squares),
+          .sum_i(sum),
+          .scale_i(scale),
+          .group_i(group),
+          .ready_o(ready),
+          .read_word_i(word3),
+          .sum_o(sums),
+          .scale_o(scales),
+          .group_o(groups)
+      );
+      logic unused_groups;
+      assign unused_groups = &{1'b0, combine[COMBINE-2:0], first_row[DATA:0]};
+    end else begin : g_no_groups
+      assign {channel_valid, channel_first, channel_last, channel_sum, channel_squares, ready} = '0;
+      assign {sums, scales, groups} = '0;
+      logic unused_groups;
+      assign unused_groups = &{1'b0, idle3, first_row_q, groups3_q};
+    end
     logic [PW-1:0] param;
     delay #(
         .W(PW),
@@ -356,11 +465,12 @@ module row_unit
     );
   end else begin : g_no_norm
     assign params = '0;
+    assign {ready, sums, scales, groups} = '0;
     assign sum    = '0;
     assign scale  = '0;
     assign group  = '0;
     logic unused;
-    assign unused = &{1'b0, x, square, param_q, length3_q, signed3_q};
+    assign unused = &{1'b0, x, square, param_q, length3_q, signed3_q, idle3, first_row_q, groups3_q};
   end
 
   // --- softmax -------------------------------------------------------------------------------------------------------------------------
@@ -375,9 +485,9 @@ module row_unit
     logic [V-1:0] keep2_q;
     logic [V-1:0][23:0] t2;
     logic [3:0] e;
-    logic t_valid;
+    logic t_valid, idle2;
     assign start2 = softmax_q && turn[MOST];
-    assign start3 = softmax_q ? turn2[SUM] : turn[STATS];
+    assign start3 = softmax_q ? turn2[SUM] : groups_q ? state_q == AGAIN && idle3 : turn[STATS];
     assign end2   = go2 && last2;
     row_pass u_pass2 (
         .clk_i,
@@ -385,6 +495,7 @@ module row_unit
         .clear_i(flush),
         .start_i(start2),
         .words_i(instr_q.words),
+        .idle_o(idle2),
         .go_o(go2),
         .last_o(last2)
     );
@@ -474,14 +585,14 @@ module row_unit
     );
     assign exp_shift = shift3_q + 6'(e);
     logic unused;
-    assign unused = &{1'b0, turn2[SUM-1:0], first_pass2[DATA-1:0], last_pass2[T-1]};
+    assign unused = &{1'b0, idle2, turn2[SUM-1:0], first_pass2[DATA-1:0], last_pass2[T-1]};
   end else begin : g_no_softmax
     assign start2    = 1'b0;
     assign go2       = 1'b0;
     assign last2     = 1'b0;
     assign end2      = 1'b0;
     assign pass2     = '0;
-    assign start3    = turn[STATS];
+    assign start3    = groups_q ? state_q == AGAIN && idle3 : turn[STATS];
     assign t         = '0;
     assign r         = '0;
     assign exp_shift = '0;
@@ -505,12 +616,12 @@ module row_unit
         .x_o             (x[i]),
         .square_o        (square[i]),
         .en_again_i      (apply[DATA+2:DATA]),
-        .x_again_i       (again[i*8+:8]),
+        .x_again_i       (GROUPNORM && groups3_q ? rd_data_i[i*8+:8] : again[i*8+:8]),
         .x_again_signed_i(signed3_q),
         .length_i        (length3_q),
-        .sum_i           (sum),
-        .scale_i         (scale),
-        .group_i         (group),
+        .sum_i           (GROUPNORM && groups3_q ? sums[i] : sum),
+        .scale_i         (GROUPNORM && groups3_q ? scales[i] : scale),
+        .group_i         (GROUPNORM && groups3_q ? groups[i] : group),
         .exp_i           (exp3_q),
         .t_i             (t[i]),
         .mult_i          (SOFTMAX && exp3_q ? {1'b0, r} : p.mult),

@@ -43,7 +43,7 @@ def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
         "N": config.n, "M": config.m, "WW": config.ww, "BANKS": config.banks, "ACT_DEPTH": config.act_depth,
         "WEIGHT_DEPTH": config.weight_depth, "PARAM_DEPTH": config.param_depth,
         "ROW_PARAM_DEPTH": config.row_param_depth, "SOFTMAX_SLOTS": config.softmax_slots,
-        "ROW_WORDS": max(config.row_words, 1),
+        "ROW_WORDS": max(config.row_words, 1), "GROUP_WORDS": config.group_words,
         "SLOTS": config.slots, "PROG_DEPTH": config.prog_depth, "RESIDUAL": f"1'b{int(config.residual)}",
         "WIDE": f"1'b{int(config.wide)}", "PADDED": f"1'b{int(config.padded)}", "KV_DEPTH": config.kv_depth,
         "VEC_PARAM_DEPTH": config.vec_param_depth, "VEC_MUL": f"1'b{int(config.vec_mul)}",

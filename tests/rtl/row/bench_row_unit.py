@@ -18,7 +18,8 @@ DEPTH = int(os.environ["PARAM_DEPTH"])
 SLOTS = int(os.environ["SOFTMAX_SLOTS"])
 LONGEST = int(os.environ["LONGEST"])
 OCTETS = V // 8
-STATS, MOST, SUM, WRITE = 11, 4, 9, 12
+GROUP_WORDS = int(os.environ["GROUP_WORDS"])
+STATS, MOST, SUM, GROUPS, WRITE = 11, 4, 9, 17, 12
 LANES = abi.LANES  # order of the counters
 
 
@@ -74,19 +75,36 @@ class Timing:
         self.k += 1
         if self.k < ins.words:
             return False
-        softmax = ins.op == abi.ROW_OPS["SOFTMAX"]
-        last_pass = c + (MOST + ins.words - 1 + SUM if softmax else STATS)  # go of its first word
-        for k, word in enumerate(self.program.result_words(ins, self.row)):
-            self.writes[last_pass + k + WRITE] = (ins.dst_bank, dst + k, word)
-        last_go = last_pass + ins.words - 1
-        self.last_write = last_go + WRITE
+        if ins.op == abi.ROW_OPS["GROUPNORM"]:
+            if self.row + 1 == ins.rows:
+                last_go = self.grouped(c + ins.group + ins.length + GROUPS)
+        else:
+            softmax = ins.op == abi.ROW_OPS["SOFTMAX"]
+            last_pass = c + (MOST + ins.words - 1 + SUM if softmax else STATS)  # go of its first word
+            last_go = self.write(last_pass, dst, self.program.result_words(ins, [self.row])[0])
         self.row, self.k = self.row + 1, 0
         if self.row == ins.rows:
+            self.last_write = last_go + WRITE
             self.next_go = last_go + 1
             self.ins = None
             if not self.todo:
                 self.done_at = self.last_write + 1
         return False
+
+    def write(self, go, dst, words):
+        """A row's last pass, from this clock on; returns the go of its last word."""
+        for k, word in enumerate(words):
+            self.writes[go + k + WRITE] = (self.ins.dst_bank, dst + k, word)
+        return go + len(words) - 1
+
+    def grouped(self, go):
+        """GroupNorm's last pass over all rows, which it reads again."""
+        ins = self.ins
+        for row, words in enumerate(self.program.result_words(ins, range(ins.rows))):
+            for k in range(ins.words):
+                self.reads[go + k + 1] = (ins.src_bank, ins.src + row * ins.src_stride + k)
+            go = self.write(go, ins.dst + row * ins.dst_stride, words) + 1
+        return go - 1
 
 
 async def load_params(dut, params):
@@ -208,7 +226,7 @@ async def programs(dut):
         await load_params(dut, params)
         await load_tables(dut, tables)
         for _ in range(20):
-            rows += await run_program(dut, rng, Program(rng, params, tables, V, DEPTH, LONGEST))
+            rows += await run_program(dut, rng, Program(rng, params, tables, V, DEPTH, LONGEST, GROUP_WORDS))
     dut._log.info(f"{rows} rows equal")
 
 
@@ -222,9 +240,10 @@ async def faults(dut):
     await load_tables(dut, tables)
 
     def program():
-        return Program(rng, params, tables, V, DEPTH, LONGEST)
+        return Program(rng, params, tables, V, DEPTH, LONGEST, GROUP_WORDS)
 
     bad = ({"opcode": 0}, {"opcode": 5}, {"op": 0}, {"op": 7}, {"length": 0}, {"words": 0}, {"rows": 0})
+    bad += ({"op": 4, "group": 1, "elements": 1},) * (GROUP_WORDS == 0) + ({"op": 4, "group": 0, "elements": 1},)
     bad += ({"op": 3},) * (SLOTS == 0) + ({"op": 1}, {"op": 2}) * (DEPTH == 0)  # parts that are not there
     for change in bad:
         ins = next(i for i in program().instructions if i.opcode == abi.OPCODES["EXEC"])

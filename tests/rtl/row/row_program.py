@@ -76,9 +76,13 @@ def softmax_row(x, ins, tables):
     return golden.softmax(node, [x[None]], [])[0]
 
 
-def norm_row(x, ins, params):
-    """Golden's LayerNorm of one row; params are this row's channels."""
-    z = normalize(x[None], ins.eps, ins.op == abi.ROW_OPS["RMSNORM"])[0]
+def norm_rows(x, ins, params):
+    """Golden's LayerNorm of each row x [rows, length], or GroupNorm of all; params are the channels'."""
+    if ins.op == abi.ROW_OPS["GROUPNORM"]:
+        groups = x.reshape(len(x), -1, ins.group).transpose(1, 0, 2).reshape(-1, ins.elements)
+        z = normalize(groups, ins.eps, False).reshape(-1, len(x), ins.group).transpose(1, 0, 2).reshape(x.shape)
+    else:
+        z = normalize(x, ins.eps, ins.op == abi.ROW_OPS["RMSNORM"])
     v = z * params["mult"] + params["bias"]
     assert (np.abs(z) < 2**31).all() and (np.abs(v) < 2**51).all()
     return np.clip(round_shift(v, params["shift"]), ins.lo, ins.hi)
@@ -92,9 +96,9 @@ def as_word(values):
 class Program:
     """A random program and the memory it works on: memory[bank][address] is a word."""
 
-    def __init__(self, rng, params, tables, v, depth, longest):
+    def __init__(self, rng, params, tables, v, depth, longest, group_words):
         self.v, self.depth, self.longest = v, depth, longest  # bytes of a word, words of parameters, longest row
-        self.tables = tables
+        self.tables, self.group_words = tables, group_words  # of softmax; words of a row of a GroupNorm, at most
         self.memory = [dict() for _ in range(BANKS)]
         self.instructions = []
         self.params = params
@@ -110,14 +114,16 @@ class Program:
 
     def add(self, rng):
         """One more instruction: over new rows, or over the last one's result."""
-        softmax = len(self.tables) > 0 and (self.depth == 0 or rng.random() < 0.5)
+        softmax = len(self.tables) > 0 and (self.depth == 0 or rng.random() < 0.4)
+        grouped = not softmax and self.group_words > 0 and rng.random() < 0.4
         v, top = self.v, self.longest if softmax else min(self.longest, self.depth * self.v)
+        top = min(top, self.group_words * v) if grouped else top
         signed = bool(rng.integers(0, 2))
         lo, hi = sorted(int(t) for t in rng.integers(-128, 256, 2))
         if rng.random() < 0.7:
             lo, hi = (-128, 127) if rng.random() < 0.7 else (0, 255)
         fields = {
-            "opcode": abi.OPCODES["EXEC"], "last": 0, "op": 3 if softmax else int(rng.integers(1, 3)),
+            "opcode": abi.OPCODES["EXEC"], "last": 0, "op": 3 if softmax else 4 if grouped else int(rng.integers(1, 3)),
             "x_signed": int(signed), "lo": lo, "hi": hi,
             "eps": int(rng.choice([1, 2, 1 << 39, (1 << 40) - 1, int(2.0 ** (rng.random() * 39))])),
         }  # fmt: skip
@@ -134,6 +140,10 @@ class Program:
             d = min(top, int(rng.choice([1, 2, v - 1, v, v + 1, 2 * v, top, *rng.integers(1, top + 1, 6)])))
             fields |= {"length": d, "words": -(-d // v), "rows": int(rng.integers(1, 8))}
             fields |= self.place(rng, "src", fields["rows"], fields["words"])
+        if grouped:
+            divisors = [g for g in range(1, fields["length"] + 1) if fields["length"] % g == 0]
+            group = int(rng.choice(divisors))
+            fields |= {"group": group, "elements": group * fields["rows"]}
         if rng.random() < 0.2:
             fields |= {"dst" + part: fields["src" + part] for part in ("", "_bank", "_stride")}
         else:
@@ -171,19 +181,23 @@ class Program:
             for k in range(ins.words):
                 self.memory[ins.src_bank][ins.src + r * ins.src_stride + k] = as_word(padded[k * v : (k + 1) * v])
 
-    def elements(self, ins, row):
-        """One row as the memory holds it."""
-        base = ins.src + row * ins.src_stride
-        data = b"".join(self.memory[ins.src_bank].get(base + k, 0).to_bytes(self.v, "little") for k in range(ins.words))
-        x = np.frombuffer(data, np.int8 if ins.signed else np.uint8)
-        return x[: ins.length].astype(np.int64)
+    def elements(self, ins, rows):
+        """Rows as the memory holds them, [rows, length]."""
+        at = [ins.src + row * ins.src_stride + k for row in rows for k in range(ins.words)]
+        data = b"".join(self.memory[ins.src_bank].get(a, 0).to_bytes(self.v, "little") for a in at)
+        x = np.frombuffer(data, np.int8 if ins.signed else np.uint8).reshape(len(rows), -1)
+        return x[:, : ins.length].astype(np.int64)
 
-    def result_words(self, ins, row):
-        """What must be written for one row: list of words."""
-        x, at = self.elements(ins, row), slice(ins.param * self.v, ins.param * self.v + ins.length)
+    def result_words(self, ins, rows):
+        """What must be written for these rows: list of words for each."""
+        x, at = self.elements(ins, rows), slice(ins.param * self.v, ins.param * self.v + ins.length)
         if ins.op == abi.ROW_OPS["SOFTMAX"]:
-            y = softmax_row(x, ins, self.tables)
+            results = [softmax_row(row, ins, self.tables) for row in x]
         else:
-            y = norm_row(x, ins, {k: p[at] for k, p in self.params.items()})
+            results = norm_rows(x, ins, {k: p[at] for k, p in self.params.items()})
+        return [self.words(ins, y) for y in results]
+
+    def words(self, ins, y):
+        """The words of a row."""
         y = np.concatenate([y, np.zeros(ins.words * self.v - ins.length, np.int64)])
         return [as_word(y[k * self.v : (k + 1) * self.v]) for k in range(ins.words)]

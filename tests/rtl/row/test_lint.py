@@ -27,7 +27,7 @@ def _sources(files):
     "top, parameters",
     [
         ("row_unit", ["V=16"]),
-        ("row_unit", ["V=32", "SOFTMAX_SLOTS=2"]),
+        ("row_unit", ["V=32", "SOFTMAX_SLOTS=2", "GROUP_WORDS=3"]),
         ("row_unit", ["V=64", "SOFTMAX_SLOTS=1", "PARAM_DEPTH=0", "ROW_WORDS=1024"]),
         ("requantize", ["RESIDUAL=1"]),
     ],

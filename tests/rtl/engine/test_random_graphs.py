@@ -7,7 +7,7 @@ from hwgen.evaluate.design_sim import DesignSim
 from hwgen.graph import golden
 from hwgen.graph.random_graphs import Limits, random_graph, random_inputs
 from tests.rtl.engine.support import engine, package
-from tests.schedule.row_graphs import rows_graph
+from tests.schedule.row_graphs import groups_graph, rows_graph
 from tests.schedule.strategies import moving_graph
 from tests.support import cases
 
@@ -23,6 +23,7 @@ KINDS = {
     "any-scale": lambda seed: random_graph(seed, Limits(power_of_two=False)),
     "moves": lambda seed: moving_graph(seed, 200),
     "rows": lambda seed: rows_graph(np.random.default_rng(seed)),
+    "groups": lambda seed: groups_graph(np.random.default_rng(seed)),
 }
 
 

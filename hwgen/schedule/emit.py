@@ -361,6 +361,8 @@ class _Emitter:
             gate = Gate("MM", self.total["MM"])
         if follow is not None and (follow[0] == "DIN" or gate.unit == "NONE"):
             dep, need, need_step = follow[0], follow[1] + start // OCTET + step, step
+        elif op.x.buffer == INPUTS:
+            dep, need, need_step = "DIN", self.total["DIN"], 0
         else:
             dep, need, need_step = "ROW", self.total["ROW"], 0
         complete = self._complete_with(writers)

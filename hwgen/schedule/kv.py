@@ -13,7 +13,8 @@ import numpy as np
 @dataclass(frozen=True)
 class Layout:
     """kind: KEYS or VALUES. n, m: sides of the array. rows: of one matrix. groups: of m channels, of one row. outputs:
-    groups of m outputs of the product that reads it. heads: matrices."""
+    groups of m outputs of the product that reads it. heads: matrices. joined: a written row holds all heads' channels
+    side by side; otherwise the rows of one head follow those of another."""
 
     kind: str
     n: int
@@ -22,6 +23,7 @@ class Layout:
     groups: int
     outputs: int
     heads: int
+    joined: bool = False
 
     @property
     def _words_a_column(self) -> int:
@@ -47,8 +49,8 @@ class Layout:
 
     @property
     def padded_rows(self) -> int:
-        """Rows to write: values are padded with zeros, for what stands behind them meets no zeros of its own."""
-        return self.rows if self.kind == "KEYS" else self._blocks * self.n
+        """Rows to write: values are padded with zeros, unless what meets those behind them is known to be zero."""
+        return self.rows if self.kind == "KEYS" or self.joined else self._blocks * self.n
 
     def write_base(self, word: int) -> int:
         """Write address of a head that begins with a word."""
@@ -57,17 +59,23 @@ class Layout:
         return word // self._words_a_column * self._parts * self.m
 
     def write_rows(self) -> np.ndarray:
-        """Write address of each row of all heads, from the first's."""
-        scale = self._parts if self.kind == "KEYS" else 1
+        """Write address of each written row, from the first's."""
+        rows = (self._parts if self.kind == "KEYS" else 1) * np.arange(self.padded_rows)
+        return rows if self.joined else self._each_head(rows)
+
+    def _each_head(self, addresses: np.ndarray) -> np.ndarray:
+        """The addresses of one head repeated for all."""
         heads = self.write_base(self.words) * np.arange(self.heads)
-        return (heads[:, None] + scale * np.arange(self.padded_rows)).reshape(-1)
+        return (heads[:, None] + addresses).reshape(-1)
 
     def write_groups(self) -> np.ndarray:
         """Write address of each group of a row, from the first's."""
         index = np.arange(self.groups)
         if self.kind == "VALUES":
-            return index * self._blocks * self.n
-        return index // self._parts * (self._blocks * self.m * self._parts) + index % self._parts
+            groups = index * self._blocks * self.n
+        else:
+            groups = index // self._parts * (self._blocks * self.m * self._parts) + index % self._parts
+        return self._each_head(groups) if self.joined else groups
 
     def read_terms(self, chunks: int) -> np.ndarray:
         """Word of each chunk of n terms of a sum, from the first's."""

@@ -1,4 +1,8 @@
-"""Products of two activations: the second operand is copied into the KV memory, where the array reads it as weights."""
+"""Products of two activations: the second operand goes to the KV memory, where the array reads it as weights.
+
+What makes the operand writes it there at once where nothing else reads it and its heads are whole words; otherwise it
+is copied.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +30,9 @@ def operand(low, node: ops.MatMul) -> tuple[View, list[Part], Words]:
     heads = int(np.prod(a[:-2]))
     if heads * (a[-2] + b[-1]) > 1 << 16:
         raise UnsupportedError(f"node {node.name!r} (MatMul): {a} times {b} is too large for one instruction; split it")
-    words = _store(low, node, second, second.positions.reshape(heads, *b[-2:]))
     view, positions = views.plain(first, first.positions.reshape(-1, a[-1]), f"{node.name}.rows")
+    padded = _padded_with_zeros(low, view, positions)
+    words = _store(low, node, second, second.positions.reshape(heads, *b[-2:]), padded)
     (rows, at, pattern), *_ = weights.alike(positions, low.n)
     chunks = np.arange(-(-len(pattern) // low.n))
     part = Part(
@@ -36,8 +41,39 @@ def operand(low, node: ops.MatMul) -> tuple[View, list[Part], Words]:
     return view, [part], replace(words, heads=np.repeat(np.arange(heads), a[-2]))
 
 
-def _store(low, node: ops.MatMul, view: View, matrices: np.ndarray) -> Words:
-    """Copy matrices [heads, terms, outputs] of byte positions into the KV memory."""
+def _padded_with_zeros(low, view: View, positions: np.ndarray) -> bool:
+    """Whether the bytes behind each row are zeros: rows of a matrix operation or a softmax, whole."""
+    makers = [op for op in low.plan.ops if op.out.buffer == view.buffer]
+    if len(makers) != 1 or not (isinstance(makers[0], MatOp) or getattr(makers[0], "softmax", None)):
+        return False
+    out = makers[0].out
+    return out.channels == positions.shape[1] and not ((positions[:, 0] - out.start) % out.pitch).any()
+
+
+def _maker(low, node: ops.MatMul, rows: np.ndarray) -> MatOp | None:
+    """The operation that makes the second operand for this product only, all heads [heads, rows, channels] side by side
+    in whole words; None when there is none."""
+    graph, name, (heads, count, channels) = low.graph, node.inputs[1], rows.shape
+    while name not in graph.outputs and len(graph.consumers(name)) == 1:
+        producer = graph.producer(name)
+        if not isinstance(producer, (ops.Reshape, ops.Transpose)):
+            break
+        name = producer.inputs[0]
+    else:
+        return None
+    makers = [op for op in low.plan.ops if op.out.buffer == low.views.of[name].buffer]
+    if len(makers) != 1 or not isinstance(makers[0], MatOp) or makers[0].wide or makers[0].into is not None:
+        return None
+    out = makers[0].out
+    if channels % low.v or (out.rows, out.channels) != (count, heads * channels):
+        return None
+    expected = out.positions().reshape(count, heads, channels).transpose(1, 0, 2)
+    return makers[0] if np.array_equal(rows, expected) else None
+
+
+def _store(low, node: ops.MatMul, view: View, matrices: np.ndarray, padded: bool) -> Words:
+    """Have matrices [heads, terms, outputs] of byte positions in the KV memory. padded: terms beyond the last meet
+    zeros."""
     heads, terms, outputs = matrices.shape
     in_rows = outputs > 1 and matrices[0, 0, 1] - matrices[0, 0, 0] == 1
     rows = matrices if in_rows else matrices.transpose(0, 2, 1)
@@ -48,6 +84,12 @@ def _store(low, node: ops.MatMul, view: View, matrices: np.ndarray) -> Words:
     )  # fmt: skip
     name = f"{node.name}.{layout.kind.lower()}"
     low.plan.buffers[name] = Buffer(name, kv=heads * layout.words)
+    maker = _maker(low, node, rows)
+    if maker is not None and (padded or not in_rows or layout.rows % low.n == 0):
+        del low.plan.buffers[maker.out.buffer]
+        maker.into = replace(layout, joined=True)
+        maker.out = replace(maker.out, buffer=name, start=0)
+        return Words(name, layout)
     parts = low.views.select(rows.reshape(-1, channels))
     more = layout.padded_rows - layout.rows
     index = np.arange(heads)[:, None] * layout.padded_rows

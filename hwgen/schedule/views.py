@@ -73,7 +73,8 @@ class Views:
         while (node := self.graph.producer(name)) is not None:
             if isinstance(node, POSITIONAL):
                 return True
-            if not isinstance(node, (ops.Requantize, ops.Lookup, ops.Mul, ops.Concat)):
+            kept = isinstance(node, ops.Reshape) and self.graph.tensors[node.inputs[0]].shape[:1] == node.shape[:1]
+            if not kept and not isinstance(node, (ops.Requantize, ops.Lookup, ops.Mul, ops.Concat, ops.Slice)):
                 return False
             name = node.inputs[0]
         return any(isinstance(node, POSITIONAL) for node in self.graph.consumers(name))

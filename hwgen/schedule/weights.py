@@ -32,8 +32,7 @@ def select(positions: np.ndarray, n: int, m: int, v: int, groups: int) -> list[P
         starts, size = _windows(rank, out // m, groups, chunks, _room(first, chunks, n, v))
         words = np.zeros((groups, size, m, n), np.int8)
         words[out // m, rank - starts[out // m], out % m, pattern % n] = 1
-        taps = chunks[:size] * n if size == len(chunks) else np.arange(size) * n
-        parts.append(Part(rows, inside(first), inside(taps), starts * n, words))
+        parts.append(Part(rows, inside(first), inside(chunks[:size] * n), _moved(starts, chunks) * n, words))
     return parts
 
 
@@ -66,9 +65,9 @@ def convolution(
         for tap in range(len(taps)):
             words[group, tap, rank[channel] - starts[group], out % m, (pattern % n)[channel]] = weight[tap].T
         words = words.reshape(groups, -1, m, n)
-        offsets = chunks * n if size == len(chunks) else np.arange(size) * n
+        offsets = chunks[:size] * n
     steps = (taps[:, None] + inside(offsets)).reshape(-1, 3)  # taps outside, chunks inside
-    return Part(np.arange(len(at)), at, steps, starts * n, words)
+    return Part(np.arange(len(at)), at, steps, _moved(starts, chunks) * n, words)
 
 
 def alike(positions: np.ndarray, n: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -107,6 +106,11 @@ def _dense(
     return full.reshape(taps * chunks, n, groups, m).transpose(2, 0, 3, 1)
 
 
+def _moved(starts: np.ndarray, chunks: np.ndarray) -> np.ndarray:
+    """By how many chunks windows move that begin with the chunks of these ranks."""
+    return starts * (int(chunks[1] - chunks[0]) if len(chunks) > 1 else 1)
+
+
 def _room(first: np.ndarray, chunks: np.ndarray, n: int, v: int) -> int:
     """Chunks from a row's first to the end of the word that holds its last: so many can be read."""
     end = first + (int(chunks[-1]) + 1) * n
@@ -115,14 +119,15 @@ def _room(first: np.ndarray, chunks: np.ndarray, n: int, v: int) -> int:
 
 def _windows(rank: np.ndarray, group: np.ndarray, groups: int, chunks: np.ndarray, room: int) -> tuple[np.ndarray, int]:
     """(first chunk of each group, chunks of each) for entries that join the chunk of a rank to an output group: as few
-    as every group needs, or all when such windows do not move regularly."""
+    as every group needs, or all when such windows do not move regularly. Chunks lie evenly, or all are needed."""
     low, high = np.full(groups, len(chunks)), np.full(groups, -1)
     np.minimum.at(low, group, rank)
     np.maximum.at(high, group, rank)
     size = max(int((high - low).max()) + 1, 1)
     used = int(np.flatnonzero(high >= 0)[-1]) + 1
     loops = nest(low[:used, None])
-    if size < len(chunks) and (np.diff(chunks) == 1).all() and loops is not None and len(loops) <= 2:
+    if size < len(chunks) and len(set(np.diff(chunks))) == 1 and loops is not None and len(loops) <= 2:
+        room = room if chunks[1] - chunks[0] == 1 else len(chunks)
         going_on = _continued(low[:used], groups)
         if going_on is not None and going_on.max() + size <= room:
             return going_on, size

@@ -8,7 +8,7 @@ from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.schedule import memory, windows
-from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, MAX_SLOTS, EngineConfig
+from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, MAX_SLOTS, MORE_BANKS, EngineConfig
 from hwgen.schedule.emit import emit
 from hwgen.schedule.instructions import MM, Program, Row, Vec
 from hwgen.schedule.lower import lower
@@ -55,8 +55,7 @@ class Design:
 def compile_graph(graph: Graph, n: int, m: int) -> Design:
     """Compile for an array of n x m and size the engine to the graph. Raises UnsupportedError, FitError (naming node
     or memory)."""
-    base = EngineConfig(n, m, ww=_weight_bits(graph))
-    plan, program, words = _program(graph, base)
+    base, plan, program, words = _in_few_banks(graph, EngineConfig(n, m, ww=_weight_bits(graph)))
     config = _sized(base, program, words, _table_room(program))
     _check_address_range(config)
     _check_fields(program)
@@ -77,6 +76,24 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
         raise FitError(f"the engine has {'; '.join(lacks)}: generate an engine for it, or bring the graph down to that")
     _check_fields(program)
     return Design(graph, config, plan, program, predict(program, config))
+
+
+def _in_few_banks(graph: Graph, base: EngineConfig) -> tuple[EngineConfig, Plan, Program, int]:
+    """The engine with as few activation banks as let operations overlap; (engine, plan, program, words of a bank).
+    Raises FitError when the most do not suffice at all."""
+    first = None
+    for banks in (base.banks, *MORE_BANKS):
+        config = base.resized(banks=banks)
+        try:
+            plan, program, words = _program(graph, config)
+        except FitError:
+            if banks == MORE_BANKS[-1] and first is None:
+                raise
+            continue
+        if not plan.serial:
+            return config, plan, program, words
+        first = first or (config, plan, program, words)
+    return first
 
 
 def _program(graph: Graph, config: EngineConfig) -> tuple[Plan, Program, int]:

@@ -9,6 +9,7 @@ from hwgen.errors import InputError
 
 SIZES = (8, 16, 32, 64)
 BANKS = 4
+MORE_BANKS = (6, 8)  # when operations cannot overlap in fewer
 MAX_SLOTS = 16
 MAX_ROW_WORDS, MAX_GROUP_WORDS = 4096, 1024
 MAX_KV_DEPTH = 4096  # kv_mem.sv

@@ -26,6 +26,7 @@ from hwgen.errors import FitError
 from hwgen.schedule.plan import INPUTS, Buffer, MatOp, Plan, RowOp
 from hwgen.schedule.vector import VecOp
 
+TRIES = 20_000  # steps back and forth of the colouring beyond one a buffer
 RESIDUAL_LAG = 8  # clocks from a step to the read of its residual, at most (mm_unit.sv)
 
 
@@ -90,28 +91,28 @@ def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> bool:
     """Give every buffer a bank: backtracking graph colouring in order of first use, the emptiest bank first. False
     when there is none."""
     names = [name for name in plan.buffers if name != INPUTS]
-    bank = {INPUTS: 0}
-    load = [0] * banks
-    steps = 0
+    bank, load = {INPUTS: 0}, [0] * banks
 
-    def put(i: int) -> bool:
-        nonlocal steps
-        steps += 1
-        if i == len(names) or steps > 20_000:
-            return i == len(names)
-        name = names[i]
+    def options(name: str) -> list[int]:
         taken = {bank[other] for other in apart[name] if other in bank}
-        size = plan.buffers[name].bytes
-        for b in sorted(set(range(1, banks)) - taken, key=lambda b: load[b]):
-            bank[name] = b
-            load[b] += size
-            if put(i + 1):
-                return True
-            load[b] -= size
-            del bank[name]
-        return False
+        return sorted(set(range(1, banks)) - taken, key=lambda b: load[b])[::-1]
 
-    if not put(0):
+    left = [options(names[0])] if names else []  # by buffer: banks not tried yet, the best last
+    for _ in range(len(names) + TRIES):
+        if len(bank) > len(names):
+            break
+        if left[-1]:
+            name = names[len(left) - 1]
+            bank[name] = left[-1].pop()
+            load[bank[name]] += plan.buffers[name].bytes
+            left += [options(names[len(left)])] if len(left) < len(names) else []
+        elif len(left) == 1:
+            return False
+        else:  # back to the buffer before
+            left.pop()
+            name = names[len(left) - 1]
+            load[bank.pop(name)] -= plan.buffers[name].bytes
+    if len(bank) <= len(names):
         return False
     for name, b in bank.items():
         plan.buffers[name].bank = b

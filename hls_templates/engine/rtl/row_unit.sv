@@ -339,6 +339,9 @@ module row_unit
   );
   if (NORM) begin : g_norm
     logic valid5_q;
+    logic channel_valid, channel_first, channel_last;  // GroupNorm: a channel in place of a word
+    logic [24:0] channel_sum;
+    logic [31:0] channel_squares;
     always_ff @(posedge clk_i) valid5_q <= rst_ni && !flush && read[DATA] && !softmax_q;
     row_stats #(
         .V(V),
@@ -362,10 +365,6 @@ module row_unit
         .scale_o(scale),
         .group_o(group)
     );
-    // GroupNorm
-    logic channel_valid, channel_first, channel_last;
-    logic [24:0] channel_sum;
-    logic [31:0] channel_squares;
     if (GROUPNORM) begin : g_groups
       logic [COMBINE-1:0] combine;
       logic [DATA+1:0] first_row;

@@ -47,6 +47,14 @@ def test_lint_clean(top, parameters):
 
 
 @pytest.mark.rtl
+def test_yosys_reads_every_part():
+    sources = " ".join(_sources(FILES))
+    read = f"read_slang -G V=16 -G SOFTMAX_SLOTS=2 -G GROUP_WORDS=3 --top row_unit {sources}"
+    done = subprocess.run([sys.executable, "-c", _COUNT, read], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+@pytest.mark.rtl
 def test_illegal_parameter_stops_elaboration():
     command = ["verilator", "--lint-only", *LINT, "-GV=24", "--top-module", "row_unit", *_sources(FILES)]
     with pytest.raises(toolchain.ToolError, match="V=24 must be 16, 32 or 64"):

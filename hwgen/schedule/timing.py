@@ -52,6 +52,15 @@ class Span:
 
 
 @dataclass
+class Layer:
+    """One operation of the array: clocks with a step, and clocks lost before and within it."""
+
+    name: str
+    busy: int = 0
+    idle: int = 0
+
+
+@dataclass
 class Timing:
     """Predicted clocks of one run."""
 
@@ -71,6 +80,18 @@ class Timing:
     def tail(self) -> int:
         """Clocks in which the array had nothing left to do: all but START's own, the issued and the waited ones."""
         return self.latency - 1 - self.issued - sum(self.waits.values())
+
+    def layers(self) -> list[Layer]:
+        """The array's operations in order. Their clocks, busy and idle, add up to those from START to the last step."""
+        out: list[Layer] = []
+        before = 0
+        for span in (span for span in self.spans if span.unit == "MM"):
+            if not out or out[-1].name != span.name:
+                out.append(Layer(span.name))
+            out[-1].busy += span.work
+            out[-1].idle += span.last - before - span.work
+            before = span.last
+        return out
 
 
 class _Progress:

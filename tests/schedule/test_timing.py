@@ -46,6 +46,9 @@ def test_every_clock_is_accounted_for(rng):
     t = compile_graph(two_layers(rng), 8, 8).timing
     assert 1 + t.issued + sum(t.waits.values()) + t.tail == t.latency == 1 + t.last_issue + t.tail
     assert {span.unit for span in t.spans} == {"DIN", "MM", "DOUT"}
+    layers = t.layers()
+    assert len(layers) == 2 and sum(layer.busy for layer in layers) == t.issued
+    assert sum(layer.busy + layer.idle for layer in layers) == t.last_issue
 
 
 def test_a_program_that_waits_for_itself_is_told():

@@ -111,6 +111,7 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
             "wait_norms": t.waits["ROW"],
             "tail": t.tail,
         },
+        "layers": [vars(layer) for layer in t.layers()],
         "activation_bytes": memory.footprint(design.plan, design.config.v),
         "spans": [{"unit": s.unit, "name": s.name, "first": s.first, "last": s.last, "work": s.work} for s in t.spans],
     }  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from hwgen import boards
 from hwgen.backends.engine import rtl
 from hwgen.build.verilate import build
-from hwgen.errors import FitError, HwgenError
+from hwgen.errors import FitError
 from hwgen.evaluate.design_sim import DesignSim
 from hwgen.graph import golden
 from hwgen.graph.phases import without_transposed
@@ -43,8 +43,7 @@ def test_rtl_equals_golden_in_every_bit_and_clock(kind, seed, tmp_path):
         inputs = random_inputs(graph, seed, 2)
         try:
             design, pkg = package(without_transposed(graph), config, code, tmp_path)
-        except HwgenError as refused:
-            assert isinstance(refused, FitError) or "GroupNorm" in str(refused), f"{where}: {refused}"
+        except FitError as refused:  # too large for this engine
             print(f"{where} is left out: {refused}")
             continue
         with DesignSim(pkg, library) as sim:

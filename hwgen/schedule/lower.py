@@ -219,7 +219,7 @@ class _Lowering:
         positions = np.broadcast_to(view.positions.reshape(other.shape), out.shape).reshape(-1)
         positions = views.rows(positions, node.output, first)
         if row_starts(positions, self.v) is None or view.buffer == operand.buffer:
-            view, positions = views.fresh(view, positions, f"{node.name}.residual")
+            view, positions = views.fresh(view, positions, f"{node.name}.residual", operand.buffer)
         return View(view.buffer, np.unique(positions), view.signed), positions[:, 0]
 
     def _matop(

@@ -63,7 +63,7 @@ def _operand(low, name: str, out: str, first: bool, apart_from: View | None = No
     same = (positions == positions[0]).all()  # one row for all
     table = positions[:1] if same else positions
     if row_starts(table, views.v) is None or (apart_from is not None and view.buffer == apart_from.buffer):
-        view, table = views.fresh(view, table, f"{out}.{name}")
+        view, table = views.fresh(view, table, f"{out}.{name}", apart_from and apart_from.buffer)
     starts = np.broadcast_to(table[:, 0], len(positions))
     return View(view.buffer, np.unique(table), view.signed), starts
 

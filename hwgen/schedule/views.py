@@ -7,6 +7,8 @@ matrix operation.
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from hwgen.graph import Graph, ops
@@ -33,6 +35,7 @@ class Views:
     def __init__(self, graph: Graph, plan: Plan, n: int, m: int, v: int):
         self.graph, self.plan, self.n, self.m, self.v = graph, plan, n, m, v
         self.of: dict[str, View] = {}
+        self.copies: dict[tuple, View] = {}  # by what was copied: buffer and positions
         self.placed: dict[str, Target] = {}  # tensors that a concatenation wants in its buffer
 
     def inputs(self) -> None:
@@ -203,10 +206,16 @@ class Views:
             return view, positions
         return self.fresh(view, positions, name)
 
-    def fresh(self, view: View, positions: np.ndarray, name: str) -> tuple[View, np.ndarray]:
-        """(view, positions [rows, channels]) of a copy in a buffer of its own."""
-        target = self.own(f"{name}.plain", *positions.shape)
-        copied = self.copy(view, positions, f"{name}.plain", target)
+    def fresh(
+        self, view: View, positions: np.ndarray, name: str, apart_from: str | None = None
+    ) -> tuple[View, np.ndarray]:
+        """(view, positions [rows, channels]) of a copy in a buffer of its own; of one that was made before, unless that
+        is the buffer `apart_from`."""
+        key = view.buffer, positions.shape, hashlib.sha256(np.ascontiguousarray(positions)).digest()
+        copied = self.copies.get(key)
+        if copied is None or copied.buffer == apart_from:
+            target = self.own(f"{name}.plain", *positions.shape)
+            self.copies[key] = copied = self.copy(view, positions, f"{name}.plain", target)
         return copied, copied.positions.reshape(positions.shape)
 
     def distinct(self, view: View, positions: np.ndarray, name: str) -> tuple[View, np.ndarray]:

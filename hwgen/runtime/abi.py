@@ -15,7 +15,7 @@ MAGIC = 0x4E475748  # "HWGN" in memory order
 ABI_VERSION = 2
 BEAT_BYTES = 16
 ALIGN = 64  # bytes; of every DDR buffer
-LANES = ("din", "mm", "row", "dout", "vec")  # the units, in counter order
+LANES = ("din", "mm", "row", "dout", "vec", "stream")  # the units, in counter order
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ REGISTERS = (
     Register("IN_PTR_HI", 0x044, "rw", "input buffer, high word"),
     Register("OUT_PTR_LO", 0x048, "rw", "output buffer, 64-byte aligned"),
     Register("OUT_PTR_HI", 0x04C, "rw", "output buffer, high word"),
-    Register("STREAM_PTR_LO", 0x050, "rw", "streamed weights (reserved: nothing reads it in version 2)"),
+    Register("STREAM_PTR_LO", 0x050, "rw", "streamed weights, 64-byte aligned"),
     Register("STREAM_PTR_HI", 0x054, "rw", "streamed weights, high word"),
     Register("WATCHDOG", 0x060, "rw", "cycles a command may take before it fails; 0 means never"),
     Register("LATENCY", 0x080, "ro", "clocks from the accepted START to DONE"),
@@ -128,6 +128,7 @@ TARGETS = {
     "PROG_ROW": 10,
     "PROG_DOUT": 11,
     "PROG_VEC": 12,
+    "PROG_STREAM": 13,
     "END": 255,  # no words
 }
 PARAM = (("mult", 0, 18), ("shift", 18, 6), ("bias", 24, 48), ("rmult", 72, 27))  # signed, unsigned, signed, signed
@@ -136,7 +137,7 @@ Z_FRACTION = 20  # fraction bits of a normalized element (docs/numerics.md)
 
 # --- instructions -----------------------------------------------------------------------------------------------------
 OPCODES = {"EXEC": 1, "NOP": 2}  # 0 is illegal, so that an unwritten program word is caught
-UNITS = {"DIN": 0, "MM": 1, "ROW": 2, "DOUT": 3, "VEC": 4, "NONE": 7}
+UNITS = {"DIN": 0, "MM": 1, "ROW": 2, "DOUT": 3, "VEC": 4, "STREAM": 5, "NONE": 7}
 LEVELS = 6  # nested loops of the array's instruction, level 0 innermost
 # octets: 8-byte units, in which progress counters and needs count
 COUNT_BITS, ADDR_BITS, PADDR_BITS, NEED_BITS, BANK_BITS = 14, 20, 12, 24, 3
@@ -199,7 +200,10 @@ VEC = _layout(
     ("relu", 1), ("lo", 9), ("hi", 9), *_INSIDE, *_LOOPS, *_levels(r_step=ADDR_BITS),
 )  # fmt: skip
 VEC_OPS = {"MUL": 1, "MAXPOOL": 2}
-INSTRUCTIONS = {"DIN": DIN, "MM": MM, "ROW": ROW, "DOUT": DOUT, "VEC": VEC}
+STREAM = _layout(  # offset, stride: in beats; word, words: of the weight memory
+    *_HEAD, ("offset", 28), ("stride", 28), ("word", ADDR_BITS), ("words", ADDR_BITS)
+)
+INSTRUCTIONS = {"DIN": DIN, "MM": MM, "ROW": ROW, "DOUT": DOUT, "VEC": VEC, "STREAM": STREAM}
 
 
 def width(fields: tuple[tuple[str, int, int], ...]) -> int:

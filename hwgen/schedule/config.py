@@ -22,7 +22,8 @@ class EngineConfig:
     group_words 0: no group norms.
     row_param_depth 0: no norms. softmax_slots 0: no softmax; neither: no row unit. slots 0: no activation tables.
     vec_param_depth 0: no vector unit. kv_depth 0: no KV memory. win_ring: bytes of an image kept for windows; 0: no
-    windows. Every field is a parameter of the RTL.
+    windows. stream_ports: bus masters that bring weights during a run; 0: all weights are resident. Every field is a
+    parameter of the RTL.
     """
 
     n: int
@@ -48,6 +49,7 @@ class EngineConfig:
     vec_residual: bool = False
     win_ring: int = 0
     win_ports: int = 1
+    stream_ports: int = 0
 
     @property
     def v(self) -> int:

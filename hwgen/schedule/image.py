@@ -18,9 +18,9 @@ def image(program: Program, config: EngineConfig, design_hash: int) -> bytes:
     out += _section("ROW_PARAM", len(program.row_params), pack_params(program.row_params))
     out += _section("SOFTMAX_TABLE", len(program.softmax_tables), pack_exponentials(program.softmax_tables))
     out += _section("VEC_PARAM", len(program.vec_params), pack_params(program.vec_params))
-    absent = {unit for unit, depth in (("ROW", config.has_rows), ("VEC", config.vec_param_depth)) if not depth}
+    there = {"ROW": config.has_rows, "VEC": config.vec_param_depth, "STREAM": config.stream_ports}
     for unit in abi.INSTRUCTIONS:
-        if unit in absent:
+        if not there.get(unit, True):
             continue
         code = getattr(program, unit.lower())
         words = [_encode(ins, unit, i == len(code) - 1) for i, ins in enumerate(code)]

@@ -279,6 +279,24 @@ class Dout:
 
 
 @dataclass
+class Fetch:
+    """DDR stream buffer -> weight memory: `words` weight words from `word` on. offset: of them in each port's region of
+    the buffer; stride: of the regions; both in beats."""
+
+    offset: int
+    stride: int
+    word: int
+    words: int
+    gate: Gate = field(default_factory=Gate)
+    name: str = ""
+
+    def encode(self, last: bool) -> bytes:
+        """The instruction word."""
+        return abi.pack(abi.STREAM, opcode=abi.OPCODES["EXEC"], last=last, **self.gate.fields(), offset=self.offset,
+                        stride=self.stride, word=self.word, words=self.words)  # fmt: skip
+
+
+@dataclass
 class Nop:
     """Waits for its gate."""
 
@@ -299,6 +317,7 @@ class Program:
     row: list[Row | Nop] = field(default_factory=list)
     vec: list[Vec | Nop] = field(default_factory=list)
     dout: list[Dout] = field(default_factory=list)
+    stream: list[Fetch | Nop] = field(default_factory=list)
     kv_words: int = 0  # of the KV memory that it uses
     weights: list[np.ndarray] = field(default_factory=list)
     params: list[np.ndarray] = field(default_factory=list)  # [M, 4] int64: mult, shift, bias, rmult

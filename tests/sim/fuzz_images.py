@@ -21,9 +21,10 @@ def depths(engine: dict) -> dict[int, tuple[int, int]]:
         "TABLE": (engine["slots"], 16), "ROW_PARAM": (engine["row_param_depth"], lanes),
         "SOFTMAX_TABLE": (engine["softmax_slots"], 256),
     }  # fmt: skip
+    rows = engine["row_param_depth"] + engine["softmax_slots"]
+    there = {"ROW": rows, "VEC": engine["vec_param_depth"], "STREAM": engine.get("stream_ports", 0)}
     for unit, fields in abi.INSTRUCTIONS.items():
-        depth = engine["prog_depth"] if unit != "ROW" or engine["row_param_depth"] + engine["softmax_slots"] else 0
-        out[f"PROG_{unit}"] = depth, abi.beats(fields)
+        out[f"PROG_{unit}"] = engine["prog_depth"] if there.get(unit, 1) else 0, abi.beats(fields)
     return {abi.TARGETS[name]: value for name, value in out.items()}
 
 

@@ -101,6 +101,7 @@ module engine
   assign adds.row = row_counts ? count_t'(V / 8) : '0;
   assign adds.dout = '0;
   assign adds.vec = vec_counts ? count_t'(V / 8) : '0;
+  assign adds.stream = '0;
   count_t mm_count, row_count, vec_count;
   logic mm_done, row_done, vec_done, mm_bad, row_bad, vec_bad, ev_issue;
   logic [2:0] ev_wait;

@@ -303,7 +303,7 @@ module engine_bus
   );
 
   count_t din_count;
-  assign progress_o = '{vec: vec_count_i, dout: '0, row: row_count_i, mm: mm_count_i, din: din_count};
+  assign progress_o = '{stream: '0, vec: vec_count_i, dout: '0, row: row_count_i, mm: mm_count_i, din: din_count};
 
   din_unit #(
       .V(V),

@@ -74,6 +74,7 @@ package hwgen_pkg;
   localparam logic [7:0] TGT_PROG_ROW = 8'd10;
   localparam logic [7:0] TGT_PROG_DOUT = 8'd11;
   localparam logic [7:0] TGT_PROG_VEC = 8'd12;
+  localparam logic [7:0] TGT_PROG_STREAM = 8'd13;
   localparam logic [7:0] TGT_END = 8'd255;
 
   // instruction words
@@ -95,6 +96,7 @@ package hwgen_pkg;
   localparam logic [2:0] UNIT_ROW = 3'd2;
   localparam logic [2:0] UNIT_DOUT = 3'd3;
   localparam logic [2:0] UNIT_VEC = 3'd4;
+  localparam logic [2:0] UNIT_STREAM = 3'd5;
   localparam logic [2:0] UNIT_NONE = 3'd7;
   localparam logic [1:0] DIN_COPY = 2'd0;
   localparam logic [1:0] DIN_STREAM = 2'd1;
@@ -104,11 +106,13 @@ package hwgen_pkg;
   localparam int ROW_BEATS = 3;
   localparam int DOUT_BEATS = 2;
   localparam int VEC_BEATS = 9;
+  localparam int STREAM_BEATS = 1;
 
   typedef logic [23:0] count_t;
 
-  /// Octets (8 bytes) written by each unit in this run.
+  /// Octets (8 bytes) written by each unit in this run; of stream: weight words.
   typedef struct packed {
+    count_t stream;
     count_t vec;
     count_t dout;
     count_t row;
@@ -278,6 +282,17 @@ package hwgen_pkg;
     logic [3:0] opcode;
   } vec_instr_t;
 
+  typedef struct packed {
+    logic [19:0] words;
+    logic [19:0] word;
+    logic [27:0] stride;
+    logic [27:0] offset;
+    logic [23:0] gate;
+    logic [2:0] gate_unit;
+    logic last;
+    logic [3:0] opcode;
+  } stream_instr_t;
+
   /// Whether `unit` has written at least `need` octets; UNIT_NONE never waits.
   function automatic logic reached(progress_t progress, logic [2:0] unit, count_t need);
     unique case (unit)
@@ -286,6 +301,7 @@ package hwgen_pkg;
       UNIT_ROW: return progress.row >= need;
       UNIT_DOUT: return progress.dout >= need;
       UNIT_VEC: return progress.vec >= need;
+      UNIT_STREAM: return progress.stream >= need;
       default: return 1'b1;
     endcase
   endfunction

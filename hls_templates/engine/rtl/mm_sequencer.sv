@@ -104,6 +104,7 @@ module mm_sequencer
       UNIT_ROW: return counts.row;
       UNIT_DOUT: return counts.dout;
       UNIT_VEC: return counts.vec;
+      UNIT_STREAM: return counts.stream;
       default: return '0;
     endcase
   endfunction
@@ -169,8 +170,8 @@ module mm_sequencer
   always_ff @(posedge clk_i) begin
     gate_ahead_q <= load ? gate_load : gate_stay;
     dep_ahead_q  <= load ? dep_load : dep_stay;
-    gate_wait_q  <= load ? gate_load[NEED_BITS] && instr_i.gate_unit <= UNIT_VEC : gate_stay[NEED_BITS] && !gate_free_q;
-    dep_wait_q   <= !pad && (load ? dep_load[NEED_BITS] && instr_i.dep_unit <= UNIT_VEC : dep_stay[NEED_BITS] && !dep_free_q);
+    gate_wait_q  <= load ? gate_load[NEED_BITS] && instr_i.gate_unit <= UNIT_STREAM : gate_stay[NEED_BITS] && !gate_free_q;
+    dep_wait_q   <= !pad && (load ? dep_load[NEED_BITS] && instr_i.dep_unit <= UNIT_STREAM : dep_stay[NEED_BITS] && !dep_free_q);
     if (issue) begin
       a_q    <= a_q + a_step;
       w_q    <= w_q + w_step;
@@ -196,8 +197,8 @@ module mm_sequencer
       p_q    <= instr_i.p;
       zero_q <= '1;
       left_q <= instr_i.count;
-      gate_free_q <= instr_i.gate_unit > UNIT_VEC;
-      dep_free_q <= instr_i.dep_unit > UNIT_VEC;
+      gate_free_q <= instr_i.gate_unit > UNIT_STREAM;
+      dep_free_q <= instr_i.dep_unit > UNIT_STREAM;
       finish_q <= instr_i.count == 0;
       moves_q <= outermost(single);
       for (int l = 0; l < LEVELS; l++) begin

@@ -65,7 +65,7 @@ def package() -> str:
     out += [constant(w=1, n=f"DIN_{name}", v=f"2'd{code}") for name, code in abi.DIN_KINDS.items()]
     out += [f"  localparam int {name}_BEATS = {abi.beats(fields)};" for name, fields in abi.INSTRUCTIONS.items()]
     out += ["", f"  typedef logic [{abi.NEED_BITS - 1}:0] count_t;", ""]
-    out += ["  /// Octets (8 bytes) written by each unit in this run."]
+    out += ["  /// Octets (8 bytes) written by each unit in this run; of stream: weight words."]
     counts = "".join(f"    count_t {lane};\n" for lane in reversed(abi.LANES))
     out += [f"  typedef struct packed {{\n{counts}  }} progress_t;\n"]
     out.append("  /// One channel's requantization: v = acc * mult + bias (+ residual * rmult), then shifted right.")
@@ -100,6 +100,7 @@ _REACHED = """\
       UNIT_ROW: return progress.row >= need;
       UNIT_DOUT: return progress.dout >= need;
       UNIT_VEC: return progress.vec >= need;
+      UNIT_STREAM: return progress.stream >= need;
       default: return 1'b1;
     endcase
   endfunction

@@ -8,7 +8,7 @@ from hwgen.schedule.instructions import MM, Gate, Loop, Nop
 from tests.rtl.array.support import count, draw, packed, settle, tick
 from tests.schedule.decode import fields, steps
 
-UNITS = ("DIN", "MM", "ROW", "DOUT", "VEC", "NONE")
+UNITS = tuple(abi.UNITS)
 EVENT = {"DIN": 1, "MM": 2, "ROW": 4, "VEC": 4}  # bit of ev_wait_o; what is none of these counts as DIN
 
 
@@ -93,9 +93,9 @@ def check_step(dut, seen, clock):
 async def run(dut, rng, program):
     """One run; returns its steps."""
     words = [ins.encode(i == len(program) - 1) for i, ins in enumerate(program)]
-    model, progress = Model(words), [0] * 5
+    model, progress = Model(words), [0] * len(abi.LANES)
     queue, seen, done, issued = list(words), None, False, 0
-    rate = rng.uniform(0.05, 3, 5)
+    rate = rng.uniform(0.05, 3, len(abi.LANES))
     dut.run_i.value = 1
     for clock in range(100_000):
         check_step(dut, seen, clock)
@@ -165,7 +165,7 @@ async def a_flush_stops_it_at_any_clock(dut):
     for _ in range(count(20)):
         word = random_instruction(rng).encode(False)
         dut.run_i.value, dut.valid_i.value, dut.instr_i.value = 1, 1, int.from_bytes(word, "little")
-        dut.progress_i.value, dut.adds_i.value = packed([1000] * 4, abi.NEED_BITS), 0
+        dut.progress_i.value, dut.adds_i.value = packed([1000] * len(abi.LANES), abi.NEED_BITS), 0
         for _ in range(rng.integers(1, 10)):
             await tick(dut)
         dut.clear_i.value, dut.run_i.value, dut.valid_i.value = 1, 0, 0

@@ -33,7 +33,7 @@ ROW_START = 1  # START -> row instruction taken; its first word goes one later (
 ROW_STATS = 11  # a norm's last word of pass 1 -> first of the last pass
 ROW_MOST = 4  # softmax: last word of pass 1 -> first of pass 2
 ROW_SUM = 9  # softmax: last word of pass 2 -> first of the last pass
-ROW_GROUPS = 17  # GroupNorm: last word of pass 1 -> first of the last pass, besides the channels and a group's channels
+ROW_GROUPS = 17  # GroupNorm: last word of pass 1 -> first of the last pass, besides the clocks for its channels
 ROW_WRITE = 12  # word of the last pass -> written
 NEVER = np.iinfo(np.int64).max // 4
 BILLED = {"DIN": "DIN", "MM": "MM", "ROW": "ROW", "VEC": "ROW"}
@@ -238,7 +238,8 @@ class _Model:
         ends = went[ins.words - 1 :: ins.words, None]
         last_pass = ends + (ROW_MOST + ins.words - 1 + ROW_SUM if ins.softmax else ROW_STATS) + np.arange(ins.words)
         if ins.group:  # all rows are read again
-            last_pass = went[-1] + ins.group + ins.length + ROW_GROUPS + np.arange(ins.rows * ins.words)[None]
+            channels = (ins.group + ins.length) // (4 if ins.group % 4 == 0 else 1)  # four a clock where groups allow
+            last_pass = went[-1] + channels + ROW_GROUPS + np.arange(ins.rows * ins.words)[None]
         written = last_pass.ravel() + ROW_WRITE
         self.progress["ROW"].add(written, self.config.v // 8)
         self.timing.spans.append(Span("ROW", ins.name, int(went[0]), int(written[-1]), len(went)))

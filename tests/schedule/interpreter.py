@@ -21,7 +21,7 @@ from tests.schedule.decode import fields, lane_word, steps, weight_word, words
 
 EXEC, NOP = abi.OPCODES["EXEC"], abi.OPCODES["NOP"]
 UNIT = {code: name for name, code in abi.UNITS.items()}
-GROUPS = 17  # group norm: last word of pass 1 -> the last pass, besides the channels and a group's channels
+GROUPS = 17  # group norm: last word of pass 1 -> the last pass, besides the clocks for its channels
 STATS, MOST, SUM, WRITE = 11, 4, 9, 12  # row unit: between a row's passes (norm; softmax's two); last pass -> write
 TO_BUS, TO_DONE = 5, 4 + 2  # output: word allowed -> first beat; last beat -> response -> DONE
 LIMIT = 200_000
@@ -310,7 +310,7 @@ class Engine:
     def _groups(self, ins: dict[str, int], tensor: list[list[np.ndarray]]) -> Iterator[None]:
         """A group norm's last pass, which reads every row again; returns the go of the last row's first word."""
         v, n, group, words = self.config.v, ins["length"], ins["group"], ins["words"]
-        go = self.clock - 1 + group + n + GROUPS
+        go = self.clock - 1 + (group + n) // (1 if group % 4 else 4) + GROUPS
         while self.clock < go:
             yield
         x = np.stack([np.concatenate(row)[:n] for row in tensor])

@@ -10,8 +10,8 @@
 ///   STATS = 11 clocks from a norm's go of a row's last word in pass 1 to the go of its first word in the last pass
 ///   MOST = 4   likewise from softmax's pass 1 to its pass 2, and
 ///   SUM = 9    from there to its last pass; both passes never wait
-///   GroupNorm reads its rows (the positions) twice: group + length + GROUPS = 17 clocks from the last go of pass 1 to the first go of the
-///              last pass, which then reads a word a clock
+///   GroupNorm reads its rows (the positions) twice: GROUPS = 17 clocks, and one for each channel of a group and of a row (for each
+///              four when a group's number is a multiple of four), from the last go of pass 1 to the first of the last pass
 ///   WRITE = 12 clocks from the go of a word in the last pass to its write request; `count_o` has counted it in that clock
 ///   the next instruction's start may be in the clock after the last go of the last pass
 ///   `done_o` one clock after the last write request of an instruction with `last`

@@ -77,7 +77,7 @@ class Timing:
             return False
         if ins.op == abi.ROW_OPS["GROUPNORM"]:
             if self.row + 1 == ins.rows:
-                last_go = self.grouped(c + ins.group + ins.length + GROUPS)
+                last_go = self.grouped(c + (ins.group + ins.length) // (1 if ins.group % 4 else 4) + GROUPS)
         else:
             softmax = ins.op == abi.ROW_OPS["SOFTMAX"]
             last_pass = c + (MOST + ins.words - 1 + SUM if softmax else STATS)  # go of its first word

@@ -49,8 +49,10 @@ class _Emitter:
         self.plan, self.config = plan, config
         self.program = Program()
         self.total = {"DIN": 0, "MM": 0, "ROW": 0, "VEC": 0}  # octets so far
+        self.waited = {"MM": {}, "ROW": {}, "VEC": {}}  # by unit: octets of others that it has waited for
         self.before: list[int] = []  # by operation: its unit's octets before it
         self.after: list[int] = []
+        self.units: dict[str, list[int]] = {"MM": [], "ROW": [], "VEC": []}  # the operations of each
         self.complete: list[set[int]] = []  # by operation: those certainly complete when its first result is written
         self.steps: list[int] = []  # by operation: of the array
         self.stored: dict[tuple, int] = {}  # where equal words are
@@ -78,6 +80,9 @@ class _Emitter:
         self.before.append(self.total[unit])
         self.total[unit] += octets
         self.after.append(self.total[unit])
+        for before in self.units[unit][-1:]:  # units run in order
+            complete = complete | {before} | self.complete[before]
+        self.units[unit].append(len(self.complete))
         self.complete.append(complete)
 
     def writers(self, view: View) -> list[int]:
@@ -92,7 +97,7 @@ class _Emitter:
         """Operations complete once these are: what they waited for, and what ran before in their unit."""
         out: set[int] = set()
         for w in writers:
-            out |= {w} | self.complete[w] | {i for i in range(w) if self._unit(i) == self._unit(w)}
+            out |= {w} | self.complete[w]
         return out
 
     def follow(self, buffer: str, writers: list[int], reader: str) -> tuple[str, int] | None:
@@ -133,6 +138,13 @@ class _Emitter:
         for i in ops:
             out[self._unit(i)] = max(out.get(self._unit(i), 0), self.after[i])
         return out
+
+    def news(self, unit: str, waits: dict[str, int]) -> list[Gate]:
+        """The waits of an operation that no earlier one of its unit has had."""
+        known = self.waited[unit]
+        gates = [Gate(other, count) for other, count in waits.items() if count > known.get(other, 0)]
+        known |= {gate.unit: gate.count for gate in gates}
+        return gates
 
     # --- input ------------------------------------------------------------------------------------------------------
     def _inputs(self) -> None:
@@ -176,7 +188,7 @@ class _Emitter:
     # --- matrix operations ------------------------------------------------------------------------------------------
     def _matrix(self, op: MatOp) -> None:
         waits, complete, follow = self._operands(op)
-        gates = [Gate(unit, count) for unit, count in waits.items()]
+        gates = self.news("MM", waits)
         behind_wide = bool(self.program.mm) and getattr(self.program.mm[-1], "wide", False)
         self.program.mm += [Nop(gate) for gate in gates[1:]]
         slow = WIDE_STEPS if op.wide or behind_wide else 1
@@ -287,7 +299,7 @@ class _Emitter:
         complete = self._complete_with(writers)
         must: set[int] = set() if follow else set(writers)
         # never beside an unrelated operation of another unit, which may need the same port
-        must |= {i for i in range(len(self.after)) if self.plan.serial or self._unit(i) != "MM"}
+        must |= set(range(len(self.after))) if self.plan.serial else {*self.units["ROW"], *self.units["VEC"]}
         waits: dict[str, int] = {}
         if op.residual is not None:
             if op.residual.buffer == INPUTS:
@@ -301,9 +313,9 @@ class _Emitter:
             complete -= set(writers)
         must |= keys
         waits |= self._gate_for(must)
-        for i in must:
-            complete |= {i} | self.complete[i]
-        return waits, complete, follow
+        for unit in self.units.values():
+            complete |= self._complete_with([i for i in reversed(unit) if i in must][:1])
+        return waits, complete | must, follow
 
     def _beside(self, op: MatOp, row: int) -> bool:
         """Whether a matrix operation may write and read its residual while a row operation that it follows still reads
@@ -372,7 +384,7 @@ class _Emitter:
             complete |= {i for i in range(len(self.after)) if self._unit(i) == "MM"}
         products = {i for i in range(len(self.after)) if self._unit(i) == "VEC"}
         if products and (need_step == 0 or not products <= complete):
-            self.program.row.append(Nop(Gate("VEC", self.total["VEC"])))
+            self.program.row += [Nop(other) for other in self.news("ROW", {"VEC": self.total["VEC"]})]
             complete |= products
         softmax = self._exponentials(op)
         params = [] if softmax else op.lane.words(words, cfg.v)

@@ -24,7 +24,7 @@ def vector(emitter, op: VecOp) -> None:
         waits[follow[0]] = emitter.before[-1] if follow[0] == "MM" else waits.get(follow[0], 0)
     if any(view.buffer == INPUTS for view in op.reads()) and (follow is None or follow[0] != "DIN"):
         waits["DIN"] = emitter.total["DIN"]
-    gates = [Gate(unit, count) for unit, count in waits.items() if count] or [Gate()]
+    gates = emitter.news("VEC", waits) or [Gate()]
     program.vec += [Nop(gate) for gate in gates[:-1]]
     params = emitter.stored_at(program.vec_params, op.lane.words(op.words(config.v), config.v))
     words = 0

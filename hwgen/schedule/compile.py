@@ -137,7 +137,7 @@ def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) ->
         weight_depth=_round_up(len(program.weights), 512),
         param_depth=_round_up(len(program.params), 16),
         row_param_depth=_round_up(len(program.row_params), 16) if program.row_params else 0,
-        softmax_slots=len(program.softmax_tables),
+        softmax_slots=-(-len(program.softmax_tables) // 2) * 2,  # a memory block holds two
         row_words=_round_up(max((ins.words for ins in rows if not ins.group), default=0), 16) if rows else 0,
         group_words=max((ins.words for ins in rows if ins.group), default=0),
         slots=1 << (tables - 1).bit_length() if tables else 0,
@@ -169,7 +169,7 @@ def _check_address_range(config: EngineConfig) -> None:
         "vec_param_depth": 1 << abi.PADDR_BITS,
         "kv_depth": MAX_KV_DEPTH,
         "act_depth": (1 << abi.ADDR_BITS) * min(config.n, config.m, 16) // config.v,
-        "prog_depth": 1024,
+        "prog_depth": 4096,
     }
     for what, limit in limits.items():
         if getattr(config, what) > limit:

@@ -135,8 +135,9 @@ class _Emitter:
     def _gate_for(self, ops: set[int]) -> dict[str, int]:
         """Octets of each unit after which all these operations are complete."""
         out: dict[str, int] = {}
-        for i in ops:
-            out[self._unit(i)] = max(out.get(self._unit(i), 0), self.after[i])
+        for unit, mine in self.units.items():
+            if (last := next((i for i in reversed(mine) if i in ops), None)) is not None:
+                out[unit] = self.after[last]
         return out
 
     def news(self, unit: str, waits: dict[str, int]) -> list[Gate]:

@@ -88,9 +88,16 @@ def _read_soon_after(plan: Plan, i: int) -> list[str]:
 
 
 def _colour(plan: Plan, apart: dict[str, set[str]], banks: int) -> bool:
-    """Give every buffer a bank: backtracking graph colouring in order of first use, the emptiest bank first. False
-    when there is none."""
+    """Give every buffer a bank: backtracking graph colouring in order of first use, or those with most conflicts first;
+    the emptiest bank first. False when none is found."""
     names = [name for name in plan.buffers if name != INPUTS]
+    return any(
+        _colour_in_order(plan, order, apart, banks) for order in (names, sorted(names, key=lambda x: -len(apart[x])))
+    )
+
+
+def _colour_in_order(plan: Plan, names: list[str], apart: dict[str, set[str]], banks: int) -> bool:
+    """Give the buffers banks in this order; False when none are found."""
     bank, load = {INPUTS: 0}, [0] * banks
 
     def options(name: str) -> list[int]:

@@ -8,35 +8,22 @@ operand is there or a memory port is free.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwgen.errors import FitError, UnsupportedError
-from hwgen.runtime.abi import BEAT_BYTES, LEVELS
-from hwgen.schedule import emit_vec
+from hwgen.runtime.abi import BEAT_BYTES
+from hwgen.schedule import emit_mm, emit_vec
 from hwgen.schedule.config import MAX_SLOTS, EngineConfig
-from hwgen.schedule.instructions import MM, Din, Dout, Exponentials, Gate, Loop, Nop, Program, Row
+from hwgen.schedule.instructions import Din, Dout, Exponentials, Gate, Nop, Program, Row
 from hwgen.schedule.memory import RESIDUAL_LAG
-from hwgen.schedule.nest import Level, nest, pieces
-from hwgen.schedule.plan import INPUTS, MatOp, Part, Plan, RowOp, View
+from hwgen.schedule.plan import INPUTS, MatOp, Plan, RowOp, View
 from hwgen.schedule.vector import VecOp
 from hwgen.schedule.views import round_up
 from hwgen.schedule.weights import OCTET
 from hwgen.schedule.windows import Stream, Windows
 
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
-
-
-@dataclass
-class _Walk:
-    """Weight words: the first, and where each step of a sum, each group and each row has its own, from there."""
-
-    first: int
-    taps: np.ndarray
-    groups: np.ndarray
-    rows: np.ndarray
 
 
 def emit(plan: Plan, config: EngineConfig) -> Program:
@@ -152,7 +139,7 @@ class _Emitter:
         copied = min((image.offset for image in self.plan.images.values()), default=self.plan.in_bytes)
         if copied:
             bank, beats = self.plan.buffers[INPUTS].bank, -(-copied // BEAT_BYTES)
-            self.program.din.append(Din(0, beats, bank, self._byte(INPUTS, 0) // BEAT_BYTES))
+            self.program.din.append(Din(0, beats, bank, self.byte(INPUTS, 0) // BEAT_BYTES))
         self.total["DIN"] = -(-copied // BEAT_BYTES) * BEAT_BYTES // OCTET
         self._images()
 
@@ -167,7 +154,7 @@ class _Emitter:
             walks.append(self.walks.setdefault(image.name, []))
             for row in range(0, g.rows, image.band):
                 half = row // image.band % 2 * image.band_bytes
-                address = self._byte(INPUTS, image.start + half) // BEAT_BYTES
+                address = self.byte(INPUTS, image.start + half) // BEAT_BYTES
                 place = self.plan.buffers[INPUTS].bank, address, row, min(image.band, g.rows - row)
                 walks[-1].append(Windows(g, self.config.v, at, beats, *place, image.clocks, name=image.name))
         for i, walk in enumerate(walks):
@@ -183,7 +170,8 @@ class _Emitter:
             octets += len(part.rows) * len(part.groups) * self.config.m // OCTET
             walk.gate = Gate("MM", octets)
 
-    def _byte(self, buffer: str, at: int) -> int:
+    def byte(self, buffer: str, at: int) -> int:
+        """Where a byte of a buffer lies in its bank."""
         return self.plan.buffers[buffer].word * self.config.v + at
 
     # --- matrix operations ------------------------------------------------------------------------------------------
@@ -206,7 +194,7 @@ class _Emitter:
                 )
             self.program.mm.append(Nop(Gate("MM", self.total["MM"])))
             slow = 1
-        instructions = [ins for part in op.parts for ins in self._instructions(op, part, slow, follow)]
+        instructions = [ins for part in op.parts for ins in emit_mm.instructions(self, op, part, slow, follow)]
         self._free_bands(op)
         if gates:
             instructions[0].gate = gates[0]
@@ -214,72 +202,6 @@ class _Emitter:
         groups = sum(ins.steps() // ins.reduction() for ins in instructions)
         self.steps.append(sum(ins.steps() for ins in instructions))
         self.wrote("MM", groups * self.config.m // OCTET, complete)
-
-    def _instructions(self, op: MatOp, part: Part, slow: int, follow: tuple[str, int] | None) -> Iterator[MM]:
-        """The instructions of rows that share weights: one, if six loops suffice. slow: at least that many clocks a
-        group; a shorter one meets its inputs again, with weights of zero."""
-        cfg, groups = self.config, np.arange(len(part.groups))
-        if follow is not None:
-            follow = follow[0], follow[1] + part.ahead // OCTET
-        params = self.stored_at(self.program.params, op.lane.words(len(groups), cfg.m))
-        words = self._words(op, part, slow)
-        taps = np.column_stack([np.tile(part.taps, (len(words.taps) // len(part.taps), 1)), words.taps])
-        inner = _loops(_nest_of(op, taps), ("a", "y", "x", "w"), cfg.n, reduce=True)
-        outputs = (4 if op.wide else 1) * groups if op.into is None else op.into.write_groups()
-        walk = np.column_stack([part.groups, words.groups, outputs, groups, groups])
-        inner += _loops(_nest_of(op, walk), ("a", "w", "o", "p", "r"), cfg.n)
-        residual_at = np.zeros(op.out.rows, np.int64) if op.residual_at is None else op.residual_at
-        each_row = len(groups) if op.lane.mult.ndim == 2 else 0
-        r = part.rows
-        at = r * (op.out.pitch // cfg.m) if op.into is None else op.into.write_rows()[r]
-        walk = np.column_stack([part.at, at, r * each_row, residual_at[r] // cfg.m, words.rows])
-        for piece in pieces(walk, LEVELS - len(inner)):
-            yield self._instruction(op, inner, walk[piece], words.first, params, follow)
-
-    def _words(self, op: MatOp, part: Part, slow: int) -> _Walk:
-        """Where a part's weight words are; those that do not lie there yet are stored."""
-        if op.kv is not None:
-            layout, first = op.kv.layout, self.plan.buffers[op.kv.buffer].word
-            heads = op.kv.heads[part.rows] * layout.words
-            return _Walk(first, layout.read_terms(len(part.taps)), layout.read_outputs(), heads)
-        words, block = _distinct(part.words)
-        times = -(-slow // len(part.taps))
-        words = np.pad(words, ((0, 0), (0, (times - 1) * len(part.taps)), (0, 0), (0, 0)))
-        first = self.stored_at(self.program.weights, words.reshape(-1, self.config.m * self.config.n))
-        size = words.shape[1]
-        return _Walk(first, np.arange(size), block * size, np.zeros(len(part.rows), np.int64))
-
-    def _instruction(
-        self, op: MatOp, inner: list[Loop], walk: np.ndarray, w: int, params: int, follow: tuple[str, int] | None
-    ) -> MM:
-        """One instruction: `inner` loops for each row of a walk of operand byte, y, x, output, parameter word and
-        residual."""
-        cfg = self.config
-        loops = [*inner, *_loops(nest(walk), ("a", "y", "x", "o", "p", "r", "w"), cfg.n)]
-        first, y, x, out, param, residual_at, word = (int(value) for value in walk[0])
-        if follow is None:
-            dep, need = "NONE", 0
-            loops = [replace(loop, need=0) for loop in loops]
-        else:
-            dep, need = follow[0], follow[1] + (first + cfg.n) // OCTET
-        residual = None
-        if op.residual is not None:
-            at = self._byte(op.residual.buffer, 0) // cfg.m + residual_at
-            residual = (self.plan.buffers[op.residual.buffer].bank, at, op.residual.signed)
-        return MM(
-            loops=tuple(loops), dep=dep, need=need, a_bank=self.plan.buffers[op.x.buffer].bank,
-            a=(self._byte(op.x.buffer, 0) + first) // cfg.n, a_signed=op.x.signed, w=w + word,
-            o_bank=self.plan.buffers[op.out.buffer].bank, o=self._output_at(op) + out,
-            p=params + param, lo=op.lane.lo, hi=op.lane.hi, relu=op.lane.relu, wide=op.wide, slot=self._slot(op),
-            residual=residual, name=op.name, inside=None if op.last is None else (y, x, *op.last),
-            w_bank="WEIGHTS" if op.kv is None else "KV", o_kind="ACTIVATIONS" if op.into is None else op.into.kind,
-        )  # fmt: skip
-
-    def _output_at(self, op: MatOp) -> int:
-        """Address of the first group of the first row."""
-        if op.into is not None:
-            return op.into.write_base(self.plan.buffers[op.out.buffer].word)
-        return self._byte(op.out.buffer, op.out.start) // self.config.m
 
     def stored_at(self, memory: list[np.ndarray], words: np.ndarray) -> int:
         """Where these words begin in a memory; equal ones are stored once."""
@@ -344,7 +266,8 @@ class _Emitter:
             passed += self.steps[i]
         return set()
 
-    def _slot(self, op: MatOp) -> int | None:
+    def slot(self, op: MatOp) -> int | None:
+        """The slot of an operation's table."""
         if op.table is None:
             return None
         data = op.table.tobytes()
@@ -393,8 +316,8 @@ class _Emitter:
             Row(
                 rms=op.rms, softmax=softmax, group=op.group, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi,
                 dep=dep, need=need, need_step=need_step,
-                src_bank=self.plan.buffers[op.x.buffer].bank, src=self._byte(op.x.buffer, start) // cfg.v,
-                dst_bank=self.plan.buffers[op.out.buffer].bank, dst=self._byte(op.out.buffer, op.out.start) // cfg.v,
+                src_bank=self.plan.buffers[op.x.buffer].bank, src=self.byte(op.x.buffer, start) // cfg.v,
+                dst_bank=self.plan.buffers[op.out.buffer].bank, dst=self.byte(op.out.buffer, op.out.start) // cfg.v,
                 param=self.stored_at(self.program.row_params, params) if len(params) else 0,
                 length=op.out.channels, words=words, rows=rows, src_stride=stride // cfg.v,
                 dst_stride=op.out.pitch // cfg.v, eps=op.eps, gate=gate, name=op.name,
@@ -440,7 +363,7 @@ class _Emitter:
             beats = -(-size // BEAT_BYTES)
             output.offset = offset
             for row in range(output.rows):
-                address = self._byte(output.buffer, output.start + row * output.pitch) // BEAT_BYTES
+                address = self.byte(output.buffer, output.start + row * output.pitch) // BEAT_BYTES
                 bank, before = self.plan.buffers[output.buffer].bank, row * output.pitch // OCTET if step else 0
                 self.program.dout.append(Dout(offset, beats, bank, address, dep, need + before, step, gate))
                 offset += beats * BEAT_BYTES
@@ -451,32 +374,6 @@ class _Emitter:
 def _wide_bytes(size: int, m: int) -> int:
     """Bytes of a 32-bit vector in byte planes."""
     return -(-size // m) * m * 4
-
-
-def _distinct(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(blocks, index of each group's) of weight words [groups, ...]: all, or one period of what repeats."""
-    for period in range(1, len(words) // 2 + 1):
-        if np.array_equal(words[0], words[period]) and np.array_equal(words[period:], words[:-period]):
-            return words[:period], np.arange(len(words)) % period
-    return words, np.arange(len(words))
-
-
-def _nest_of(op: MatOp, walk: np.ndarray) -> list[Level]:
-    """The loops of a walk that lowering has made regular. Raises FitError naming the node when they are too many."""
-    loops = nest(walk)
-    if loops is None or len(loops) > 4:
-        raise FitError(f"node {op.name!r}: its operand lies too irregularly for an instruction; requantize it first")
-    return loops
-
-
-def _loops(levels: list[Level], columns: tuple[str, ...], n: int, reduce: bool = False) -> list[Loop]:
-    """Loops of walked columns; `a` is in bytes there."""
-    out = []
-    for count, strides in levels:
-        by = {"r": 0} | dict(zip(columns, (int(s) for s in strides), strict=True))
-        a = by.pop("a")
-        out.append(Loop(count, a=a // n, need=a // OCTET, reduce=reduce, **by))
-    return out
 
 
 def _copies(op: MatOp) -> bool:

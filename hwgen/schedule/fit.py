@@ -128,6 +128,10 @@ def _amd_memory(c: EngineConfig, board: Board) -> dict[str, int]:
         bram += -(-columns // 72) * -(-c.weight_depth // 512)
     bram += -(-c.m * param_bits // 72) * -(-c.param_depth // 512) if c.param_depth > 64 else 0
     bram += -(-c.v * 72 // 72) * -(-c.row_param_depth // 512) if c.row_param_depth > 64 else 0
+    if c.prog_depth > 256:  # see prog_queue.sv
+        units = {"ROW": c.has_rows, "VEC": c.vec_param_depth, "STREAM": c.stream_ports}
+        beats = sum(abi.beats(fields) for unit, fields in abi.INSTRUCTIONS.items() if units.get(unit, True))
+        bram += -(-beats * 128 // 72) * -(-c.prog_depth // 512)
     vec_bits = c.v * (99 if c.vec_residual else 72)
     bram += -(-vec_bits // 72) * -(-c.vec_param_depth // 512) if c.vec_param_depth > 64 else 0
     bram += -(-c.v * -(-c.softmax_slots // 2) // 2)  # halves of a block hold two tables for one lane

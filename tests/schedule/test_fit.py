@@ -31,6 +31,12 @@ def test_a_kv_memory_makes_the_array_multiply_eight_bits():
     assert fit.resources(EngineConfig(8, 8, ww=4, kv_depth=16), z7)["dsp"] == 64 + 8 * 2
 
 
+def test_long_programs_take_block_ram():
+    """In 512 words of 72 bits: 1 + 9 + 2 beats of DIN, MM and DOUT, and DIN's two of windows."""
+    short, long = (fit.resources(EngineConfig(8, 8, prog_depth=depth), ZCU104)["bram36"] for depth in (256, 1024))
+    assert long - short == -(-(3 + 9 + 2) * 128 // 72) * 2
+
+
 def test_what_was_routed_on_the_ecp5():
     """Within 5 % of nextpnr's count of the demo's head without norms; the memory blocks to the very one."""
     config = EngineConfig(8, 8, ww=4, act_depth=128, weight_depth=6656, param_depth=176, prog_depth=16, residual=True)

@@ -59,7 +59,7 @@ module prog_queue #(
       .COLUMNS(BEATS),
       .D(D),
       .TARGET(TARGET),
-      .STYLE("distributed")
+      .STYLE(D > 256 ? "block" : "distributed")
   ) u_mem (
       .clk_i,
       .ld_we_i,

@@ -38,6 +38,10 @@ def instructions(emitter, op: MatOp, part: Part, slow: int, follow: tuple[str, i
     outputs = (4 if op.wide else 1) * groups if op.into is None else op.into.write_groups()
     walk = np.column_stack([part.groups, words.groups, outputs, groups, groups])
     inner += _loops(_nest_of(op, walk), ("a", "w", "o", "p", "r"), cfg.n)
+    if len(inner) > LEVELS:
+        raise FitError(
+            f"node {op.name!r}: it needs {len(inner)} nested loops, the array has {LEVELS}; use a larger --array"
+        )
     residual_at = np.zeros(op.out.rows, np.int64) if op.residual_at is None else op.residual_at
     each_row = len(groups) if op.lane.mult.ndim == 2 else 0
     r = part.rows

@@ -13,6 +13,7 @@ from hwgen.graph.types import Tensor, along_axis
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule import conv, lower_kv, lower_vec, weights, windows
 from hwgen.schedule.kv import Words
+from hwgen.schedule.order import arrange
 from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
 from hwgen.schedule.views import MOVES, Views
 
@@ -46,7 +47,7 @@ class _Lowering:
                 self._node(node)
         for name in self.graph.outputs:
             self._output(name)
-        self._order()
+        arrange(self.plan)
         return self.plan
 
     # --- operations -------------------------------------------------------------------------------------------------
@@ -326,54 +327,6 @@ class _Lowering:
 
     def _taken(self, buffer: str) -> bool:
         return any(o.buffer == buffer for o in self.plan.outputs)
-
-    # --- order ------------------------------------------------------------------------------------------------------
-    def _order(self) -> None:
-        """Run a row operation right behind the operation that makes its input; note who writes and reads each
-        buffer."""
-        plan = self.plan
-        order: list[int] = []
-        for i, op in enumerate(plan.ops):
-            at = len(order)
-            if isinstance(op, RowOp):
-                made = [k for k, j in enumerate(order) if plan.ops[j].out.buffer == op.x.buffer]
-                at = made[-1] + 1 if made else 0
-                while at < len(order) and isinstance(plan.ops[order[at]], RowOp):
-                    at += 1
-            order.insert(at, i)
-        self._longest_first(order)
-        where = {old: new for new, old in enumerate(order)}
-        plan.ops = [plan.ops[i] for i in order]
-        for output in plan.outputs:
-            output.op = where[output.op]
-        for i, op in enumerate(plan.ops):
-            plan.buffers[op.out.buffer].writers.append(i)
-            if isinstance(op, MatOp) and op.kv is not None:
-                plan.buffers[op.kv.buffer].readers.append(i)
-            for view in op.reads():
-                plan.buffers[view.buffer].readers.append(i)
-
-    def _longest_first(self, order: list[int]) -> None:
-        """While the input comes in, the array does what has most to do with it: an operation that would be done with
-        the bytes sooner than they come lets a longer one upon the same bytes go first."""
-        plan, first = self.plan, self.plan.ops[order[0]] if order else None
-        if not isinstance(first, MatOp) or first.x.buffer != INPUTS or plan.images:
-            return
-        span = _span(first.x)
-        others = [
-            i for i in order[1:]
-            if isinstance(op := plan.ops[i], MatOp) and op.x.buffer == INPUTS and op.residual is None and op.kv is None
-            and _span(op.x) == span and op.steps > first.steps
-        ]  # fmt: skip
-        if others and first.steps * BEAT_BYTES < span[1] - span[0]:
-            longest = max(others, key=lambda i: plan.ops[i].steps)
-            order.remove(longest)
-            order.insert(0, longest)
-
-
-def _span(view: View) -> tuple[int, int]:
-    """First and last byte of a view."""
-    return int(view.positions.min()), int(view.positions.max())
 
 
 def _elements(values: np.ndarray, out: Tensor, axis: int) -> np.ndarray:

@@ -19,7 +19,7 @@ def test_prog_queue(d, tmp_path, seed):
 
 
 @pytest.mark.parametrize(
-    "n, m, v, banks", [(8, 32, 32, 3), (16, 8, 16, 4), pytest.param(64, 8, 64, 2, marks=full)]
+    "n, m, v, banks", [(8, 32, 32, 3), (16, 8, 16, 6), pytest.param(64, 8, 64, 2, marks=full)]
 )  # fmt: skip
 def test_act_mem(n, m, v, banks, tmp_path, seed):
     run_bench(tmp_path, "act_mem", (*MEMORIES, "act_mem"), seed, n=n, m=m, v=v, banks=banks, d=16)

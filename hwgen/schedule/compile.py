@@ -27,6 +27,7 @@ _MEANING = {
     "vec_param_depth": "words of the vector unit's parameters", "vec_mul": "products of two tensors",
     "vec_maxpool": "maxima of windows", "vec_residual": "additions to products",
     "win_ring": "bytes of image rows for windows", "win_ports": "parts of a window a clock",
+    "stream_ports": "memory ports that bring weights",
 }  # fmt: skip
 """What each parameter of an engine is, for messages."""
 

@@ -320,6 +320,7 @@ class Program:
     stream: list[Fetch | Nop] = field(default_factory=list)
     kv_words: int = 0  # of the KV memory that it uses
     weights: list[np.ndarray] = field(default_factory=list)
+    streamed: list[np.ndarray] = field(default_factory=list)  # weight words that stay in DDR
     params: list[np.ndarray] = field(default_factory=list)  # [M, 4] int64: mult, shift, bias, rmult
     row_params: list[np.ndarray] = field(default_factory=list)  # [V, 4]
     vec_params: list[np.ndarray] = field(default_factory=list)  # [V, 4]

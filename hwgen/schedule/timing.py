@@ -17,7 +17,7 @@ import numpy as np
 from hwgen.errors import HwgenError
 from hwgen.schedule.clocks import in_order
 from hwgen.schedule.config import EngineConfig
-from hwgen.schedule.instructions import MM, Din, Dout, Gate, Nest, Nop, Program, Row, Vec
+from hwgen.schedule.instructions import MM, Din, Dout, Fetch, Gate, Nest, Nop, Program, Row, Vec
 from hwgen.schedule.windows import RingModel, Stream, Windows
 
 DDR_READ = 40  # standard DDR model: address handshake -> first data
@@ -25,6 +25,7 @@ DDR_WRITE = 4  # last data -> response
 DIN_START = 2  # START -> read address (din_unit.sv, axi_rd.sv)
 DIN_HEAD = 1  # START -> first instruction seen
 DIN_WRITE = 1  # data -> activation memory and counter
+STREAM_WRITE = 2  # a word's last beat -> its counter (stream_unit.sv)
 DOUT_DATA = 5  # word allowed -> first write data (dout_unit.sv, axi_wr.sv)
 DONE = 2  # write response -> DONE (dout_unit.sv, control.sv)
 MM_START = 2  # START -> first step, of the vector unit, too (mm_sequencer.sv)
@@ -36,7 +37,7 @@ ROW_SUM = 9  # softmax: last word of pass 2 -> first of the last pass
 ROW_GROUPS = 17  # GroupNorm: last word of pass 1 -> first of the last pass, besides the clocks for its channels
 ROW_WRITE = 12  # word of the last pass -> written
 NEVER = np.iinfo(np.int64).max // 4
-BILLED = {"DIN": "DIN", "MM": "MM", "ROW": "ROW", "VEC": "ROW"}
+BILLED = {"DIN": "DIN", "MM": "MM", "ROW": "ROW", "VEC": "ROW", "STREAM": "DIN"}
 """Under what a wait of the array is counted, by the unit it waits for."""
 
 
@@ -120,20 +121,23 @@ def predict(program: Program, config: EngineConfig) -> Timing:
 class _Model:
     def __init__(self, program: Program, config: EngineConfig):
         self.program, self.config = program, config
-        self.progress = {unit: _Progress() for unit in ("DIN", "MM", "ROW", "VEC", "DOUT")}
+        self.progress = {unit: _Progress() for unit in ("DIN", "MM", "ROW", "VEC", "DOUT", "STREAM")}
         self.timing = Timing(
             waits={"DIN": MM_START - 1, "MM": 0, "ROW": 0}
         )  # until the first instruction: as if for input
         self.free = {"DIN": DIN_HEAD, "MM": MM_START, "ROW": ROW_START, "VEC": MM_START, "DOUT": 1}
+        self.free["STREAM"] = DIN_HEAD
         self.bus = 0  # first clock in which the bus has data for another instruction of DIN
+        self.weights = 0  # and the ports of the stream unit, for another block
         self.ring = RingModel(config.win_ring)
 
     def run(self) -> Timing:
         mm = list(self.program.mm) or [Nop()]  # a unit without work has one, which says that it is done (image.py)
         program = self.program
         queues = {"DIN": list(program.din), "MM": mm, "ROW": list(program.row), "VEC": list(program.vec)}
-        queues["DOUT"] = list(program.dout)
+        queues |= {"DOUT": list(program.dout), "STREAM": list(program.stream)}
         step = {"DIN": self._din, "MM": self._mm, "ROW": self._row, "VEC": self._vec, "DOUT": self._dout}
+        step["STREAM"] = self._stream
         while any(queues.values()):
             moved = False
             for unit, queue in queues.items():
@@ -165,6 +169,22 @@ class _Model:
             clocks = data + DIN_WRITE + np.arange(ins.beats)
             self.progress["DIN"].add(clocks, 2)
             self.timing.spans.append(Span("DIN", "input", int(clocks[0]), int(clocks[-1]), ins.beats))
+        return True
+
+    def _stream(self, ins: Fetch | Nop) -> bool:
+        """A block of weights; those that the compiler makes are long enough that no port ever has to pause."""
+        gate = self._gate(ins.gate)
+        if gate >= NEVER:
+            return False
+        taken = max(self.free["STREAM"], gate)
+        self.free["STREAM"] = taken + 1
+        if isinstance(ins, Nop):
+            return True
+        data = max(taken + DIN_START - DIN_HEAD + DDR_READ, self.weights)
+        per = self.config.weight_beats // self.config.stream_ports
+        self.weights = data + ins.words * per
+        self.progress["STREAM"].add(data - 1 + STREAM_WRITE + per * np.arange(1, ins.words + 1), 1)
+        self.timing.spans.append(Span("STREAM", ins.name, data, self.weights - 1, ins.words * per))
         return True
 
     def _windows(self, ins: Windows) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from hwgen.graph.golden import normalize, reciprocal, round_shift
 from hwgen.runtime import abi
 from hwgen.schedule import EngineConfig
-from tests.schedule import input_unit
+from tests.schedule import input_unit, stream_unit
 from tests.schedule.decode import fields, lane_word, steps, weight_word, words
 
 EXEC, NOP = abi.OPCODES["EXEC"], abi.OPCODES["NOP"]
@@ -44,9 +44,19 @@ class Result:
 class Engine:
     """One engine with a loaded image. gap: extra clocks before each input beat and each output word (a slow memory)."""
 
-    def __init__(self, image: bytes, config: EngineConfig, rng: np.random.Generator, gap: Callable[[], int] = int):
+    def __init__(
+        self,
+        image: bytes,
+        config: EngineConfig,
+        rng: np.random.Generator,
+        gap: Callable[[], int] = int,
+        streamed: bytes = b"",
+    ):
         self.config, self.rng, self.gap, self.memory_words = config, rng, gap, words(image, config)
         self.weights = [weight_word(w, config) for w in self.memory_words["WEIGHT"]]
+        noise = config.weight_depth - len(self.weights) if config.stream_ports else 0
+        self.weights += [rng.integers(-8, 8, (config.m, config.n)) for _ in range(noise)]
+        self.streamed = streamed
         self.params = [lane_word(w) for w in self.memory_words["PARAM"]]
         self.row_params = [lane_word(w) for w in self.memory_words["ROW_PARAM"]]
         self.vec_params = [lane_word(w) for w in self.memory_words["VEC_PARAM"]]
@@ -73,6 +83,7 @@ class Engine:
         self.last_beat = 0
         units = [input_unit.run(self), self._mm(), self._dout()] + ([self._row()] if self.config.has_rows else [])
         units += [self._vec()] if self.config.vec_param_depth else []
+        units += [stream_unit.run(self)] if self.config.stream_ports else []
         self.clock = 0
         while units or self.reads or self.writes or self.ends:
             self.clock += 1

@@ -96,9 +96,9 @@ class _Emitter:
         if not writers:
             return None
         op = self.plan.ops[writers[0]]
-        if isinstance(op, VecOp) and reader != "DOUT":
-            return None  # others' operands may lie where it is still reading
-        if (reader != "MM" or isinstance(op, RowOp)) and self._reads_bank_of(op, buffer):
+        if isinstance(op, VecOp) and reader == "ROW":
+            return None  # the row unit waits for all products
+        if (reader != "MM" or not isinstance(op, MatOp)) and self._reads_bank_of(op, buffer):
             return None  # the writer is still reading through the port that this reader needs
         if len(writers) > 1 or not self._in_order(op):
             return None
@@ -216,9 +216,10 @@ class _Emitter:
         chunk)."""
         writers = self.writers(op.x)
         follow = self.follow(op.x.buffer, writers, "MM")
-        early = bool(writers) and self.plan.ops[writers[0]].out.rows > 1
-        if follow is not None and follow[0] == "ROW" and (not self._beside(op, writers[0]) if early else _copies(op)):
-            follow = None  # its first results come before its last operands, when the row operation uses its ports
+        source = self.plan.ops[writers[0]] if writers else None
+        early = isinstance(source, VecOp) or (source is not None and source.out.rows > 1)
+        if not isinstance(source, MatOp | None) and (not self._beside(op, writers[0]) if early else _copies(op)):
+            follow = None  # its first results come before its last operands, when the other unit uses its ports
         complete = self._complete_with(writers)
         must: set[int] = set() if follow else set(writers)
         # never beside an unrelated operation of another unit, which may need the same port
@@ -241,8 +242,8 @@ class _Emitter:
         return waits, complete | must, follow
 
     def _beside(self, op: MatOp, row: int) -> bool:
-        """Whether a matrix operation may write and read its residual while a row operation that it follows still reads
-        and writes."""
+        """Whether a matrix operation may write and read its residual while another unit's operation that it follows
+        still reads and writes."""
         rows, bank = self.plan.ops[row], {name: buffer.bank for name, buffer in self.plan.buffers.items()}
         reads = {bank[view.buffer] for view in rows.reads()}
         return (

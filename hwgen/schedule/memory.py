@@ -35,7 +35,8 @@ def allocate(plan: Plan, v: int, banks: int) -> int:
 
     Raises FitError when the buffers cannot be kept apart in that many banks.
     """
-    if not _colour(plan, _conflicts(plan, overlap=True), banks):
+    hard = _conflicts(plan, overlap=True)
+    if not any(_colour(plan, _wishes(plan, hard, *ends), banks) for ends in ((1, 1), (1, 0), (0, 1), (0, 0))):
         plan.serial = True
         if not _colour(plan, _conflicts(plan, overlap=False), banks):
             raise FitError(
@@ -71,6 +72,31 @@ def _conflicts(plan: Plan, overlap: bool) -> dict[str, set[str]]:
         if isinstance(op, RowOp) or op.out.buffer in followed:
             for view in op.reads():
                 split(view.buffer, op.out.buffer)
+    return apart
+
+
+def _wishes(plan: Plan, hard: dict[str, set[str]], behind: bool, before: bool) -> dict[str, set[str]]:
+    """These conflicts, and what lets the vector unit run beside the array: behind the operation that makes its operand,
+    and before the one that reads its result."""
+    apart = {name: set(others) for name, others in hard.items()}
+
+    def split(mine: list[str], theirs: list[str]) -> None:
+        for a in mine:
+            for b in theirs:
+                if a != b:
+                    apart[a].add(b)
+                    apart[b].add(a)
+
+    for previous, op, following in zip([None, *plan.ops], plan.ops, [*plan.ops[1:], None], strict=False):
+        if not isinstance(op, VecOp):
+            continue
+        reads, out = [view.buffer for view in op.reads()], [op.out.buffer]
+        if behind and isinstance(previous, MatOp) and previous.out.buffer == op.x.buffer:
+            split([view.buffer for view in previous.reads()], [*reads, *out])
+            split([op.x.buffer], out)
+        if before and isinstance(following, MatOp) and following.x.buffer == op.out.buffer:
+            split(reads, [view.buffer for view in following.reads()])
+            split(out, [following.out.buffer])
     return apart
 
 

@@ -77,11 +77,9 @@ def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
     lut, ff = (sum(each * many for each, many in zip(costs, parts, strict=True)) for costs in (luts, ffs))
     if c.win_ring:  # a plane through what yosys counts for win_unit.sv of UltraScale+
         lut, ff = lut + 107 + c.v * (30 + 46 * c.win_ports), ff + 561 + c.v * (6 + 52 * c.win_ports)
-    if (
-        c.softmax_slots
-    ):  # a row unit of softmax alone, as yosys counts it of UltraScale+; beside norms the lane's end is shared
+    if c.softmax_slots:  # alone as yosys counts it of UltraScale+; beside norms, whose lanes end alike, an estimate
         lut, ff = lut + c.v * (220 if c.row_param_depth else 435), ff + c.v * (150 if c.row_param_depth else 341)
-    if c.group_words:  # by its registers and adders; two memories of sums and results
+    if c.group_words:  # an estimate: registers and adders, and two memories of sums and results
         lut, ff = lut + c.v * (160 + 66 * -(-c.group_words // 32)), ff + 120 * c.v
     if c.vec_param_depth:  # as yosys counts vec_lane.sv of UltraScale+, and a sequencer
         lut, ff = lut + 2500 + 560 * c.v, ff + 2500 + 380 * c.v

@@ -107,7 +107,9 @@ async def run(dut, rng, program):
         valid = bool(queue) and rng.random() < 0.8
         dut.valid_i.value = int(valid)
         dut.instr_i.value = (
-            int.from_bytes(queue[0], "little") if valid else int.from_bytes(rng.bytes(16 * abi.beats(abi.MM)), "little")
+            int.from_bytes(queue[0], "little")
+            if valid
+            else int.from_bytes(rng.bytes(16 * abi.beats(abi.MM)), "little") % (1 << abi.width(abi.MM))
         )
         await settle()
         pop, issue, waits = model.clock(progress, valid)

@@ -6,7 +6,7 @@
     hwgen-board run PKG         a control loop at a fixed rate
 
 Exit code: 0 done; 1 the hardware failed, computes wrong, or missed more deadlines than allowed; 2 the command line, the
-package or an input is wrong; 130 interrupted. An error is one line on stderr.
+package or an input is wrong; 130 interrupted; 141 the reader of its output left. An error is one line on stderr.
 """
 
 from __future__ import annotations

@@ -53,28 +53,9 @@ def make(version: str) -> bytes:
     SubElement(root, "EXTERNALPORTS")
     SubElement(root, "EXTERNALINTERFACES")
     modules = SubElement(root, "MODULES")
-    processor, revision = VERSIONS[version]
-    for name in ("control_bus", "hwgen_top_0", "m_axi_bus", "ps_0", "reset_0"):
-        if name == "hwgen_top_0":
-            module = _module(modules, name, ENGINE_VLNV, COREREVISION="2", MODCLASS="PERIPHERAL")
-            _registers(module)
-            _parameters(module, C_BASEADDR=f"{BASE:#010X}", C_HIGHADDR=f"{BASE + RANGE - 1:#010X}")
-        elif name == "ps_0":
-            vlnv = f"xilinx.com:ip:zynq_ultra_ps_e:{processor}"
-            module = _module(modules, name, vlnv, CONFIGURABLE="TRUE", COREREVISION="0", IS_PL="FALSE")
-            for block, (first, last) in DDR.items():
-                _tags(module, "ADDRESSBLOCKS", ("ADDRESSBLOCK", dict(
-                    ACCESS="", INTERFACE="SAXIGP2", NAME=block, RANGE=hex(last - first + 1), USAGE="memory")))  # fmt: skip
-            _parameters(module, **_clocks())
-        elif name == "reset_0":
-            module = _module(
-                modules, name, "xilinx.com:ip:proc_sys_reset:5.0", COREREVISION="13", MODCLASS="PERIPHERAL"
-            )
-            _parameters(module, C_FAMILY="zynquplus", C_EXT_RST_WIDTH="4")
-        else:
-            module = _module(modules, name, "xilinx.com:ip:smartconnect:1.0", BD=f"system_{name}_0", BDTYPE="SBD",
-                             COREREVISION=revision, DRIVERMODE="CORE", MODCLASS="BUS")  # fmt: skip
-            _parameters(module, NUM_MI="1", NUM_SI="1", NUM_CLKS="1", HAS_ARESETN="1")
+    for name, make_body in (("control_bus", _smartconnect), ("hwgen_top_0", _engine), ("m_axi_bus", _smartconnect),
+                            ("ps_0", _processor), ("reset_0", _reset)):  # fmt: skip
+        module = make_body(modules, name, version)
         _ports(module, name)
         _interfaces(module, name)
         _memory(module, name)
@@ -83,10 +64,41 @@ def make(version: str) -> bytes:
     return f'\ufeff<?xml version="1.0" encoding="UTF-8" standalone="no" ?>\n{text}\n'.encode()
 
 
+def _engine(modules: Element, name: str, _: str) -> Element:
+    module = _module(modules, name, ENGINE_VLNV, COREREVISION="2", MODCLASS="PERIPHERAL")
+    _registers(module)
+    _parameters(module, C_BASEADDR=f"{BASE:#010X}", C_HIGHADDR=f"{BASE + RANGE - 1:#010X}")
+    return module
+
+
+def _processor(modules: Element, name: str, version: str) -> Element:
+    vlnv = f"xilinx.com:ip:zynq_ultra_ps_e:{VERSIONS[version][0]}"
+    module = _module(modules, name, vlnv, CONFIGURABLE="TRUE", COREREVISION="0", IS_PL="FALSE")
+    for block, (first, last) in DDR.items():
+        words = {"ACCESS": "", "INTERFACE": "SAXIGP2", "NAME": block, "RANGE": hex(last - first + 1), "USAGE": "memory"}
+        _tags(module, "ADDRESSBLOCKS", ("ADDRESSBLOCK", words))
+    _parameters(module, **_clocks())
+    return module
+
+
+def _reset(modules: Element, name: str, _: str) -> Element:
+    vlnv = "xilinx.com:ip:proc_sys_reset:5.0"
+    module = _module(modules, name, vlnv, COREREVISION="13", MODCLASS="PERIPHERAL")
+    _parameters(module, C_FAMILY="zynquplus", C_EXT_RST_WIDTH="4")
+    return module
+
+
+def _smartconnect(modules: Element, name: str, version: str) -> Element:
+    module = _module(modules, name, "xilinx.com:ip:smartconnect:1.0", BD=f"system_{name}_0", BDTYPE="SBD",
+                     COREREVISION=VERSIONS[version][1], DRIVERMODE="CORE", MODCLASS="BUS")  # fmt: skip
+    _parameters(module, NUM_MI="1", NUM_SI="1", NUM_CLKS="1", HAS_ARESETN="1")
+    return module
+
+
 def _module(modules: Element, name: str, vlnv: str, **more: str) -> Element:
     kind, version = vlnv.split(":")[2:]
-    words = {"FULLNAME": f"/{name}", "HWVERSION": version, "INSTANCE": name, "IPTYPE": more.get("MODCLASS", "PERIPHERAL"),
-             "IS_ENABLE": "1", "MODTYPE": kind, "VLNV": vlnv}  # fmt: skip
+    words = {"FULLNAME": f"/{name}", "HWVERSION": version, "INSTANCE": name,
+             "IPTYPE": more.get("MODCLASS", "PERIPHERAL"), "IS_ENABLE": "1", "MODTYPE": kind, "VLNV": vlnv}  # fmt: skip
     module = SubElement(modules, "MODULE", dict(sorted({**words, **more}.items())))
     SubElement(module, "DOCUMENTS")
     return module
@@ -168,9 +180,10 @@ def _interfaces(module: Element, name: str) -> None:
         for owner, interface, prefix, kind in ((master, m_name, out, "MASTER"), (slave, s_name, into, "SLAVE")):
             if owner != name:
                 continue
-            made = SubElement(interfaces, "BUSINTERFACE", BUSNAME=f"{master}_{m_name}", DATAWIDTH=str(signals["wdata"][0]),
-                              NAME=interface, TYPE=kind, VLNV="xilinx.com:interface:aximm:1.0")  # fmt: skip
-            for key, value in (("DATA_WIDTH", str(signals["wdata"][0])), ("ADDR_WIDTH", str(signals["awaddr"][0])),
+            width = str(signals["wdata"][0])
+            made = SubElement(interfaces, "BUSINTERFACE", BUSNAME=f"{master}_{m_name}", DATAWIDTH=width, NAME=interface,
+                              TYPE=kind, VLNV="xilinx.com:interface:aximm:1.0")  # fmt: skip
+            for key, value in (("DATA_WIDTH", width), ("ADDR_WIDTH", str(signals["awaddr"][0])),
                                ("PROTOCOL", "AXI4LITE" if signals is LITE else "AXI4")):  # fmt: skip
                 SubElement(made, "PARAMETER", NAME=key, VALUE=value)
             maps = (("PORTMAP", dict(LOGICAL=signal.upper(), PHYSICAL=prefix + signal)) for signal in signals)

@@ -21,6 +21,7 @@ module engine
     parameter string       WEIGHT_STYLE    = "auto", ///< see `ram_1r1w`
     parameter int          WEIGHT_SPLIT    = 0,      ///< words of a part of the weight memory
     parameter string       ACT_STYLE       = "auto",
+    parameter string       PROG_STYLE      = "distributed",  ///< of the array's program
     parameter int          DSP_BITS        = 27,     ///< wide operand of the part's multiplier: 27, 25 or 18
     parameter bit          MAC_LUTS        = 0,      ///< products of the array in logic cells, not multipliers
     parameter logic [63:0] HASH            = 64'd0   ///< design hash
@@ -309,6 +310,7 @@ module engine
       .WIDE(WIDE),
       .WEIGHT_STYLE(WEIGHT_STYLE),
       .WEIGHT_SPLIT(WEIGHT_SPLIT),
+      .PROG_STYLE(PROG_STYLE),
       .DSP_BITS(DSP_BITS),
       .MAC_LUTS(MAC_LUTS)
   ) u_mm (

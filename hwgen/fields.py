@@ -1,4 +1,8 @@
-"""Taking the fields of a TOML file one by one, so that everything that is wrong with it can be told at once."""
+"""Taking the fields of a TOML file one by one, so that everything that is wrong with it can be told at once.
+
+A board is written by hand, so all faults count; a package is written by a program, so `hwgen.runtime.fields`, of the
+same purpose, stops at the first one, and brings numpy.
+"""
 
 import re
 from collections.abc import Iterable

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,9 +66,12 @@ def library(work: Path, top: str, harness: Iterable[Path], wave_format: str, cac
     add(_join(slow, work / "slow.cpp"), SLOW)
     for source in harness:
         add(source, "-O2", f"-I{work}")
-    runtime = _Runtime(cache, flags, compile_one)
+
+    def runtime(source: Path) -> Path:
+        return runtime_object(source, flags, cache, lambda made: compile_one(source, made, "-O2"))
+
     for name in lists["GLOBAL_FAST"] + lists["GLOBAL_SLOW"]:
-        tasks.append(lambda name=name: runtime.object(_runtime_source(root, name)))
+        tasks.append(lambda name=name: runtime(_runtime_source(root, name)))
 
     with ThreadPoolExecutor(toolchain.jobs()) as pool:
         objects = list(pool.map(lambda task: task(), tasks))
@@ -78,22 +81,20 @@ def library(work: Path, top: str, harness: Iterable[Path], wave_format: str, cac
     return target
 
 
-class _Runtime:
-    """Objects of the Verilator runtime, one set for a set of flags."""
-
-    def __init__(self, cache: Path, flags: list[str], compile_one: Callable[..., Path]) -> None:
-        self.flags, self.compile_one, self.cache = flags, compile_one, cache
-
-    def object(self, source: Path) -> Path:
-        key = hashlib.sha256(json.dumps(self.flags).encode())
-        for path in (source, source.parent / "verilated.h", source.parent / "verilated_config.h"):
-            key.update(path.read_bytes() if path.is_file() else b"")
-        target = self.cache / f"{source.stem}-{key.hexdigest()[:24]}.o"
-        if not target.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                os.replace(self.compile_one(source, Path(folder) / target.name, "-O2"), target)
-        return target
+def runtime_object(source: Path, flags: Sequence[str], cache: Path, make: Callable[[Path], object]) -> Path:
+    """The object of a file of the Verilator runtime: one for a set of flags, kept in `cache`; `make(path)` compiles it
+    where it is not there yet."""
+    key = hashlib.sha256(json.dumps(list(flags)).encode())
+    for path in (source, source.parent / "verilated.h", source.parent / "verilated_config.h"):
+        key.update(path.read_bytes() if path.is_file() else b"")
+    target = cache / f"{source.stem}-{key.hexdigest()[:24]}.o"
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            made = Path(folder) / target.name
+            make(made)
+            os.replace(made, target)
+    return target
 
 
 def _runtime_source(root: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ from hwgen.build.reports import read_json, read_text
 from hwgen.errors import ToolError
 
 CELLS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "ebr": "DP16KD"}
-_SCOPE = re.compile(r'attribute \\module "([^"$]+)[^"]*"\n\s*cell \$scopeinfo \\(\S+)')
+_SCOPE = re.compile(r'attribute \\module "([^"$]+)[^"]*"\n(?:\s*attribute .*\n)*\s*cell \$scopeinfo \\(\S+)')
 LOGIC = ("clk-to-q", "logic", "setup")  # what a delay is of; the rest is the way between cells
 
 

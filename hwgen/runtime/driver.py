@@ -295,8 +295,12 @@ class Accelerator:
     def __enter__(self) -> Accelerator:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except Exception:
+            if kind is None:  # else the error on its way says more
+                raise
 
     def __repr__(self) -> str:
         manifest = self.package.manifest

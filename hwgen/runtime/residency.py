@@ -61,7 +61,7 @@ class Residency:
             self._prove(*current, check)
         except BaseException:
             if current is not None:
-                current[1].release(current[0].engine.stop())
+                current[1].release(_stopped(current[0].engine))
             if port is not None:
                 _close_port(port)
             before.download()
@@ -111,7 +111,7 @@ class Residency:
         try:
             engine.load(resident)
         except BaseException:
-            resident.release(engine.stop())
+            resident.release(_stopped(engine))
             raise
         return Pipeline(engine), resident
 
@@ -135,6 +135,14 @@ class Residency:
         except DeviceFault:
             return
         self.sweep()
+
+
+def _stopped(engine: Engine) -> bool:
+    """Engine.stop() while an error is on its way, which an error of its own must not hide."""
+    try:
+        return engine.stop()
+    except Exception:
+        return False
 
 
 def _close_port(port: Port) -> None:

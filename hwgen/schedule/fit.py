@@ -70,7 +70,7 @@ def _row_multipliers(c: EngineConfig, how: Products) -> int:
 def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
     """LUT and FF: so many for everything, a product, an output lane, a lane of the row unit."""
     if how.dsp_bits == DSP_BITS["ecp5"]:  # adders count as LUTs, and the serial bridge is there
-        luts, ffs = (12900, 57, 740, 1900), (9700, 49, 630, 1300)
+        luts, ffs = (12900, 57, 740, 1900), (6130, 32, 514, 1300)
     else:
         luts, ffs = (6200, 23, 884, 787), (7400, 51, 581, 709)
     parts = (1, c.multipliers, c.m, c.v if c.row_param_depth else 0)
@@ -105,6 +105,8 @@ def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
 
 def _ecp5_memory(c: EngineConfig) -> dict[str, int]:
     ebr = sum(many * _ebr(bits, words) for many, bits, words in _memories(c) if words > LUT_RAM_WORDS)
+    program = abi.width(abi.MM)  # in columns of a beat, as the loader writes it
+    ebr += sum(_ebr(min(128, program - column), c.prog_depth) for column in range(0, program, 128))
     return {"bram36": -(-(ebr + SERIAL_EBR) // 2), "uram": 0}
 
 

@@ -9,8 +9,8 @@ from hwgen.build import ecp5_report
 from hwgen.errors import ToolError
 
 SCOPES = r"""
-  attribute \hdlname "u_top u_seq"
   attribute \module "mm_sequencer$board.u_top.u_seq"
+  attribute \hdlname "u_top u_seq"
   cell $scopeinfo \u_top.u_seq
     parameter \TYPE "module"
   end

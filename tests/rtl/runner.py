@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -44,6 +45,7 @@ def run_bench(
     log, saved = work / "bench.log", dict(os.environ)
     env_of_tools = toolchain.environment()
     os.environ.update(env_of_tools if optimize else toolchain.unoptimized(env_of_tools))
+    os.environ["OBJCACHE"] = f"env PYTHONPATH={ROOT} {sys.executable} -m tests.rtl.objcache"
     try:
         runner = get_runner("verilator")
         runner.build(

@@ -72,7 +72,7 @@ def spoil(value: object, rng: Rng, deep: float = 0.85) -> object:
     if isinstance(value, int):
         return value + int(rng.integers(-17, 18)) if rng.random() < 0.7 else int(rng.integers(-300, 300))
     if isinstance(value, float):
-        doubled = value * 2 if abs(value) < 1e307 else value / 2  # infinity is no JSON: no file with right hashes has it
+        doubled = value * 2 if abs(value) < 1e307 else value / 2  # infinity is no JSON
         return float(rng.choice([doubled, -value, value / 3, value + 1]))
     return JUNK[rng.integers(len(JUNK))]
 

@@ -222,6 +222,43 @@ def test_every_method_refuses_a_closed_accelerator(way, package, model, rng):
             call()
 
 
+class Cable:
+    """A bus that can be pulled: from then on each access fails, and says how many did before."""
+
+    def __init__(self, bus, left=10_000):
+        self.ddr, self.ddr_base, self.reset = bus.ddr, bus.ddr_base, bus.reset
+        self._bus, self.left = bus, left
+
+    def read(self, offset):
+        self._use()
+        return self._bus.read(offset)
+
+    def write(self, offset, value):
+        self._use()
+        self._bus.write(offset, value)
+
+    def _use(self):
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(f"pulled, {-1 - self.left} before")
+
+
+def test_closing_does_not_hide_the_first_error(way, package, model):
+    cable = Cable(model)
+    with pytest.raises(ZeroDivisionError), open_way(way, package, cable):
+        cable.left = 0
+        _ = 1 / 0
+    cable = Cable(model)
+    with pytest.raises(OSError, match="pulled, 0 before"), open_way(way, package, cable):
+        cable.left = 0  # nothing else went wrong: what close() meets is told
+
+
+def test_an_opening_that_fails_tells_the_first_error(way, package, model):
+    for left in range(8):
+        with pytest.raises(OSError, match="pulled, 0 before"):
+            open_way(way, package, Cable(model, left))
+
+
 def test_memory_is_given_back(way, package, model, rng):
     with open_way(way, package, model) as accelerator:
         pool = getattr(accelerator.port, "device", accelerator.port).pool

@@ -129,8 +129,25 @@ def test_slower_memory_takes_exactly_so_much_longer(sim, small):
 
 def test_buffers_anywhere(sim, small, rng):
     for _ in range(cases(20, 200)):
-        places = rng.choice(np.arange(1 << 10, 1 << 14), 2, replace=False) * 1024 + rng.integers(0, 16, 2) * 64
+        places = rng.choice(np.arange(1 << 10, 1 << 14), 2, replace=False) * 1024 + rng.integers(0, 64, 2) * 16
         frames(sim, small, 2, in_address=sim.base + int(places[0]), out_address=sim.base + int(places[1]))
+
+
+def test_the_low_four_bits_of_a_pointer_are_ignored(sim, small, rng):
+    where, out = sim.base + sim.size // 2, sim.base + sim.size // 2 + 0x10000
+    image = sim.base + sim.size // 4
+    sim.view(image, len(small.image))[:] = np.frombuffer(small.image, np.uint8)
+    for name, address, command in (("LOAD_PTR", image, LOAD), ("IN_PTR", where, 0), ("OUT_PTR", out, 0)):
+        given = address | int(rng.integers(1, 16))
+        sim.write(REG[name + "_LO"], given & 0xFFFFFFFF)
+        sim.write(REG[name + "_HI"], given >> 32)
+        assert sim.read(REG[name + "_LO"]) == given & 0xFFFFFFFF
+        sim.write(REG["CONTROL"], command)
+        assert not command or sim.wait(20_000) & 4
+    sim.view(where, small.inputs.shape[1])[:] = small.inputs[0]
+    sim.write(REG["CONTROL"], START)
+    assert sim.wait() & 4 and sim.read(REG["LATENCY"]) == small.predicted
+    assert small.same(sim.view(out, small.out_bytes)[None], slice(1))
 
 
 def test_next_pointers_may_be_written_during_a_run(sim, small):

@@ -3,7 +3,7 @@
 /// Contract: 32-bit registers at 12-bit addresses. A write takes effect in the clock in which the later of address and data is accepted
 /// (commands: `cmd_*_o` in that very clock); it waits only for the answer of the write before. Byte strobes are respected; writes to
 /// read-only or unknown addresses do nothing, unknown addresses read 0, every answer is OKAY. No path from a bus input to a bus output.
-/// Latency: read data one clock after the address, one read every two clocks; one write a clock.
+/// Latency: read data two clocks after the address, one read every three clocks; one write a clock.
 /// Pointers and the image length are given out as they were when `busy_i` rose: software may prepare the next run during a run.
 module axil_regs
   import hwgen_pkg::*;
@@ -166,14 +166,19 @@ module axil_regs
     words[REG_COMPUTE[7:2]] = counters_i[6];
     words[REG_RUNS[7:2]] = counters_i[7];
   end
-  logic [31:0] rdata;
-  assign rdata            = s_axil_araddr_i[11:8] == 0 ? words[s_axil_araddr_i[7:2]] : '0;
-  assign s_axil_arready_o = !s_axil_rvalid_o;
+  logic [9:0] raddr_q;  // a register of its own: it goes to a thousand places
+  logic read_q;  // an address was taken in the clock before
+  assign s_axil_arready_o = !read_q && !s_axil_rvalid_o;
   assign s_axil_rresp_o   = 2'b00;
   always_ff @(posedge clk_i) begin
-    if (s_axil_arready_o) s_axil_rdata_o <= rdata;
-    s_axil_rvalid_o <= s_axil_rvalid_o ? !s_axil_rready_i : s_axil_arvalid_i;
-    if (!rst_ni) s_axil_rvalid_o <= 1'b0;
+    if (s_axil_arready_o) raddr_q <= s_axil_araddr_i[11:2];
+    read_q <= s_axil_arready_o && s_axil_arvalid_i;
+    if (read_q) s_axil_rdata_o <= raddr_q[9:6] == 0 ? words[raddr_q[5:0]] : '0;
+    s_axil_rvalid_o <= read_q || (s_axil_rvalid_o && !s_axil_rready_i);
+    if (!rst_ni) begin
+      read_q          <= 1'b0;
+      s_axil_rvalid_o <= 1'b0;
+    end
   end
   logic unused;
   assign unused = &{1'b0, s_axil_awaddr_i[1:0], s_axil_araddr_i[1:0]};

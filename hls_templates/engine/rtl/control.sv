@@ -165,19 +165,26 @@ module control
   logic ran_q;  // a run ended well in the clock before
   assign counters_o = {runs_q, compute_q, tail_q, wait_q[2], wait_q[1], wait_q[0], issued_q, latency_q};
 
+  // A run's first clock, in which the counters forget the one before.
+  logic fresh_q;
+  logic [31:0] issued, tail, span;
+  logic [2:0][31:0] waits;
+  logic begun;
+  assign {issued, tail, span, waits, begun} = fresh_q ? '0 : {issued_q, tail_q, span_q, wait_q, begun_q};
+
   always_ff @(posedge clk_i) begin
+    fresh_q <= start;
     if (run_o) begin
       latency_q <= timer_q + 1'b1;
-      issued_q  <= issued_q + 32'(ev_issue_i);
-      for (int i = 0; i < 3; i++) wait_q[i] <= wait_q[i] + 32'(ev_wait_i[i]);
-      tail_q <= ev_issue_i || ev_wait_i != 0 ? '0 : tail_q + 1'b1;
-      span_q <= span_q + 32'(begun_q || ev_issue_i);
-      if (ev_issue_i) begin
-        begun_q   <= 1'b1;
-        compute_q <= span_q + 1'b1;
-      end
+      issued_q  <= issued + 32'(ev_issue_i);
+      for (int i = 0; i < 3; i++) wait_q[i] <= waits[i] + 32'(ev_wait_i[i]);
+      tail_q  <= ev_issue_i || ev_wait_i != 0 ? '0 : tail + 1'b1;
+      span_q  <= span + 32'(begun || ev_issue_i);
+      begun_q <= begun || ev_issue_i;
+      if (fresh_q) compute_q <= '0;
+      if (ev_issue_i) compute_q <= span + 1'b1;
     end
-    if (!rst_ni || start) begin
+    if (!rst_ni) begin
       latency_q <= '0;
       issued_q  <= '0;
       wait_q    <= '0;

@@ -55,7 +55,7 @@ module dout_unit
   logic first_q, final_q;  // it is the instruction's first word; its last, when it is not the first
   logic [SW-1:0] first_sub;
   count_t need_q, need;
-  logic nop, exec, open, final_word, go;
+  logic nop, exec, open, needed, final_word, go;
   logic [CW-1:0] credit_q;
   logic pop_word;
   if (SUB == 0) begin : g_whole
@@ -69,9 +69,11 @@ module dout_unit
   assign open        = run_i && valid_i && !ended_q && reached(progress_i, instr_i.gate_unit, instr_i.gate);
   assign final_word  = first_q ? places <= 21'(PARTS) : final_q;
   assign need        = first_q ? instr_i.need : need_q;
+  // Both are compared, so that nothing waits for the choice.
+  assign needed      = first_q ? reached(progress_i, instr_i.dep_unit, instr_i.need) : reached(progress_i, instr_i.dep_unit, need_q);
   // The first word goes together with the write command.
-  assign cmd_valid_o = open && exec && first_q && credit_q != 0 && reached(progress_i, instr_i.dep_unit, need);
-  assign go          = open && exec && credit_q != 0 && reached(progress_i, instr_i.dep_unit, need) && (!first_q || cmd_ready_i);
+  assign cmd_valid_o = open && exec && first_q && credit_q != 0 && needed;
+  assign go          = open && exec && credit_q != 0 && needed && (!first_q || cmd_ready_i);
   assign cmd_addr_o  = base_i + 64'(instr_i.offset);
   assign cmd_beats_o = 32'(instr_i.beats);
   assign pop_o       = (go && final_word) || (open && nop);

@@ -31,6 +31,7 @@ module engine
     parameter string       WEIGHT_STYLE    = "auto", ///< see `ram_1r1w`
     parameter int          WEIGHT_SPLIT    = 0,      ///< words of a part of the weight memory
     parameter string       ACT_STYLE       = "auto",
+    parameter string       PROG_STYLE      = "distributed",  ///< of the array's program
     parameter int          DSP_BITS        = 27,     ///< wide operand of the part's multiplier: 27, 25 or 18
     parameter bit          MAC_LUTS        = 0,      ///< products of the array in logic cells, not multipliers
     parameter int          WIN_RING        = 0,      ///< bytes of image rows kept for windows, a power of two; 0: no windows
@@ -341,6 +342,7 @@ module engine
       .KV_DEPTH(KV_DEPTH),
       .WEIGHT_STYLE(WEIGHT_STYLE),
       .WEIGHT_SPLIT(WEIGHT_SPLIT),
+      .PROG_STYLE(PROG_STYLE),
       .DSP_BITS(DSP_BITS),
       .MAC_LUTS(MAC_LUTS)
   ) u_mm (

@@ -287,7 +287,7 @@ module engine_bus
       .cmd_ready_i  (rd_cmd_ready),
       .cmd_addr_o   (ld_cmd_addr),
       .cmd_beats_o  (ld_cmd_beats),
-      .beat_valid_i (rd_beat_valid && load),
+      .beat_valid_i (rd_beat_valid),  // outside of a load it takes none
       .beat_ready_o (ld_beat_ready),
       .beat_data_i  (rd_beat),
       .ld_we_o,

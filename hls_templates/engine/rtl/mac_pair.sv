@@ -53,7 +53,7 @@ module mac_pair #(
     end
     always_ff @(posedge clk_i) begin
       if (en_w_i) w_q <= {w1_i, w0_i};
-      if (en_a_i) product_q <= product;
+      if (en_a_i || !IN_LUTS) product_q <= product;  // a multiplier's own register has no enable
       if (en_m_i) p_q <= product_q;
     end
     assign {p1_o, p0_o} = p_q;

@@ -50,7 +50,7 @@ module mm_sequencer
   logic [LEVELS-1:0] near_q, near;  // the round before its last
   logic [LEVELS-1:0] once_q, twice_q;  // levels of one round, of two
   logic [LEVELS-1:0] moves_q, moves;  // the outermost level that moves behind this step, one-hot
-  logic [LEVELS-1:0] inner;  // the levels inside that one, which begin again
+  logic [LEVELS-1:0] inner_q;  // the levels inside that one, which begin again
   logic finish_q;  // the instruction's last step
   logic [LEVELS-1:0] single;  // levels of one round, of the instruction at the head
   for (genvar l = 0; l < LEVELS; l++) begin : g_single
@@ -58,16 +58,19 @@ module mm_sequencer
   end
   always_comb begin
     for (int l = 0; l < LEVELS; l++) begin
-      inner[l] = &(wrap_q | ~LEVELS'((2 << l) - 1));
-      wrap[l]  = inner[l] ? once_q[l] : moves_q[l] ? near_q[l] : wrap_q[l];
-      near[l]  = inner[l] ? twice_q[l] : moves_q[l] ? left_q[l] == COUNT_BITS'(2) : near_q[l];
-      zero[l]  = inner[l] || (!moves_q[l] && zero_q[l]);
+      wrap[l] = inner_q[l] ? once_q[l] : moves_q[l] ? near_q[l] : wrap_q[l];
+      near[l] = inner_q[l] ? twice_q[l] : moves_q[l] ? left_q[l] == COUNT_BITS'(2) : near_q[l];
+      zero[l] = inner_q[l] || (!moves_q[l] && zero_q[l]);
     end
     moves = outermost(wrap);
   end
   /// One-hot: the first level that is not in its last round; none when all are.
   function automatic logic [LEVELS-1:0] outermost(logic [LEVELS-1:0] ends);
     for (int l = 0; l < LEVELS; l++) outermost[l] = !ends[l] && &(ends | ~LEVELS'((1 << l) - 1));
+  endfunction
+  /// The levels that are in their last round together with all inside them.
+  function automatic logic [LEVELS-1:0] ended(logic [LEVELS-1:0] ends);
+    for (int l = 0; l < LEVELS; l++) ended[l] = &(ends | ~LEVELS'((2 << l) - 1));
   endfunction
   // The step of the level that moves.
   logic [ADDR_BITS-1:0] a_step, w_step, o_step, r_step;
@@ -183,8 +186,9 @@ module mm_sequencer
       near_q <= near;
       finish_q <= &wrap;
       moves_q <= moves;
+      inner_q <= ended(wrap);
       for (int l = 0; l < LEVELS; l++) begin
-        if (inner[l]) left_q[l] <= cur_q.count[l];
+        if (inner_q[l]) left_q[l] <= cur_q.count[l];
         else if (moves_q[l]) left_q[l] <= left_q[l] - 1'b1;
       end
     end
@@ -201,6 +205,7 @@ module mm_sequencer
       dep_free_q <= instr_i.dep_unit > UNIT_STREAM;
       finish_q <= instr_i.count == 0;
       moves_q <= outermost(single);
+      inner_q <= ended(single);
       for (int l = 0; l < LEVELS; l++) begin
         wrap_q[l]  <= single[l];
         near_q[l]  <= instr_i.count[l] == 1;

@@ -27,6 +27,7 @@ module mm_unit
     parameter int    KV_DEPTH     = 0,     ///< words of the KV memory; 0: none
     parameter string WEIGHT_STYLE = "auto",
     parameter int    WEIGHT_SPLIT = 0,     ///< words of a part of the weight memory, see `ram_1r1w`
+    parameter string PROG_STYLE   = "distributed",  ///< of the program's memory, see `ram_1r1w`
     parameter int    DSP_BITS     = 27,    ///< wide operand of the part's multiplier, see `mac_pair`
     parameter bit    MAC_LUTS     = 0      ///< products of the array in logic cells
 ) (
@@ -86,7 +87,8 @@ module mm_unit
       .BEATS (MM_BEATS),
       .W     ($bits(mm_instr_t)),
       .D     (PROG_DEPTH),
-      .TARGET(TGT_PROG_MM)
+      .TARGET(TGT_PROG_MM),
+      .STYLE (PROG_STYLE)
   ) u_queue (
       .clk_i,
       .rst_ni,

@@ -8,7 +8,8 @@ module prog_queue #(
     parameter int         W      = 854,                    ///< bits of an instruction, lsb first
     parameter int         LAST   = 4,                      ///< bit that marks the end of the program
     parameter int         D      = 64,                     ///< instructions, a power of two
-    parameter logic [7:0] TARGET = hwgen_pkg::TGT_PROG_MM  ///< the loader's name of this memory
+    parameter logic [7:0] TARGET = hwgen_pkg::TGT_PROG_MM, ///< the loader's name of this memory
+    parameter string      STYLE  = "distributed"           ///< of the memory, see `ram_1r1w`
 ) (
     input  logic         clk_i,
     input  logic         rst_ni,
@@ -59,7 +60,7 @@ module prog_queue #(
       .COLUMNS(BEATS),
       .D(D),
       .TARGET(TARGET),
-      .STYLE(D > 256 ? "block" : "distributed")
+      .STYLE(D > 256 ? "block" : STYLE)
   ) u_mem (
       .clk_i,
       .ld_we_i,

@@ -36,10 +36,10 @@ module requantize #(
   } control_t;
 
   // What the later steps need; control_q[k] belongs to the value k clocks after its inputs.
-  control_t [LATENCY-1:1] control_q;
+  control_t [LATENCY-2:1] control_q;
   always_ff @(posedge clk_i) begin
     control_q[1] <= '{shift: shift_i, relu: relu_i, wide: wide_i, lo: lo_i, hi: hi_i};
-    for (int i = 2; i < LATENCY; i++) control_q[i] <= control_q[i-1];
+    for (int i = 2; i < LATENCY - 1; i++) control_q[i] <= control_q[i-1];
   end
 
   // 1: the accumulator in two halves, so that each product fits one 27x18 multiplier
@@ -113,20 +113,23 @@ module requantize #(
     rest_q  <= (v & below_q) != 0;
   end
 
-  // 6: clamp. Rounding up crosses neither bound from inside, so the comparisons need not wait for it.
-  logic signed [31:0] lo, hi;
-  always_comb begin
-    lo = 32'(control_q[LATENCY-1].lo);
-    hi = 32'(control_q[LATENCY-1].hi);
-    if (control_q[LATENCY-1].wide) begin
-      lo = 32'sh80000000;
-      hi = 32'sh7FFFFFFF;
-    end
-    if (!RESIDUAL && control_q[LATENCY-1].relu && lo < 0) lo = '0;
-  end
+  // 6: clamp. Rounding up crosses neither bound from inside, so the comparisons need not wait for it. The bounds are
+  // made a clock before, and compared with 32 bits: what does not fit those is beyond the bound of its sign.
+  control_t control;
+  logic positive;  // a ReLU at the clamp
+  logic signed [31:0] lo_q, hi_q, low;
+  logic fits;  // whole_q has 32 bits
+  assign control  = control_q[LATENCY-2];
+  assign positive = !RESIDUAL && control.relu;
+  assign low      = signed'(whole_q[31:0]);
+  assign fits     = &whole_q[VW-1:31] || !(|whole_q[VW-1:31]);
   always_ff @(posedge clk_i) begin
-    if (whole_q >= VW'(hi)) y_o <= hi;
-    else if (whole_q < VW'(lo)) y_o <= lo;
-    else y_o <= whole_q[31:0] + 32'(half_q && (whole_q[0] || rest_q));
+    lo_q <= positive && (control.wide || control.lo < 0) ? '0 : control.wide ? 32'sh80000000 : 32'(control.lo);
+    hi_q <= control.wide ? 32'sh7FFFFFFF : 32'(control.hi);
+    if (fits ? low >= hi_q : !whole_q[VW-1]) y_o <= hi_q;
+    else if (fits ? low < lo_q : whole_q[VW-1]) y_o <= lo_q;
+    else y_o <= low + 32'(half_q && (low[0] || rest_q));
   end
+  logic unused_shift;
+  assign unused_shift = &{1'b0, control.shift};
 endmodule

@@ -56,6 +56,11 @@ def retry_clocks(hertz: float, baud: int) -> int:
     return round(hertz * (PATIENCE_SECONDS + 2 * SLOTS * 2 * 10 * protocol.BURST_BYTES / baud))
 
 
+def host_memory() -> int:
+    """Bytes of the memory on the chip that the host may use: what the host's window leaves of it."""
+    return 1024 * MEMORY_KIB - SLOTS * protocol.BURST_BYTES
+
+
 def _render(board: Board, top: str, ports: dict[str, tuple[str, ...]]) -> str:
     clock = pll(board.clock_mhz, board.ecp5.oscillator_mhz)
     hertz = round(clock.mhz * 1e6)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hwgen import boards
 from hwgen.backends.design import input_entry, output_entry, write_common
-from hwgen.backends.engine import rtl
+from hwgen.backends.engine import rtl, serial_fit
 from hwgen.backends.engine.like import PACKAGE, engine_of
 from hwgen.backends.options import Options
 from hwgen.errors import FitError, InputError
@@ -31,6 +31,7 @@ def generate(graph_file: Path, board_name: str, options: Options, out: Path) -> 
         design = compile_onto(graph, engine_of(options.like, board))
     else:
         design = choose(graph, board, options.array)
+    serial_fit.check(design, board)
     write(design, board, out, graph_file)
     return out
 

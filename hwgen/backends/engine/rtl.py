@@ -50,7 +50,8 @@ def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
         "VEC_MAXPOOL": f"1'b{int(config.vec_maxpool)}", "VEC_RESIDUAL": f"1'b{int(config.vec_residual)}",
         "WIN_RING": config.win_ring, "WIN_PORTS": config.win_ports,
         "WEIGHT_STYLE": '"ultra"' if ultra else '"auto"', "ACT_STYLE": '"auto"',
-        "WEIGHT_SPLIT": EBR_WORDS if board.family == "ecp5" else 0, "DSP_BITS": products.dsp_bits,
+        "WEIGHT_SPLIT": EBR_WORDS if board.family == "ecp5" else 0,
+        "PROG_STYLE": '"block"' if board.family == "ecp5" else '"distributed"', "DSP_BITS": products.dsp_bits,
         "MAC_LUTS": f"1'b{int(products.in_luts)}",
     }  # fmt: skip
     return {key: str(value) for key, value in values.items()}

@@ -117,6 +117,7 @@ def document() -> str:
     for reg in abi.REGISTERS:
         out.append(f"| 0x{reg.offset:03X} | {reg.name} | {reg.access} | {reg.doc} |")
         out += [f"| | · [{lsb + size - 1}:{lsb}] {name} | | {doc} |" for name, lsb, size, doc in reg.fields]
+    out.append(_POINTER_TEXT)
     out += ["\n## Error codes\n", "| code | name | meaning |", "|---|---|---|"]
     out += [f"| {code} | {name} | {doc} |" for code, (name, doc) in abi.ERRORS.items()]
     out += ["\n## Load image\n", _IMAGE_TEXT, "| target | code |", "|---|---|"]
@@ -137,6 +138,10 @@ def _table(fields: tuple[tuple[str, int, int], ...]) -> list[str]:
     return ["| bits | field |", "|---|---|", *(f"| [{lsb + size - 1}:{lsb}] | {name} |" for name, lsb, size in fields)]
 
 
+_POINTER_TEXT = """
+The bus carries beats of 16 bytes, so the engine takes the low 4 bits of a pointer for 0; the register reads back as it
+was written. The driver keeps to 64 bytes, the engine needs 16. Pointers and LOAD_BEATS are taken at START and
+LOAD: those of the next run may be written while one is under way."""
 _IMAGE_TEXT = """\
 A header beat, then sections (a header beat and `words` words for memory `target` from word `first`), then an END
 section.

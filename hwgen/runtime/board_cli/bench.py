@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from hwgen.runtime.board_cli import samples
 from hwgen.runtime.board_cli.devices import open_accelerator
+from hwgen.runtime.board_cli.packages import name_of, open_package
 from hwgen.runtime.control.histogram import Histogram
 from hwgen.runtime.errors import UsageError
-from hwgen.runtime.package import read_package
 from hwgen.runtime.profile import STAGES, profile
 
 Report = tuple[int, dict, str]
@@ -27,7 +27,7 @@ def bench(options: argparse.Namespace) -> Report:
     """The command."""
     if not 1 <= options.count <= _MAX_COUNT:
         raise UsageError(f"--count is {options.count}; give 1 to {_MAX_COUNT}")
-    package = read_package(options.package)
+    package = open_package(options.package)
     given = samples.endless(package, options.observations)
     with open_accelerator(package, options.device, options.timeout) as accelerator:
         accelerator.infer(next(given))  # the first one warms caches
@@ -35,7 +35,7 @@ def bench(options: argparse.Namespace) -> Report:
         parts = profile(accelerator, given, options.count)
         cycles = accelerator.last_cycles
     facts = {
-        "package": package.path.name, "device": options.device, "count": options.count,
+        "package": package.path.name, "name": name_of(package), "device": options.device, "count": options.count,
         "latency_us": _micro(whole), "parts_us": {name: _micro(histogram) for name, histogram in parts.items()},
         "cycles": cycles, "predicted_cycles": package.manifest["predicted_cycles"],
     }  # fmt: skip
@@ -58,7 +58,7 @@ def _micro(histogram: Histogram) -> dict[str, float]:
 
 def _text(facts: dict) -> str:
     rows = {"infer()": facts["latency_us"], **{f"  {name}": facts["parts_us"][name] for name in STAGES}}
-    lines = [f"{facts['package']} on {facts['device']}, {facts['count']} inferences, microseconds:"]
+    lines = [f"{facts['name']} ({facts['package']}) on {facts['device']}, {facts['count']} inferences, microseconds:"]
     lines.append(f"{'':12}" + "".join(f"{name:>10}" for name in facts["latency_us"]))
     lines += [f"{name:12}" + "".join(f"{value:10.1f}" for value in row.values()) for name, row in rows.items()]
     lines.append(f"the engine itself: {facts['cycles']} clocks ({facts['predicted_cycles']} predicted)")

@@ -11,12 +11,13 @@ import numpy as np
 
 from hwgen.runtime.board_cli import samples
 from hwgen.runtime.board_cli.devices import open_accelerator
+from hwgen.runtime.board_cli.packages import open_package
 from hwgen.runtime.control.chunks import ExecuteChunk, TemporalEnsemble
 from hwgen.runtime.control.health import health_line, read_health
 from hwgen.runtime.control.loop import OVERRUNS, ControlLoop
 from hwgen.runtime.driver import Accelerator
 from hwgen.runtime.errors import UsageError
-from hwgen.runtime.package import Package, read_package
+from hwgen.runtime.package import Package
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[int, dict, str]:
     """The command."""
-    package = read_package(options.package)
+    package = open_package(options.package)
     ticks = 100 if options.ticks is None and options.seconds is None else options.ticks
     for name, value in (("ticks", ticks), ("seconds", options.seconds)):
         if value is not None and not 0 < value < 1e9:

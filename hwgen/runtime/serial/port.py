@@ -20,7 +20,6 @@ from hwgen.runtime.serial.device import SerialTransport, find
 from hwgen.runtime.serial.link import Link, Transport
 
 BAUD = 3_000_000  # of hwgen's bitstreams
-ON_CHIP_SHARE = 4  # a buffer larger than this part of the chip's memory stays on the host
 FRAME_BYTES = 4 * protocol.MAX_WORDS
 GRAIN = 16  # bytes; what changed is found and sent in such pieces
 _IMAGE_BYTES = 1 << 20  # the load that `timeout` allows for
@@ -71,7 +70,7 @@ class SerialPort:
         memory = self.identity.memory
         self._chip = Pool(protocol.MEMORY_BASE, memory, self.page, "the memory on the board's chip")
         self._host = Pool(protocol.HOST_BASE, protocol.HOST_BYTES, protocol.BURST_BYTES, "the host's window")
-        self._small = memory // ON_CHIP_SHARE
+        self._small = protocol.largest_on_chip(memory)
 
     def _connect(self) -> None:
         self._transport = SerialTransport(self.device, self.baud) if isinstance(self.device, str) else self.device

@@ -41,6 +41,7 @@ ENGINE_BASE, ENGINE_BYTES = 0x1000_0000, 0x1000
 MEMORY_BASE = 0x4000_0000
 HOST_BASE, HOST_BYTES = 0x8000_0000, 0x8000_0000
 BURST_BYTES = 1024  # a burst into the host's window stays inside one block of this size
+ON_CHIP_SHARE = 4  # a buffer larger than this part of the memory on the chip stays on the host
 
 # Words of the bridge: (name, meaning). SYNCED carries the first IDENTITY_WORDS.
 BRIDGE = (
@@ -55,6 +56,11 @@ BRIDGE = (
     ("GIVEN_UP", "times that the host did not serve in time"),
 )
 IDENTITY_WORDS = 4
+
+
+def largest_on_chip(memory: int) -> int:
+    """Bytes of the largest buffer in so many bytes of memory on the chip: the engine can write no larger one."""
+    return memory // ON_CHIP_SHARE
 
 
 class FrameError(ValueError):

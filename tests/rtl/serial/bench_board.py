@@ -15,7 +15,7 @@ from cocotb.triggers import First, Timer
 from cocotb.utils import get_sim_time
 
 from hwgen.runtime import Accelerator, EngineError, abi
-from hwgen.runtime.serial import LineError, SerialPort, port
+from hwgen.runtime.serial import LineError, SerialPort, protocol
 from tests.rtl.serial.uart import Uart
 
 CLOCK_HZ, BAUD = float(os.environ["CLOCK_HZ"]), float(os.environ["BAUD"])
@@ -80,7 +80,7 @@ def bench(drift: float = 0.0, skip: bool = False):
             dut.btn.value = 1
             cocotb.start_soon(Clock(dut.clk_25mhz, 2 * round(5e11 / CLOCK_HZ), unit="ps").start())
             pins = Pins(dut, drift)
-            port.ON_CHIP_SHARE = 28  # a KiB: the image stays on the host, also a small one
+            protocol.ON_CHIP_SHARE = 28  # a KiB: the image stays on the host, also a small one
             await Timer(2, unit="us")
             await pins.uart.send(b"\x00garbage\xff~~}")  # what a terminal left
             await bridge(body)(pins)

@@ -94,6 +94,21 @@ def test_bench(capsys, request, which):
     assert "unpacking" in call(capsys, "bench", package, "--device", "instant", "--count", 5)[1]
 
 
+@pytest.mark.parametrize("command", ["selftest", "bench", "run"])
+def test_the_only_package_here_needs_no_name(capsys, policy, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    more = {"selftest": [], "bench": ["--count", 2], "run": ["--ticks", 2, "--rate", 5000]}[command]
+    words = [command, "--device", "instant", *more]
+    code, out, _ = call(capsys, *words)
+    assert code == 0 and "policy.hwpkg" in out and ("sample (policy.hwpkg)" in out or command != "bench")
+    (tmp_path / "other.hwpkg").write_bytes(b"")
+    code, _, err = call(capsys, *words)
+    assert code == 2 and "holds 2 packages; name one of other.hwpkg, policy.hwpkg" in err
+    monkeypatch.chdir("/proc/self")
+    code, _, err = call(capsys, *words)
+    assert code == 2 and "holds no .hwpkg file; name one" in err
+
+
 def test_run_with_golden_observations(capsys, policy):
     words = ["run", policy, "--device", "instant", "--rate", 5000, "--ticks", 20, "--watchdog", 10, "--json"]
     code, out, _ = call(capsys, *words)

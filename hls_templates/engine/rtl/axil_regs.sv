@@ -48,6 +48,7 @@ module axil_regs
     output logic [31:0]      load_beats_o,
     output logic [63:0]      in_ptr_o,
     output logic [63:0]      out_ptr_o,
+    output logic [63:0]      stream_ptr_o,
     // state
     input  logic             busy_i,            ///< keep the pointers
     input  logic [31:0]      status_i,
@@ -119,6 +120,7 @@ module axil_regs
       load_beats_o <= load_beats_q;
       in_ptr_o     <= in_ptr_q;
       out_ptr_o    <= out_ptr_q;
+      stream_ptr_o <= stream_ptr_q;
     end
     if (!rst_ni) begin
       irq_enable_o <= 1'b0;

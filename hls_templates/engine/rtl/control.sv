@@ -23,15 +23,15 @@ module control
     input  logic              cmd_clear_done_i,
     input  logic              irq_enable_i,
     input  logic [31:0]       watchdog_i,       ///< clocks; 0: never
-    // units: [0] din [1] mm [2] row [3] dout [4] vec
+    // units: [0] din [1] mm [2] row [3] dout [4] vec [5] stream
     output logic              run_o,            ///< level
     output logic              load_o,           ///< level
     output logic              clear_o,          ///< the clock after a run or load, and while draining
     output logic              loaded_o,         ///< level: a valid program is resident
     output logic              busy_o,           ///< run_o or load_o
-    input  logic [ 4:0]       done_i,           ///< levels
-    input  logic [ 4:0]       bad_instr_i,
-    input  logic [ 4:0][15:0] prog_index_i,     ///< of the instructions at the heads
+    input  logic [ 5:0]       done_i,           ///< levels
+    input  logic [ 5:0]       bad_instr_i,
+    input  logic [ 5:0][15:0] prog_index_i,     ///< of the instructions at the heads
     input  logic              conflict_i,
     input  logic              ev_issue_i,       ///< the array takes work
     input  logic [ 2:0]       ev_wait_i,        ///< it waits for [0] din [1] mm [2] row
@@ -93,12 +93,12 @@ module control
       info = load_info_i;
     end else if (run_o && bad_instr_i != 0) begin
       code = ERR_BAD_INSTRUCTION;
-      for (int i = 4; i >= 0; i--) if (bad_instr_i[i]) info = {4'(i), 12'b0, prog_index_i[i]};
+      for (int i = 5; i >= 0; i--) if (bad_instr_i[i]) info = {4'(i), 12'b0, prog_index_i[i]};
     end else if (run_o && conflict_i) begin
       code = ERR_PORT_CONFLICT;
     end else if (watchdog_i != 0 && timer_q >= watchdog_i) begin
       code = ERR_WATCHDOG;
-      info = load_o ? load_beats_i : {27'b0, done_i};
+      info = load_o ? load_beats_i : {26'b0, done_i};
     end else begin
       fail = 1'b0;
     end

@@ -1,7 +1,7 @@
 /// One engine: bus side, activation memory, matrix unit and, when the policy needs them, the row unit (norms) and the vector unit (products
-/// of tensors, maxima of windows).
+/// of tensors, maxima of windows) and the stream unit (weights that stay in DDR).
 ///
-/// The units (DIN, MM, ROW, VEC, DOUT) run their own programs side by side and meet only through the progress counters and the
+/// The units (DIN, MM, ROW, VEC, DOUT, STREAM) run their own programs side by side and meet only through the progress counters and the
 /// activation memory. docs/engine.md has the instruction set, the memory map and the timing.
 /// Memory ports: the compiler guarantees that no two units use one bank's port in one clock; `conflict` ends the run with an error.
 module engine
@@ -36,6 +36,7 @@ module engine
     parameter bit          MAC_LUTS        = 0,      ///< products of the array in logic cells, not multipliers
     parameter int          WIN_RING        = 0,      ///< bytes of image rows kept for windows, a power of two; 0: no windows
     parameter int          WIN_PORTS       = 1,      ///< parts of a window put together a clock, 1..4
+    parameter int          STREAM_PORTS    = 0,      ///< read masters that bring weights during a run; 0: all are resident
     parameter logic [63:0] HASH            = 64'd0   ///< design hash
 ) (
     input  logic         clk_i,
@@ -88,6 +89,20 @@ module engine
     input  logic [  1:0] m_axi_bresp_i,
     input  logic         m_axi_bvalid_i,
     output logic         m_axi_bready_o,
+    // AXI4 read masters of the stream unit
+    output logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][ 63:0] m_axi_w_araddr_o,
+    output logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][  7:0] m_axi_w_arlen_o,
+    output logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][  2:0] m_axi_w_arsize_o,
+    output logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][  1:0] m_axi_w_arburst_o,
+    output logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][  3:0] m_axi_w_arcache_o,
+    output logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][  2:0] m_axi_w_arprot_o,
+    output logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0]        m_axi_w_arvalid_o,
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0]        m_axi_w_arready_i,
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][127:0] m_axi_w_rdata_i,
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][  1:0] m_axi_w_rresp_i,
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0]        m_axi_w_rlast_i,
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0]        m_axi_w_rvalid_i,
+    output logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0]        m_axi_w_rready_o,
     output logic         irq_o
 );
   localparam int MAX_NM = (N > M) ? N : M;
@@ -97,13 +112,17 @@ module engine
   // ------------------------------------------------------------------------------------------------ control and buses
   logic run, clear, loaded, conflict;
   progress_t progress, adds;  // adds: of the next clock, less this one's
-  logic mm_counts, row_counts, vec_counts;
+  logic mm_counts, row_counts, vec_counts, stream_counts;
   assign adds.mm = mm_counts ? count_t'(M / 8) : '0;
   assign adds.row = row_counts ? count_t'(V / 8) : '0;
   assign adds.dout = '0;
   assign adds.vec = vec_counts ? count_t'(V / 8) : '0;
-  assign adds.stream = '0;
-  count_t mm_count, row_count, vec_count;
+  assign adds.stream = count_t'(stream_counts);
+  count_t mm_count, row_count, vec_count, stream_count;
+  logic drain, stream_done, stream_bad, stream_idle, stream_err;
+  logic [31:0] stream_err_addr;
+  logic [63:0] stream_ptr;
+  logic [15:0] stream_index;
   logic mm_done, row_done, vec_done, mm_bad, row_bad, vec_bad, ev_issue;
   logic [2:0] ev_wait;
   // The array and the vector unit take an instruction before they look at it; the others leave a bad one in the queue.
@@ -152,6 +171,7 @@ module engine
       .PROG_DOUT_DEPTH(PROG_DEPTH),
       .VEC_PARAM_DEPTH(VEC_PARAM_DEPTH),
       .PROG_VEC_DEPTH(VEC_PARAM_DEPTH > 0 ? PROG_DEPTH : 0),
+      .PROG_STREAM_DEPTH(STREAM_PORTS > 0 ? PROG_DEPTH : 0),
       .WIN_RING(WIN_RING),
       .WIN_PORTS(WIN_PORTS),
       .HASH(HASH)
@@ -213,19 +233,27 @@ module engine
       .mm_count_i(mm_count),
       .row_count_i(row_count),
       .vec_count_i(vec_count),
+      .stream_count_i(stream_count),
       .din_instr_i(din_instr),
       .din_valid_i(din_valid),
       .din_pop_o(din_pop),
       .dout_instr_i(dout_instr),
       .dout_valid_i(dout_valid),
       .dout_pop_o(dout_pop),
-      .prog_index_i({vec_index - 16'd1, dout_index, row_index, mm_index - 16'd1, din_index}),
+      .prog_index_i({stream_index, vec_index - 16'd1, dout_index, row_index, mm_index - 16'd1, din_index}),
       .mm_done_i(mm_done),
       .row_done_i(row_done),
       .vec_done_i(vec_done),
+      .stream_done_i(stream_done),
       .mm_bad_instr_i(mm_bad),
       .row_bad_instr_i(row_bad),
       .vec_bad_instr_i(vec_bad),
+      .stream_bad_instr_i(stream_bad),
+      .stream_ptr_o(stream_ptr),
+      .drain_o(drain),
+      .stream_idle_i(stream_idle),
+      .stream_err_i(stream_err),
+      .stream_err_addr_i(stream_err_addr),
       .conflict_i(conflict),
       .ev_issue_i(ev_issue),
       .ev_wait_i(ev_wait),
@@ -326,6 +354,99 @@ module engine
       .conflict_o(conflict)
   );
 
+  // ------------------------------------------------------------------------------------------------ stream unit
+  localparam int PARTS = (STREAM_PORTS > 0) ? STREAM_PORTS : 1;  // of a weight word
+  logic [PARTS-1:0] st_we;
+  logic [PARTS-1:0][23:0] st_word;
+  logic [PARTS-1:0][9:0] st_beat;
+  logic [PARTS-1:0][127:0] st_data;
+  if (STREAM_PORTS > 0) begin : g_stream
+    stream_instr_t stream_instr;
+    logic stream_valid, stream_pop;
+    prog_queue #(
+        .BEATS (STREAM_BEATS),
+        .W     ($bits(stream_instr_t)),
+        .D     (PROG_DEPTH),
+        .TARGET(TGT_PROG_STREAM)
+    ) u_queue (
+        .clk_i,
+        .rst_ni,
+        .clear_i(clear),
+        .enable_i(loaded),
+        .ld_we_i(ld_we),
+        .ld_target_i(ld_target),
+        .ld_word_i(ld_word),
+        .ld_beat_i(ld_beat),
+        .ld_data_i(ld_data),
+        .instr_o(stream_instr),
+        .valid_o(stream_valid),
+        .pop_i(stream_pop),
+        .index_o(stream_index)
+    );
+    stream_unit #(
+        .COLUMNS((N * M * WW + 127) / 128),
+        .PORTS(STREAM_PORTS)
+    ) u_stream (
+        .clk_i,
+        .rst_ni,
+        .run_i(run),
+        .clear_i(clear),
+        .drain_i(drain),
+        .base_i(stream_ptr),
+        .progress_i(progress),
+        .instr_i(stream_instr),
+        .valid_i(stream_valid),
+        .pop_o(stream_pop),
+        .we_o(st_we),
+        .word_o(st_word),
+        .beat_o(st_beat),
+        .data_o(st_data),
+        .count_o(stream_count),
+        .counts_o(stream_counts),
+        .done_o(stream_done),
+        .bad_instr_o(stream_bad),
+        .idle_o(stream_idle),
+        .err_o(stream_err),
+        .err_addr_o(stream_err_addr),
+        .m_axi_araddr_o(m_axi_w_araddr_o),
+        .m_axi_arlen_o(m_axi_w_arlen_o),
+        .m_axi_arsize_o(m_axi_w_arsize_o),
+        .m_axi_arburst_o(m_axi_w_arburst_o),
+        .m_axi_arcache_o(m_axi_w_arcache_o),
+        .m_axi_arprot_o(m_axi_w_arprot_o),
+        .m_axi_arvalid_o(m_axi_w_arvalid_o),
+        .m_axi_arready_i(m_axi_w_arready_i),
+        .m_axi_rdata_i(m_axi_w_rdata_i),
+        .m_axi_rresp_i(m_axi_w_rresp_i),
+        .m_axi_rlast_i(m_axi_w_rlast_i),
+        .m_axi_rvalid_i(m_axi_w_rvalid_i),
+        .m_axi_rready_o(m_axi_w_rready_o)
+    );
+  end else begin : g_no_stream
+    assign st_we = '0;
+    assign st_word = '0;
+    assign st_beat = '0;
+    assign st_data = '0;
+    assign stream_count = '0;
+    assign stream_counts = 1'b0;
+    assign stream_index = '0;
+    assign stream_done = 1'b1;
+    assign stream_bad = 1'b0;
+    assign stream_idle = 1'b1;
+    assign stream_err = 1'b0;
+    assign stream_err_addr = '0;
+    assign m_axi_w_araddr_o = '0;
+    assign m_axi_w_arlen_o = '0;
+    assign m_axi_w_arsize_o = '0;
+    assign m_axi_w_arburst_o = '0;
+    assign m_axi_w_arcache_o = '0;
+    assign m_axi_w_arprot_o = '0;
+    assign m_axi_w_arvalid_o = '0;
+    assign m_axi_w_rready_o = '0;
+    logic unused;
+    assign unused = &{1'b0, drain, stream_ptr, m_axi_w_arready_i, m_axi_w_rdata_i, m_axi_w_rresp_i, m_axi_w_rlast_i, m_axi_w_rvalid_i};
+  end
+
   // ------------------------------------------------------------------------------------------------ matrix unit
   mm_unit #(
       .N(N),
@@ -340,6 +461,7 @@ module engine
       .WIDE(WIDE),
       .PADDED(PADDED),
       .KV_DEPTH(KV_DEPTH),
+      .STREAM_PORTS(STREAM_PORTS),
       .WEIGHT_STYLE(WEIGHT_STYLE),
       .WEIGHT_SPLIT(WEIGHT_SPLIT),
       .PROG_STYLE(PROG_STYLE),
@@ -356,6 +478,10 @@ module engine
       .ld_word_i(ld_word),
       .ld_beat_i(ld_beat),
       .ld_data_i(ld_data),
+      .st_we_i(st_we),
+      .st_word_i(st_word),
+      .st_beat_i(st_beat),
+      .st_data_i(st_data),
       .a_en_o(a_en),
       .a_bank_o(a_bank),
       .a_addr_o(a_addr),

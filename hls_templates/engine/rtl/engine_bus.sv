@@ -23,6 +23,7 @@ module engine_bus
     parameter int unsigned PROG_DOUT_DEPTH = 64,
     parameter int unsigned VEC_PARAM_DEPTH = 0,
     parameter int unsigned PROG_VEC_DEPTH  = 0,
+    parameter int unsigned PROG_STREAM_DEPTH = 0,
     parameter int unsigned WIN_RING        = 0,     ///< see `din_unit`
     parameter int unsigned WIN_PORTS       = 1,
     parameter logic [63:0] HASH            = '0     ///< design hash
@@ -87,22 +88,31 @@ module engine_bus
     input  count_t            mm_count_i,
     input  count_t            row_count_i,
     input  count_t            vec_count_i,
+    input  count_t            stream_count_i,
     input  din_instr_t        din_instr_i,
     input  logic              din_valid_i,
     output logic              din_pop_o,
     input  dout_instr_t       dout_instr_i,
     input  logic              dout_valid_i,
     output logic              dout_pop_o,
-    input  logic [ 4:0][15:0] prog_index_i,     ///< of the heads of [0] din [1] mm [2] row [3] dout [4] vec
+    input  logic [ 5:0][15:0] prog_index_i,     ///< of the heads of [0] din [1] mm [2] row [3] dout [4] vec [5] stream
     input  logic              mm_done_i,
     input  logic              row_done_i,
     input  logic              vec_done_i,
+    input  logic              stream_done_i,
     input  logic              mm_bad_instr_i,
     input  logic              row_bad_instr_i,
     input  logic              vec_bad_instr_i,
+    input  logic              stream_bad_instr_i,
     input  logic              conflict_i,       ///< two units on one memory port
     input  logic              ev_issue_i,
     input  logic [ 2:0]       ev_wait_i,
+    // masters of the stream unit
+    output logic [63:0]       stream_ptr_o,
+    output logic              drain_o,          ///< level
+    input  logic              stream_idle_i,
+    input  logic              stream_err_i,
+    input  logic [31:0]       stream_err_addr_i,
     // activation memory
     output logic              din_wr_en_o,
     output logic [ 2:0]       din_wr_bank_o,
@@ -125,6 +135,7 @@ module engine_bus
   logic [63:0] load_ptr, in_ptr, out_ptr;
   logic [7:0][31:0] counters;
   logic load, busy, drain;
+  assign drain_o = drain;
 
   axil_regs #(
       .N(N),
@@ -164,6 +175,7 @@ module engine_bus
       .load_beats_o    (load_beats),
       .in_ptr_o        (in_ptr),
       .out_ptr_o       (out_ptr),
+      .stream_ptr_o,
       .busy_i          (busy),
       .status_i        (status),
       .error_info_i    (error_info),
@@ -180,9 +192,9 @@ module engine_bus
   logic rd_err_q, wr_err_q;
   logic [31:0] rd_err_addr_q, wr_err_addr_q;
   always_ff @(posedge clk_i) begin
-    rd_err_q      <= rst_ni && rd_err;
+    rd_err_q      <= rst_ni && (rd_err || stream_err_i);
     wr_err_q      <= rst_ni && wr_err;
-    rd_err_addr_q <= rd_err_addr;
+    rd_err_addr_q <= rd_err ? rd_err_addr : stream_err_addr_i;
     wr_err_addr_q <= wr_err_addr;
   end
 
@@ -200,8 +212,8 @@ module engine_bus
       .clear_o,
       .loaded_o,
       .busy_o          (busy),
-      .done_i          ({vec_done_i, dout_done, row_done_i, mm_done_i, din_done}),
-      .bad_instr_i     ({vec_bad_instr_i, dout_bad, row_bad_instr_i, mm_bad_instr_i, din_bad}),
+      .done_i          ({stream_done_i, vec_done_i, dout_done, row_done_i, mm_done_i, din_done}),
+      .bad_instr_i     ({stream_bad_instr_i, vec_bad_instr_i, dout_bad, row_bad_instr_i, mm_bad_instr_i, din_bad}),
       .prog_index_i,
       .conflict_i,
       .ev_issue_i,
@@ -212,7 +224,7 @@ module engine_bus
       .load_info_i     (load_info),
       .load_beats_i    (load_taken),
       .drain_o         (drain),
-      .rd_idle_i       (rd_idle),
+      .rd_idle_i       (rd_idle && stream_idle_i),
       .wr_idle_i       (wr_idle),
       .rd_err_i        (rd_err_q),
       .rd_err_addr_i   (rd_err_addr_q),
@@ -273,6 +285,7 @@ module engine_bus
       .PROG_DOUT_DEPTH(PROG_DOUT_DEPTH),
       .VEC_PARAM_DEPTH(VEC_PARAM_DEPTH),
       .PROG_VEC_DEPTH(PROG_VEC_DEPTH),
+      .PROG_STREAM_DEPTH(PROG_STREAM_DEPTH),
       .WEIGHT_BEATS((N * M * WW + 127) / 128),
       .PARAM_BEATS(M),
       .ROW_PARAM_BEATS(V),
@@ -303,7 +316,7 @@ module engine_bus
   );
 
   count_t din_count;
-  assign progress_o = '{stream: '0, vec: vec_count_i, dout: '0, row: row_count_i, mm: mm_count_i, din: din_count};
+  assign progress_o = '{stream: stream_count_i, vec: vec_count_i, dout: '0, row: row_count_i, mm: mm_count_i, din: din_count};
 
   din_unit #(
       .V(V),

@@ -22,6 +22,7 @@ module loader
     parameter int unsigned PROG_DOUT_DEPTH = 0,
     parameter int unsigned VEC_PARAM_DEPTH = 0,
     parameter int unsigned PROG_VEC_DEPTH  = 0,
+    parameter int unsigned PROG_STREAM_DEPTH = 0,
     parameter int unsigned WEIGHT_BEATS    = 1,   ///< beats of a word, 1..1024
     parameter int unsigned PARAM_BEATS     = 1,
     parameter int unsigned ROW_PARAM_BEATS = 1,
@@ -122,6 +123,10 @@ module loader
       TGT_PROG_VEC: begin
         depth     = 32'(PROG_VEC_DEPTH);
         last_beat = 10'(VEC_BEATS - 1);
+      end
+      TGT_PROG_STREAM: begin
+        depth     = 32'(PROG_STREAM_DEPTH);
+        last_beat = 10'(STREAM_BEATS - 1);
       end
       TGT_END: ;
       default: known = 1'b0;

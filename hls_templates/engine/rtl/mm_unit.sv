@@ -25,6 +25,7 @@ module mm_unit
     parameter bit    WIDE         = 1,     ///< 32-bit results
     parameter bit    PADDED       = 1,     ///< steps that read padding
     parameter int    KV_DEPTH     = 0,     ///< words of the KV memory; 0: none
+    parameter int    STREAM_PORTS = 0,     ///< ports of `stream_unit`; 0: none
     parameter string WEIGHT_STYLE = "auto",
     parameter int    WEIGHT_SPLIT = 0,     ///< words of a part of the weight memory, see `ram_1r1w`
     parameter string PROG_STYLE   = "distributed",  ///< of the program's memory, see `ram_1r1w`
@@ -42,6 +43,11 @@ module mm_unit
     input  logic [             23:0] ld_word_i,
     input  logic [              9:0] ld_beat_i,
     input  logic [            127:0] ld_data_i,
+    // streamed weights: each port's columns of the weight memory
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0]        st_we_i,
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][ 23:0] st_word_i,
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][  9:0] st_beat_i,
+    input  logic [(STREAM_PORTS > 0 ? STREAM_PORTS : 1)-1:0][127:0] st_data_i,
     // activation memory
     output logic                     a_en_o,
     output logic [    BANK_BITS-1:0] a_bank_o,
@@ -153,23 +159,37 @@ module mm_unit
   logic [M*8-1:0] bytes;  // of a group's results, as written
   logic from_kv;
   logic [WEIGHT_BEATS*128-1:0] weights;
-  wide_mem #(
-      .COLUMNS(WEIGHT_BEATS),
-      .D      (WEIGHT_DEPTH),
-      .TARGET (TGT_WEIGHT),
-      .STYLE  (WEIGHT_STYLE),
-      .SPLIT  (WEIGHT_SPLIT)
-  ) u_weights (
-      .clk_i,
-      .ld_we_i,
-      .ld_target_i,
-      .ld_word_i,
-      .ld_beat_i,
-      .ld_data_i,
-      .re_i   (step && !from_kv),
-      .raddr_i(w_addr[$clog2(WEIGHT_DEPTH)-1:0]),
-      .rdata_o(weights)
-  );
+  // A part of the columns for each port of the stream unit, which writes while the loader's bus is idle.
+  localparam int PARTS = (STREAM_PORTS > 0) ? STREAM_PORTS : 1;
+  localparam int COLUMNS = WEIGHT_BEATS / PARTS;
+  for (genvar p = 0; p < PARTS; p++) begin : g_weights
+    logic streams;
+    assign streams = STREAM_PORTS > 0 && st_we_i[p];
+    wide_mem #(
+        .COLUMNS(COLUMNS),
+        .D      (WEIGHT_DEPTH),
+        .TARGET (TGT_WEIGHT),
+        .STYLE  (WEIGHT_STYLE),
+        .SPLIT  (WEIGHT_SPLIT)
+    ) u_mem (
+        .clk_i,
+        .ld_we_i    (ld_we_i || streams),
+        .ld_target_i(streams ? TGT_WEIGHT : ld_target_i),
+        .ld_word_i  (streams ? st_word_i[p] : ld_word_i),
+        .ld_beat_i  (streams ? st_beat_i[p] : ld_beat_i - 10'(p * COLUMNS)),
+        .ld_data_i  (streams ? st_data_i[p] : ld_data_i),
+        .re_i       (step && !from_kv),
+        .raddr_i    (w_addr[$clog2(WEIGHT_DEPTH)-1:0]),
+        .rdata_o    (weights[p*COLUMNS*128+:COLUMNS*128])
+    );
+  end
+  if (WEIGHT_BEATS % PARTS != 0) begin : g_illegal_ports
+    $fatal(1, "mm_unit: STREAM_PORTS=%0d must divide a weight word's %0d beats", STREAM_PORTS, WEIGHT_BEATS);
+  end
+  if (STREAM_PORTS == 0) begin : g_resident
+    logic unused_stream;
+    assign unused_stream = &{1'b0, st_we_i, st_word_i, st_beat_i, st_data_i};
+  end
   logic [M*N*AW-1:0] operand;  // the weights of the step
   logic kv_en, kv_keys;
   if (KV_DEPTH > 0) begin : g_kv

@@ -85,7 +85,7 @@ module shell_bus
 );
   logic cmd_start, cmd_load, cmd_reset, cmd_clear_done, irq_enable;
   logic [31:0] watchdog, load_beats, status, error_info;
-  logic [63:0] load_ptr, in_ptr, out_ptr;
+  logic [63:0] load_ptr, in_ptr, out_ptr, stream_ptr;
   logic [7:0][31:0] counters;
   logic run, load, loaded, busy, drain;
 
@@ -125,6 +125,7 @@ module shell_bus
       .load_beats_o    (load_beats),
       .in_ptr_o        (in_ptr),
       .out_ptr_o       (out_ptr),
+      .stream_ptr_o    (stream_ptr),
       .busy_i          (busy),
       .status_i        (status),
       .error_info_i    (error_info),
@@ -152,7 +153,7 @@ module shell_bus
       .clear_o,
       .loaded_o        (loaded),
       .busy_o          (busy),
-      .done_i          ({write_done, 1'b1, core_done, read_done}),
+      .done_i          ({2'b11, write_done, 1'b1, core_done, read_done}),
       .bad_instr_i     ('0),
       .prog_index_i    ('0),
       .conflict_i      (1'b0),
@@ -343,5 +344,5 @@ module shell_bus
       .m_axi_bready_o
   );
   logic unused;
-  assign unused = &{1'b0, loaded, ld_we, ld_target, ld_word, ld_beat, ld_data};
+  assign unused = &{1'b0, stream_ptr, loaded, ld_we, ld_target, ld_word, ld_beat, ld_data};
 endmodule

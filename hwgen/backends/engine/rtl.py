@@ -48,7 +48,7 @@ def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
         "WIDE": f"1'b{int(config.wide)}", "PADDED": f"1'b{int(config.padded)}", "KV_DEPTH": config.kv_depth,
         "VEC_PARAM_DEPTH": config.vec_param_depth, "VEC_MUL": f"1'b{int(config.vec_mul)}",
         "VEC_MAXPOOL": f"1'b{int(config.vec_maxpool)}", "VEC_RESIDUAL": f"1'b{int(config.vec_residual)}",
-        "WIN_RING": config.win_ring, "WIN_PORTS": config.win_ports,
+        "WIN_RING": config.win_ring, "WIN_PORTS": config.win_ports, "STREAM_PORTS": config.stream_ports,
         "WEIGHT_STYLE": '"ultra"' if ultra else '"auto"', "ACT_STYLE": '"auto"',
         "WEIGHT_SPLIT": EBR_WORDS if board.family == "ecp5" else 0,
         "PROG_STYLE": '"block"' if board.family == "ecp5" else '"distributed"', "DSP_BITS": products.dsp_bits,
@@ -85,7 +85,7 @@ def write(config: EngineConfig, board: Board, name: str, out: Path) -> int:
     text = template.render(
         name=name, n=config.n, m=config.m, ww=config.ww, clock_mhz=board.clock_mhz, board=board.name,
         parameters=parameters(config, board) | {"HASH": f"64'h{code:016X}"},
-        **PORTS,
+        streams=config.stream_ports, **PORTS,
     )  # fmt: skip
     (rtl / "hwgen_top.sv").write_text(text)
     for file_name, text in board_top.files(board, PORTS).items():

@@ -176,6 +176,8 @@ class Rig:
         self.conflict = Level(dut.conflict_i)
         rest = [Level(dut.row_done_i, 1), Level(dut.row_count_i), Level(dut.prog_index_i, 0x0004_0003_0002_0001)]
         rest += [Level(dut.vec_done_i, 1), Level(dut.vec_count_i), Level(dut.vec_bad_instr_i)]
+        rest += [Level(dut.stream_done_i, 1), Level(dut.stream_count_i), Level(dut.stream_bad_instr_i)]
+        rest += [Level(dut.stream_idle_i, 1), Level(dut.stream_err_i), Level(dut.stream_err_addr_i)]
         agents = [*self.host.agents, self.rd, self.wr, self.array, self.act, self.din, self.dout]
         self.bench = Bench(dut, *agents, self.bad_mm, self.bad_row, self.conflict, *rest)
 

@@ -1,6 +1,7 @@
 """Opens the sample package on the register-level model: without pynq, and through pynq where it is installed."""
 
 import importlib.util
+import os
 import subprocess
 
 import pytest
@@ -63,10 +64,10 @@ def accelerator(way, package, model):
 
 @pytest.fixture(scope="session")
 def designs():
-    """Folders of the same network with two sets of weights."""
-    folders = []
+    """Folders of one network with two sets of weights; every worker of xdist has its own, for making rewrites them."""
+    folders, worker = [], os.environ.get("PYTEST_XDIST_WORKER", "")
     for seed in (1, 2):
-        folder = ROOT / "build" / "test-cache" / f"runtime-{seed}"
+        folder = ROOT / "build" / "test-cache" / f"runtime-{seed}{worker}"
         words = [str(flow_python()), "-m", "tests.runtime.generated", str(folder), str(seed)]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]

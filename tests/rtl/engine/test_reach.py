@@ -25,7 +25,7 @@ def mlp(widths, rng):
 
 @pytest.mark.parametrize(
     ("widths", "array", "most"),
-    [((490, 256, 256, 256, 12), (16, 32), 640), ((64, 72, 72, 8, 72, 72, 64), (16, 16), 280)],
+    [((490, 256, 256, 256, 12), (16, 32), 600), ((64, 72, 72, 8, 72, 72, 64), (16, 16), 220)],
     ids=["keyword-spotting", "anomaly-detection"],
 )
 def test_latency(widths, array, most, rng, tmp_path):

@@ -30,6 +30,7 @@ def without_transposed(graph: Graph) -> Graph:
         return graph
     done = Graph(graph.name, list(graph.inputs), list(graph.outputs), dict(graph.tensors))
     sums = {n.output: n for n in graph.nodes if isinstance(n, ops.ConvTranspose1D)}
+    taps: dict[tuple, np.ndarray] = {}  # of phases: those of shared weights are shared, too
     for node in graph.nodes:
         if isinstance(node, ops.ConvTranspose1D):
             readers = graph.consumers(node.output)
@@ -38,7 +39,7 @@ def without_transposed(graph: Graph) -> Graph:
                                        "before they are rounded; put a Quant node behind it")  # fmt: skip
             del done.tensors[node.output]
         elif node.inputs and node.inputs[0] in sums:
-            _Phases(done, graph, sums[node.inputs[0]], node).run()
+            _Phases(done, graph, sums[node.inputs[0]], node, taps).run()
         else:
             done.nodes.append(node)
     return done.validate()
@@ -47,8 +48,8 @@ def without_transposed(graph: Graph) -> Graph:
 class _Phases:
     """One transposed convolution and one Requantize of its sums."""
 
-    def __init__(self, done: Graph, graph: Graph, conv: ops.ConvTranspose1D, lane: ops.Requantize):
-        self.done, self.conv, self.lane = done, conv, lane
+    def __init__(self, done: Graph, graph: Graph, conv: ops.ConvTranspose1D, lane: ops.Requantize, taps: dict):
+        self.done, self.conv, self.lane, self.taps = done, conv, lane, taps
         self.x, self.sums, self.out = (graph.tensors[n] for n in (conv.inputs[0], conv.output, lane.output))
         self.count = -(-self.out.shape[1] // conv.stride)  # outputs of each phase; the last of some are cut off
 
@@ -74,6 +75,7 @@ class _Phases:
         end = self.count - 1 + q - (self.x.shape[1] - 1)
         # Below 0, inputs at that end are not used: taps of zero pass over them.
         weight = np.pad(weight, ((0, 0), (0, 0), (max(0, -begin), max(0, -end))))
+        weight = self.taps.setdefault((id(conv.weight), conv.stride, conv.groups, first, begin, end), weight)
         window = {"weight": weight, "weight_bits": conv.weight_bits, "pads": (max(0, begin), max(0, end))}
         name = f"{self.out.name}.phase{p}"
         acc = self.add(ops.Conv1D, conv.inputs, f"{name}.sum", self.sums, groups=conv.groups, **window)

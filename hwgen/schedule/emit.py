@@ -203,9 +203,9 @@ class _Emitter:
         self.steps.append(sum(ins.steps() for ins in instructions))
         self.wrote("MM", groups * self.config.m // OCTET, complete)
 
-    def stored_at(self, memory: list[np.ndarray], words: np.ndarray) -> int:
-        """Where these words begin in a memory; equal ones are stored once."""
-        key = (id(memory), words.shape, hashlib.sha256(np.ascontiguousarray(words)).digest())
+    def stored_at(self, memory: list[np.ndarray], words: np.ndarray, role: int | None) -> int:
+        """Where these words begin in a memory; equal ones of one role are stored once."""
+        key = (id(memory), role, words.shape, hashlib.sha256(np.ascontiguousarray(words)).digest())
         if key not in self.stored:
             self.stored[key] = len(memory)
             memory.extend(words)
@@ -319,7 +319,7 @@ class _Emitter:
                 dep=dep, need=need, need_step=need_step,
                 src_bank=self.plan.buffers[op.x.buffer].bank, src=self.byte(op.x.buffer, start) // cfg.v,
                 dst_bank=self.plan.buffers[op.out.buffer].bank, dst=self.byte(op.out.buffer, op.out.start) // cfg.v,
-                param=self.stored_at(self.program.row_params, params) if len(params) else 0,
+                param=self.stored_at(self.program.row_params, params, op.lane.role) if len(params) else 0,
                 length=op.out.channels, words=words, rows=rows, src_stride=stride // cfg.v,
                 dst_stride=op.out.pitch // cfg.v, eps=op.eps, gate=gate, name=op.name,
             )

@@ -31,7 +31,7 @@ def instructions(emitter, op: MatOp, part: Part, slow: int, follow: tuple[str, i
     cfg, groups = emitter.config, np.arange(len(part.groups))
     if follow is not None:
         follow = follow[0], follow[1] + part.ahead // OCTET
-    params = emitter.stored_at(emitter.program.params, op.lane.words(len(groups), cfg.m))
+    params = emitter.stored_at(emitter.program.params, op.lane.words(len(groups), cfg.m), op.lane.role)
     words = _words(emitter, op, part, slow)
     taps = np.column_stack([np.tile(part.taps, (len(words.taps) // len(part.taps), 1)), words.taps])
     inner = _loops(_nest_of(op, taps), ("a", "y", "x", "w"), cfg.n, reduce=True)
@@ -57,10 +57,13 @@ def _words(emitter, op: MatOp, part: Part, slow: int) -> _Walk:
         layout, first = op.kv.layout, emitter.plan.buffers[op.kv.buffer].word
         heads = op.kv.heads[part.rows] * layout.words
         return _Walk(first, layout.read_terms(len(part.taps)), layout.read_outputs(), heads)
-    words, block = _distinct(part.words)
+    words, block = part.words, np.arange(len(part.words))
+    if part.role is None:
+        words, block = _distinct(words)
     times = -(-slow // len(part.taps))
     words = np.pad(words, ((0, 0), (0, (times - 1) * len(part.taps)), (0, 0), (0, 0)))
-    first = emitter.stored_at(emitter.program.weights, words.reshape(-1, emitter.config.m * emitter.config.n))
+    words_of_array = words.reshape(-1, emitter.config.m * emitter.config.n)
+    first = emitter.stored_at(emitter.program.weights, words_of_array, part.role)
     size = words.shape[1]
     return _Walk(first, np.arange(size), block * size, np.zeros(len(part.rows), np.int64))
 

@@ -26,7 +26,7 @@ def vector(emitter, op: VecOp) -> None:
         waits["DIN"] = emitter.total["DIN"]
     gates = emitter.news("VEC", waits) or [Gate()]
     program.vec += [Nop(gate) for gate in gates[:-1]]
-    params = emitter.stored_at(program.vec_params, op.lane.words(op.words(config.v), config.v))
+    params = emitter.stored_at(program.vec_params, op.lane.words(op.words(config.v), config.v), op.lane.role)
     words = 0
     for walk in walks(op, config.v):
         dep, need, loops = "NONE", 0, tuple(replace(loop, need=0) for loop in walk.loops)

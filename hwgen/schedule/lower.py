@@ -15,6 +15,7 @@ from hwgen.schedule import conv, lower_kv, lower_vec, weights, windows
 from hwgen.schedule.kv import Words
 from hwgen.schedule.order import arrange
 from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
+from hwgen.schedule.roles import roles, weight_role
 from hwgen.schedule.views import MOVES, Views
 
 _WAY_OUT = "use --backend hls4ml, or run that part on the host and give the engine the graph behind it"
@@ -32,6 +33,7 @@ class _Lowering:
     def __init__(self, graph: Graph, n: int, m: int, v: int):
         self.graph, self.n, self.m, self.v = graph, n, m, v
         self.plan = Plan()
+        self.roles = roles(graph)
         self.views = Views(graph, self.plan, n, m, v)
         self.sums: dict[str, ops.Node] = {}
         self.products: dict[str, ops.Mul] = {}  # of 32 bits
@@ -117,7 +119,7 @@ class _Lowering:
         nothing = np.zeros((groups, 1, self.m, self.n), np.int8)
         part = Part(np.arange(len(table)), at, np.zeros((1, 3), np.int64), np.zeros(groups, np.int64), nothing)
         self.plan.buffers.setdefault(PADDING, Buffer(PADDING))
-        lane = Lane(zeros, table, zeros, dtype.lo, dtype.hi)
+        lane = Lane(zeros, table, zeros, dtype.lo, dtype.hi, role=self.roles[name])
         op = MatOp(
             name, View(PADDING, np.zeros(1, np.int64), True), [part], lane, self.views.target(name, first), last=(0, 0)
         )
@@ -167,12 +169,13 @@ class _Lowering:
                 positions = view.positions.reshape(-1, source.weight.shape[0])
                 view, positions = views.distinct(view, positions, source.name)
                 groups = views.groups(source.weight.shape[1])
-                return view, weights.linear(positions, source.weight, self.n, self.m, groups), False, None
+                parts = weights.linear(positions, source.weight, self.n, self.m, groups)
+                return view, [replace(part, role=weight_role(source)) for part in parts], False, None
             if source.inputs[0] in self.plan.images:
                 return view, self._windows(source, view), True, None
             shape = self.graph.tensors[source.inputs[0]].shape
             view, part, last = conv.operand(source, shape, view, views)
-            return view, [part], True, last
+            return view, [replace(part, role=weight_role(source))], True, last
         if self.graph.tensors[name].dtype.is_wide:
             raise UnsupportedError(
                 f"node {node.name!r} (Requantize): it reads the 32-bit result {name!r}, which lies in byte planes; "
@@ -190,7 +193,7 @@ class _Lowering:
         for first in range(0, len(positions), size):
             (part,) = weights.linear(positions[first : first + size], weight, self.n, self.m, groups)
             ahead = image.lost + image.ahead(first * image.pitch)
-            parts.append(replace(part, rows=part.rows + first, ahead=int(ahead)))
+            parts.append(replace(part, rows=part.rows + first, ahead=int(ahead), role=weight_role(node)))
         return parts
 
     def _lane(self, node: ops.Requantize, out: Tensor, first: bool, relu: bool, residual: bool, rows: int) -> Lane:
@@ -205,7 +208,7 @@ class _Lowering:
         tables = [self.views.rows(values, node.output, first).reshape(rows, -1) for values in fields]
         if all((table == table[0]).all() for table in tables):  # the same in every row
             tables = [table[0] for table in tables]
-        return Lane(*tables[:3], node.lo, node.hi, relu, tables[3] if residual else None)
+        return Lane(*tables[:3], node.lo, node.hi, relu, tables[3] if residual else None, self.roles[node.output])
 
     def _residual(self, node: ops.Requantize, operand: View, first: bool) -> tuple[View, np.ndarray] | None:
         """The second operand, (view, first byte of each row): plain bytes, in another buffer than the first, for one
@@ -243,7 +246,7 @@ class _Lowering:
             target = self.views.own(f"{tensor}.row", rows, out.size // rows, wide)
         bytes_ = None if table is None else _table_bytes(table[0].table, table[1])
         if wide:
-            lane = Lane(lane.mult, lane.bias, lane.shift, -256, 255, lane.relu, lane.rmult)
+            lane = replace(lane, lo=-256, hi=255)
         second, second_at = residual or (None, None)
         op = MatOp(tensor, view, parts, lane, target, last, second, second_at, bytes_, wide)
         self.views.of[tensor] = self.views.emit(op, out.dtype.signed, first)
@@ -255,6 +258,7 @@ class _Lowering:
             *(np.broadcast_to(np.asarray(f, np.int64), channels) for f in (node.gamma_mult, node.bias, node.shift)),
             node.lo,
             node.hi,
+            role=self.roles[node.output],
         )
         self._rowop(node, lane, first=True, eps=int(node.eps_int), group=channels[0] // node.groups)
 
@@ -264,6 +268,7 @@ class _Lowering:
             *(np.broadcast_to(np.asarray(f, np.int64), row) for f in (node.gamma_mult, node.bias, node.shift)),
             node.lo,
             node.hi,
+            role=self.roles[node.output],
         )
         self._rowop(node, lane, eps=int(node.eps_int), rms=node.rms)
 

@@ -28,7 +28,7 @@ def product(low, node: ops.Mul, behind: ops.Requantize | None = None) -> None:
     if behind:
         lane = low._lane(behind, out, first, behind.relu, residual is not None, len(x_at))
     else:
-        lane = _lane(node, out, views, first)
+        lane = _lane(node, out, views, first, low.roles[node.output])
     at = np.stack([x_at, np.zeros_like(x_at), np.zeros_like(x_at)], axis=1)
     target = views.target(name, first)
     one = np.zeros((1, 3), np.int64)
@@ -68,14 +68,14 @@ def _operand(low, name: str, out: str, first: bool, apart_from: View | None = No
     return View(view.buffer, np.unique(table), view.signed), starts
 
 
-def _lane(node: ops.Mul, out: Tensor, views: Views, first: bool) -> Lane:
+def _lane(node: ops.Mul, out: Tensor, views: Views, first: bool, role: int) -> Lane:
     """The scale of each channel; one row where all rows are alike."""
     fields = [np.broadcast_to(along_axis(f, len(out.shape), node.channel_axis), out.shape).reshape(-1)
               for f in (np.asarray(node.mult, np.int64), np.asarray(node.shift, np.int64))]  # fmt: skip
     mult, shift = (views.rows(field, node.output, first) for field in fields)
     if (mult == mult[0]).all() and (shift == shift[0]).all():
         mult, shift = mult[0], shift[0]
-    return Lane(mult, np.zeros_like(mult), shift, node.lo, node.hi)
+    return Lane(mult, np.zeros_like(mult), shift, node.lo, node.hi, role=role)
 
 
 def maximum(low, node: ops.MaxPool) -> None:

@@ -64,7 +64,8 @@ def row_starts(positions: np.ndarray, align: int) -> np.ndarray | None:
 
 @dataclass
 class Lane:
-    """Requantization of each output channel; arrays [channels], or [rows, channels] where rows differ."""
+    """Requantization of each output channel; arrays [channels], or [rows, channels] where rows differ. role: of the
+    tensor that has it (roles.py); None: the structure alone says its values."""
 
     mult: np.ndarray
     bias: np.ndarray
@@ -73,6 +74,7 @@ class Lane:
     hi: int
     relu: bool = False
     rmult: np.ndarray | None = None
+    role: int | None = None
 
     def words(self, words: int, width: int) -> np.ndarray:
         """Parameters (mult, shift, bias, rmult) as [rows words, width, 4]; channels beyond the last are zero."""
@@ -109,7 +111,8 @@ class Part:
     rows: [R] of the result. at: [R, 3] byte of the operand where the row's reduction begins, a multiple of N, and its
     coordinates y, x. taps: [K, 3] the same three of each step of the reduction, from there. groups: [G] bytes by which
     the reduction of each group of M channels begins later. words: int8 [G, K, M, N]; None: in the KV memory. ahead:
-    bytes that came before the operand's and have lost their place to others (`Image`).
+    bytes that came before the operand's and have lost their place to others (`Image`). role: whose weights the words
+    are (roles.py); None: the structure alone says them.
     """
 
     rows: np.ndarray
@@ -118,6 +121,7 @@ class Part:
     groups: np.ndarray
     words: np.ndarray | None
     ahead: int = 0
+    role: int | None = None
 
     @property
     def steps(self) -> int:

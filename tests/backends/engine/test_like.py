@@ -83,6 +83,31 @@ def test_a_policy_of_the_same_shapes_runs_on_the_old_engine(seed, widths, featur
     assert_golden(new, seed)
 
 
+@settings(max_examples=cases(8, 200))
+@given(st.integers(0, 2**32 - 1), st.tuples(*[st.integers(1, 60)] * 3), st.booleans())
+def test_the_engine_does_not_depend_on_the_numbers(seed, widths, equal):
+    """Constants that happen to be equal, as those of a policy before its training, share no memory."""
+    old, new = policy(seed, widths), policy(seed + 1, widths)
+    if equal:
+        for node in new.nodes:
+            for name in ("weight", "bias", "mult", "shift"):
+                values = getattr(node, name, None)
+                if isinstance(values, np.ndarray):
+                    setattr(node, name, np.full_like(values, 1))
+    assert compile_graph(new, 8, 8).config == compile_graph(old, 8, 8).config
+
+
+def test_rounds_of_a_loop_share_their_weights():
+    rng, b = np.random.default_rng(0), GraphBuilder("loop")
+    x, weight, bias = b.input("x", (64,), bits=8, signed=True, scale=2**-6), rng.integers(-8, 8, (64, 64)), np.ones(64)
+    weight = weight.astype(np.int8)
+    for _ in range(20):
+        x = b.requantize(b.linear(x, weight, 2**-6, bias, weight_bits=4), bits=8, signed=True, scale=2**-6)
+    b.output(x, "y")
+    design = compile_graph(b.build(), 8, 8)
+    assert len(design.program.weights) == 64 and len(design.program.params) == 8
+
+
 @pytest.fixture
 def old(tmp_path):
     qonnx_out.save(policy(1), tmp_path / "old.onnx")

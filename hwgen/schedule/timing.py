@@ -43,22 +43,15 @@ BILLED = {"DIN": "DIN", "MM": "MM", "ROW": "ROW", "VEC": "ROW", "STREAM": "DIN"}
 
 @dataclass
 class Span:
-    """What one instruction did: first and last clock of work, and clocks lost waiting in between and before."""
+    """What one instruction did: first and last clock of work, how many it worked, and of the array's: how many it lost
+    before and in between, by the unit that was waited for."""
 
     unit: str
     name: str
     first: int
     last: int
     work: int
-
-
-@dataclass
-class Layer:
-    """One operation of the array: clocks with a step, and clocks lost before and within it."""
-
-    name: str
-    busy: int = 0
-    idle: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -69,7 +62,8 @@ class Timing:
     first_issue: int = 0
     last_issue: int = 0
     issued: int = 0
-    waits: dict[str, int] = field(default_factory=dict)  # clocks the array waited, by unit
+    waits: dict[str, int] = field(default_factory=dict)  # clocks the array waited, by the register that counts them
+    lost: dict[str, int] = field(default_factory=dict)  # those before the operation that comes next, by unit
     spans: list[Span] = field(default_factory=list)
 
     @property
@@ -81,18 +75,6 @@ class Timing:
     def tail(self) -> int:
         """Clocks in which the array had nothing left to do: all but START's own, the issued and the waited ones."""
         return self.latency - 1 - self.issued - sum(self.waits.values())
-
-    def layers(self) -> list[Layer]:
-        """The array's operations in order. Their clocks, busy and idle, add up to those from START to the last step."""
-        out: list[Layer] = []
-        before = 0
-        for span in (span for span in self.spans if span.unit == "MM"):
-            if not out or out[-1].name != span.name:
-                out.append(Layer(span.name))
-            out[-1].busy += span.work
-            out[-1].idle += span.last - before - span.work
-            before = span.last
-        return out
 
 
 class _Progress:
@@ -123,8 +105,9 @@ class _Model:
         self.program, self.config = program, config
         self.progress = {unit: _Progress() for unit in ("DIN", "MM", "ROW", "VEC", "DOUT", "STREAM")}
         self.timing = Timing(
-            waits={"DIN": MM_START - 1, "MM": 0, "ROW": 0}
-        )  # until the first instruction: as if for input
+            waits={"DIN": MM_START - 1, "MM": 0, "ROW": 0},  # until the first instruction: as if for input
+            lost={"START": MM_START},
+        )
         self.free = {"DIN": DIN_HEAD, "MM": MM_START, "ROW": ROW_START, "VEC": MM_START, "DOUT": 1}
         self.free["STREAM"] = DIN_HEAD
         self.bus = 0  # first clock in which the bus has data for another instruction of DIN
@@ -206,9 +189,9 @@ class _Model:
             return False
         t = self.timing
         if isinstance(ins, Nop):
-            if ins.gate.unit in BILLED:
-                t.waits[BILLED[ins.gate.unit]] += max(0, gate - self.free["MM"])
+            self._lose(ins.gate.unit, max(0, gate - self.free["MM"]))
             t.waits["DIN"] += 1  # its own clock
+            t.lost[ins.gate.unit] = t.lost.get(ins.gate.unit, 0) + 1
             self.free["MM"] = max(self.free["MM"], gate) + 1
             return True
         ready = self._ready(ins)
@@ -224,7 +207,8 @@ class _Model:
             t.first_issue = int(clocks[0])
         t.issued += len(clocks)
         t.last_issue = int(clocks[-1])
-        t.spans.append(Span("MM", ins.name, int(clocks[0]), int(clocks[-1]), len(clocks)))
+        t.spans.append(Span("MM", ins.name, int(clocks[0]), int(clocks[-1]), len(clocks), t.lost))
+        t.lost = {}
         self.free["MM"] = int(clocks[-1]) + 1
         return True
 
@@ -237,11 +221,14 @@ class _Model:
     def _count_waits(self, ins: MM, clocks: np.ndarray, start: int, gate: int) -> None:
         waited = int(clocks[-1]) - start + 1 - len(clocks)
         gated = max(0, min(gate, int(clocks[0])) - start)
-        if gated:
-            self.timing.waits[BILLED[ins.gate.unit]] += gated
-        rest = waited - gated
-        if rest and ins.dep in BILLED:
-            self.timing.waits[BILLED[ins.dep]] += rest
+        self._lose(ins.gate.unit, gated)
+        self._lose(ins.dep, waited - gated)
+
+    def _lose(self, unit: str, clocks: int) -> None:
+        """The array waited for a unit."""
+        if clocks:
+            self.timing.waits[BILLED[unit]] += clocks
+            self.timing.lost[unit] = self.timing.lost.get(unit, 0) + clocks
 
     def _row(self, ins: Row | Nop) -> bool:
         gate = self._gate(ins.gate)

@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 
 from hwgen.errors import HwgenError
 from hwgen.graph import GraphBuilder
+from hwgen.graph.phases import without_transposed
+from hwgen.graph.random_networks import KINDS, Sizes, random_network
 from hwgen.schedule import EngineConfig, compile_graph, timing
 from hwgen.schedule.instructions import Din, Dout, Gate, Nop, Program
+from hwgen.schedule.layers import layers
 from tests.schedule.test_image_meaning import two_layers
+from tests.support import cases
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=40), st.integers(0, 50))
@@ -46,9 +50,26 @@ def test_every_clock_is_accounted_for(rng):
     t = compile_graph(two_layers(rng), 8, 8).timing
     assert 1 + t.issued + sum(t.waits.values()) + t.tail == t.latency == 1 + t.last_issue + t.tail
     assert {span.unit for span in t.spans} == {"DIN", "MM", "DOUT"}
-    layers = t.layers()
-    assert len(layers) == 2 and sum(layer.busy for layer in layers) == t.issued
-    assert sum(layer.busy + layer.idle for layer in layers) == t.last_issue
+    *two, end = layers(t)
+    assert len(two) == 2 and sum(layer.busy for layer in two) == t.issued
+    assert end.name == "(end)" and end.as_dict() == {
+        "name": "(end)",
+        "busy": 0,
+        "idle": t.tail,
+        "lost": {"END": t.tail},
+    }
+    assert two[0].lost["START"] == timing.MM_START and two[1].lost.keys() <= {"MM"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_layers_of_any_network_add_up_to_its_latency(kind, seed):
+    for i in range(cases(2, 20)):
+        graph = without_transposed(random_network(seed + i, kind, Sizes(width=16, layers=1, steps=2)))
+        t = compile_graph(graph, 8, 8).timing
+        found = layers(t)
+        assert sum(layer.busy + layer.idle for layer in found) == t.latency, (seed, i)
+        assert sum(layer.busy for layer in found) == t.issued, (seed, i)
+        assert all(clocks >= 0 for layer in found for clocks in layer.lost.values()), (seed, i)
 
 
 def test_a_program_that_waits_for_itself_is_told():

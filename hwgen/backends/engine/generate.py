@@ -16,6 +16,7 @@ from hwgen.runtime.package import write_package
 from hwgen.schedule import Design, compile_graph, compile_onto, fit, memory
 from hwgen.schedule.config import SIZES
 from hwgen.schedule.image import image
+from hwgen.schedule.layers import layers
 
 ARRAYS = ((8, 8), (8, 16), (16, 16), (16, 32), (32, 32), (32, 64))  # tried when none is asked for
 OF_FAMILY = {"ecp5": ((8, 8),)}  # fewer: the arrays whose clock has been routed (docs/ecp5.md)
@@ -112,7 +113,7 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
             "wait_norms": t.waits["ROW"],
             "tail": t.tail,
         },
-        "layers": [vars(layer) for layer in t.layers()],
+        "layers": [layer.as_dict() for layer in layers(t)],
         "activation_bytes": memory.footprint(design.plan, design.config.v),
         "spans": [{"unit": s.unit, "name": s.name, "first": s.first, "last": s.last, "work": s.work} for s in t.spans],
     }  # fmt: skip

@@ -1,11 +1,11 @@
 """A network in float: what checkpoints and ONNX files become before they are quantized.
 
-    f = FloatNet("head")
-    x = f.input("x", (64,))
-    x = f.table(f.linear(x, weight, bias, "fc0"), "relu", "fc0.relu")
-    f.output(f.linear(x, weight1, bias1, "fc1"), "y")
-    graph = f.build()
-    graph.run({"x": batch})["y"]
+f = FloatNet("head")
+x = f.input("x", (64,))
+x = f.table(f.linear(x, weight, bias, "fc0"), "relu", "fc0.relu")
+f.output(f.linear(x, weight1, bias1, "fc1"), "y")
+graph = f.build()
+graph.run({"x": batch})["y"]
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ from __future__ import annotations
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule.plan import INPUTS, MatOp, Plan, RowOp, View
 
+WINDOWS_LATENCY = 30
+"""Clocks from the first plain input's arrival to the first window, about."""
+
 
 def arrange(plan: Plan) -> None:
     """Run a row operation right behind the operation that makes its input; note who writes and reads each
@@ -19,6 +22,7 @@ def arrange(plan: Plan) -> None:
                 at += 1
         order.insert(at, i)
     _longest_first(plan, order)
+    _before_windows(plan, order)
     where = {old: new for new, old in enumerate(order)}
     plan.ops = [plan.ops[i] for i in order]
     for output in plan.outputs:
@@ -47,6 +51,24 @@ def _longest_first(plan: Plan, order: list[int]) -> None:
         longest = max(others, key=lambda i: plan.ops[i].steps)
         order.remove(longest)
         order.insert(0, longest)
+
+
+def _before_windows(plan: Plan, order: list[int]) -> None:
+    """Short operations upon inputs that come before the images go first: the array would wait for the windows
+    meanwhile, and an operation between two layers of an image keeps units from working side by side."""
+    first_byte = min((image.start for image in plan.images.values()), default=0)
+    followed = {op.x.buffer for op in plan.ops if isinstance(op, RowOp)}
+    early, steps = [], 0
+    for i in order:
+        op = plan.ops[i]
+        if not isinstance(op, MatOp) or op.kv is not None or op.out.buffer in followed:
+            continue
+        if any(view.buffer != INPUTS or _span(view)[1] >= first_byte for view in op.reads()):
+            continue
+        if steps + op.steps <= WINDOWS_LATENCY:
+            early.append(i)
+            steps += op.steps
+    order[:] = early + [i for i in order if i not in early]
 
 
 def _span(view: View) -> tuple[int, int]:

@@ -116,11 +116,38 @@ class Views:
             if not isinstance(node, ops.Concat) or len(set(node.inputs)) != len(node.inputs):
                 continue
             made = [self.graph.producer(name) for name in node.inputs]
-            if any(
-                p is None or isinstance(p, MOVES) or t in self.placed for p, t in zip(made, node.inputs, strict=True)
-            ):
-                continue
-            self._place(node)
+            moved = [p is None or isinstance(p, MOVES) for p in made]
+            if any(moved) or any(name in self.placed for name in node.inputs):
+                self._place_origins(node)
+            else:
+                self._place(node)
+
+    def _place_origins(self, node: ops.Concat) -> None:
+        """Targets of the tensors behind a vector's parts, in the order in which they are made; what has none is copied
+        behind them."""
+        if len(self.graph.tensors[node.output].shape) > 1:
+            return
+        at = 0
+        for name in filter(None, map(self._origin, node.inputs)):
+            first, shape = self.channels_first(name), self.graph.tensors[name].shape
+            channels = shape[0] if first else shape[-1]
+            rows, pitch = self.graph.tensors[name].size // channels, round_up(channels, self.v)
+            self.placed[name] = Target(node.output, at, rows, channels, pitch)
+            at += rows * pitch
+        if at:
+            self.plan.buffers[node.output] = Buffer(node.output, at)
+
+    def _origin(self, name: str) -> str | None:
+        """The result whose elements a tensor is, all of them in some order; None when there is none or others read it,
+        too."""
+        while len(self.graph.consumers(name)) == 1 and name not in self.placed and name not in self.graph.outputs:
+            node = self.graph.producer(name)
+            if node is None or isinstance(node, (ops.Constant, ops.Concat, ops.Slice)):
+                return None
+            if not isinstance(node, MOVES):
+                return None if self.graph.tensors[name].dtype.is_wide else name
+            name = node.inputs[0]
+        return None
 
     def _place(self, node: ops.Concat) -> None:
         """Targets of what a concatenation joins: along the channels, or rows behind rows."""

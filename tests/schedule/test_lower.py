@@ -71,6 +71,29 @@ def test_concatenated_results_are_written_side_by_side(rng):
     assert [(op.out.buffer, op.out.start) for op in got.ops[:2]] == [(joined, 0), (joined, 16)] and len(got.ops) == 3
 
 
+def test_a_vector_of_moved_results_and_inputs_costs_the_inputs_copy(rng):
+    """An image's features, flattened channel by channel, are written into the vector's buffer position by position;
+    only the state is copied, and what reads the vector has its weights in that order."""
+    b = GraphBuilder("vector")
+    image, state = b.input("x", (32, 4, 4), 8, True, 1.0), b.input("s", (3,), 8, True, 1.0)
+    h = b.requantize(b.conv2d(image, rng.integers(-8, 8, (16, 32, 1, 1)), 1.0), bits=8, scale=1.0)
+    joined = b.concat([b.flatten(h), state])
+    got = plan(b, b.requantize(b.linear(joined, rng.integers(-8, 8, (259, 8)), 1.0), bits=8, scale=1.0))
+    conv, copy, linear = got.ops
+    assert (conv.out.buffer, conv.out.start, conv.out.rows, conv.out.pitch) == (joined, 0, 16, 16)
+    assert (copy.out.buffer, copy.out.start, copy.steps) == (joined, 256, 2)
+    channel, position = np.divmod(np.arange(256), 16)
+    np.testing.assert_array_equal(linear.x.positions[:256], position * 16 + channel)
+
+
+def test_an_origin_that_others_read_too_is_left_where_it_is(rng):
+    b, x = start()
+    h = b.requantize(b.linear(x, rng.integers(-8, 8, (32, 16)), 2**-4), bits=8, scale=2**-6)
+    joined = b.concat([b.reshape(h, (16,)), x])
+    t = b.requantize(b.linear(joined, rng.integers(-8, 8, (48, 16)), 1.0), bits=8, scale=1.0, residual=h)
+    assert plan(b, t).ops[0].out.buffer == h
+
+
 def test_a_norm_runs_right_behind_what_it_reads(rng):
     b, x = start()
     h = b.requantize(b.linear(x, rng.integers(-8, 8, (32, 32)), 2**-4), bits=8, scale=1.0)

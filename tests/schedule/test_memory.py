@@ -74,8 +74,8 @@ def test_banks_keep_ports_apart(graph, array):
 def chain(layers, width):
     b = GraphBuilder("chain")
     x = b.input("x", (width,), bits=8, signed=True, scale=1.0)
-    for _ in range(layers):
-        x = b.requantize(x, bits=8, scale=2.0)
+    for i in range(layers):
+        x = b.requantize(x, bits=8, scale=2.0 ** (i + 1))
     b.output(x, "y")
     return b.build()
 

@@ -71,7 +71,7 @@ def test_boards_passes_what_was_asked(calls):
             ("generate", "x.onnx:head", "--board", "zcu104", "-o", "out"),
             "no policy 'x.onnx' comes along; there are demo,",
         ),
-        (("generate", "demo:body", "--board", "zcu104", "-o", "out"), "a policy has the parts head and encoder"),
+        (("generate", "demo:body", "--board", "zcu104", "-o", "out"), "the parts of a policy are whole, head, encoder"),
         (
             ("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--multipliers", "8"),
             "means nothing to the backend",

@@ -1,4 +1,4 @@
-"""The whole policy for a package: the accelerator runs one part of it, the robot's processor the rest."""
+"""The whole policy for a package: the accelerator runs all of it, or one part and the robot's processor the rest."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def policy_part(policy: str | Path, graph: Graph) -> PolicyPart:
     file; it is found among the policy's parts by value, names do not matter. Raises InputError when it is none of them.
     """
     demo = load_demo(policy)
-    split = _head_runs(demo, graph) if part_of(demo, graph, policy) == "head" else _encoder_runs(demo, graph)
+    split = _SPLITS[part_of(demo, graph, policy)](demo, graph)
     arrays, programs = {}, {}
     for part in ("before", "after"):
         host = getattr(split, part)
@@ -63,21 +63,26 @@ def policy_part(policy: str | Path, graph: Graph) -> PolicyPart:
 
 
 def part_of(demo: Demo, graph: Graph, policy: str | Path) -> str:
-    """Which part of the policy a graph is: "head" or "encoder". Raises InputError."""
+    """Which part of the policy a graph is: one of PARTS. Raises InputError."""
     found = _identity(graph)
     for part in PARTS:
-        if _identity(getattr(demo, part)) == found:
+        if _identity(compose.part(demo, part)) == found:
             return part
     shapes = ", ".join(f"{name} {list(graph.tensors[name].shape)}" for name in graph.inputs)
     raise InputError(
-        f"the accelerator's graph {graph.name!r} (inputs {shapes}) is neither the head nor the encoder of policy "
-        f"{str(policy)!r}: generate it from `{policy}:head`, or package it without a policy"
+        f"the accelerator's graph {graph.name!r} (inputs {shapes}) is neither policy {str(policy)!r} nor its head nor "
+        f"its encoder: generate it from `{policy}` or `{policy}:head`, or package it without a policy"
     )
 
 
 def _identity(graph: Graph) -> tuple:
     """What must be equal: integers in, integers out, and the real values at both ends."""
     return digest(graph), [np.asarray(graph.tensors[name].scale).tolist() for name in (*graph.inputs, *graph.outputs)]
+
+
+def _all_runs(demo: Demo, graph: Graph) -> _Split:
+    image, text, state = graph.inputs
+    return _Split(image, state, text, graph.outputs[0])
 
 
 def _head_runs(demo: Demo, graph: Graph) -> _Split:
@@ -91,6 +96,9 @@ def _encoder_runs(demo: Demo, graph: Graph) -> _Split:
     image, text = own["image"], own["text"]
     state, action = (_fresh(name, (image, text, features)) for name in ("state", "action"))
     return _Split(image, state, text, action, after=compose.after_encoder(demo, features, state, text, action))
+
+
+_SPLITS = {"whole": _all_runs, "head": _head_runs, "encoder": _encoder_runs}
 
 
 def _fresh(name: str, taken: tuple[str, ...]) -> str:

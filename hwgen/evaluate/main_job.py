@@ -13,23 +13,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hwgen import boards
-from hwgen.backends.engine import generate
+from hwgen.backends.engine.generate import generate
+from hwgen.backends.options import Options
 from hwgen.build.package import package
-from hwgen.errors import HwgenError
+from hwgen.errors import FitError, HwgenError
 from hwgen.evaluate import simulate_engine, timeline
 from hwgen.evaluate.closed_loop import CONDITIONS, EpisodeReport, picture, run_episodes, unseen_seeds
+from hwgen.evaluate.design_files import read_object
 from hwgen.evaluate.driver_client import DriverClient
-from hwgen.evaluate.vectors import load_graph
 from hwgen.graph import golden, qonnx_out
-from hwgen.policies.demo import Demo, load_demo
+from hwgen.policies import compose
+from hwgen.policies.demo import Demo, Integers, load_demo
 from hwgen.policies.embodiment import MAX_STEP, normalize_state
 
 FRAMES = 1000
 EPISODES = 300
 RECORDED = 3  # episodes in the picture
-DEFAULT_ARRAY = (16, 32)
-DEFAULT_BOARD_FOR_ARRAY = "zcu104"
+HARDWARE = {
+    "whole": "the whole policy becomes hardware",
+    "head": "the head becomes hardware, the encoder runs on the robot's processor",
+}
+"""The parts of a policy that a board may run, the best one first."""
 
 
 def run(
@@ -38,48 +42,50 @@ def run(
     """Run the main job; writes build/sim-BOARD (DIR, report.json, robot.png). Raises HwgenError when anything differs.
 
     policy: a checkpoint (default: the one that comes along). episodes: closed-loop episodes of each condition, on
-    seeds that training never
-    saw. frames: realistic head inputs compared bit for bit.
+    seeds that training never saw. frames: realistic inputs of the RTL compared bit for bit.
     """
     console = Console(stderr=True)
     out = out or Path("build") / f"sim-{board}"
     console.rule(f"[bold]hwgen sim: {board}")
     demo = load_demo(policy)
-    console.print(
-        f"policy: encoder {demo.encoder.macs():,} and head {demo.head.macs():,} multiplications; the head becomes "
-        f"hardware"
-    )
-    _generate(demo, board, out, console)
-    report = _verify(demo, out, frames, console)
+    console.print(f"policy: encoder {demo.encoder.macs():,} and head {demo.head.macs():,} multiplications")
+    part = _generate(demo, board, out, console)
+    report = _verify(demo, part, out, frames, console) | {"hardware": part}
     whole = _package(policy, out, console)
     report["robot"], runs = _drive(demo, whole, out, episodes, console)
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     image = picture(runs["RTL"], out / "robot.png")
     chart = timeline.draw(report, out / "timeline.png")
     simulate_engine.show(report, console)
-    _show_robot(report["robot"], episodes, console)
+    _show_robot(report, episodes, console)
     console.print(f"report: {out / 'report.json'}   pictures: {image}, {chart}   RTL: {out / 'rtl'}")
     _judge(report)
 
 
-def _generate(demo: Demo, board_name: str, out: Path, console: Console) -> None:
-    board = boards.load(board_name)
+def _generate(demo: Demo, board: str, out: Path, console: Console) -> str:
+    """Write the design of the most that the board holds; returns which part of the policy that is."""
     out.mkdir(parents=True, exist_ok=True)
-    qonnx_out.save(demo.head, out / "graph.onnx")
-    array = DEFAULT_ARRAY if board_name == DEFAULT_BOARD_FOR_ARRAY else None
-    design = generate.choose(load_graph(out), board, array)
-    generate.write(design, board, out, out / "graph.onnx")
-    console.print(
-        f"generated {out}: array {design.config.n}x{design.config.m}, {design.timing.latency} clocks predicted"
-    )
-    return design
+    for part, what in HARDWARE.items():
+        qonnx_out.save(compose.part(demo, part), out / "graph.onnx")
+        try:
+            generate(out / "graph.onnx", board, Options(), out)
+        except FitError as error:
+            if part == "head":
+                raise
+            console.print(f"the whole policy: {error}", highlight=False)
+            continue
+        made = read_object(out / "report.json")
+        rows, columns = made["array"]
+        console.print(f"generated {out}: {what}; array {rows}x{columns}, {made['predicted_cycles']} clocks predicted")
+        return part
+    raise AssertionError("unreachable: the last part returns or raises")
 
 
-def _verify(demo: Demo, out: Path, frames: int, console: Console) -> dict:
+def _verify(demo: Demo, part: str, out: Path, frames: int, console: Console) -> dict:
     """Realistic frames through the RTL, against golden."""
-    ints = {demo.head.inputs[0]: demo.head_vectors(frames, seed=1)}
+    ints, graph = _realistic(demo, part, frames), compose.part(demo, part)
     result = simulate_engine.run_with_progress(out, ints, console)
-    report = simulate_engine.complete_report(out, golden.run(demo.head, ints), result)
+    report = simulate_engine.complete_report(out, golden.run(graph, ints), result)
     simulate_engine.judge(report)
     console.print(
         f"verified: {report['vectors']} frames bit for bit, {report['latency_cycles']} clocks each, as predicted"
@@ -87,10 +93,19 @@ def _verify(demo: Demo, out: Path, frames: int, console: Console) -> dict:
     return report
 
 
+def _realistic(demo: Demo, part: str, frames: int) -> Integers:
+    """Inputs of the part as hardware, by name."""
+    if part == "head":
+        return {demo.head.inputs[0]: demo.head_vectors(frames, seed=1)}
+    batches = [demo.integer_policy().integers(*batch) for batch in demo.realistic(frames, seed=1)]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
 def _package(policy: Path | str | None, out: Path, console: Console) -> Path:
     """The whole policy as the robot gets it; its self-test runs when the robot opens it."""
     made = package(out, out / "robot.hwpkg", policy=str(policy or "demo"))
-    console.print(f"packaged {made.path}: accelerator, encoder for the robot's processor, instruction encoder, units")
+    encoder = ", encoder for the robot's processor" if made.policy.before else ""
+    console.print(f"packaged {made.path}: accelerator{encoder}, instruction encoder, units")
     return made.path
 
 
@@ -121,8 +136,8 @@ def _drive(
 
 
 class _Checked:
-    """The package on the robot's side: picture, position in metres and sentence go in, motions come out, the head is
-    RTL. Every answer is compared with golden as well."""
+    """The package on the robot's side: picture, position in metres and sentence go in, motions come out, the hardware
+    is RTL. Every answer is compared with golden as well."""
 
     def __init__(self, driver: DriverClient, demo: Demo):
         self.driver, self.demo = driver, demo
@@ -157,15 +172,24 @@ def _bar(console: Console):
         yield advance
 
 
-def _show_robot(robot: dict, episodes: int, console: Console) -> None:
+def _show_robot(report: dict, episodes: int, console: Console) -> None:
+    robot = report["robot"]
     table = Table(title=f"Franka arm, {episodes} unseen scenes: reach the named cube within 2 cm, touch no other")
     for column in ("policy", "success", "wrong cube", "steps (mean)", "steps (least)"):
         table.add_column(column, justify="left" if column == "policy" else "right")
-    label = {"float": "float", "integer": "integers (golden)", "RTL": "the package on the driver, head as RTL"}
+    label = {
+        "float": "float",
+        "integer": "integers (golden)",
+        "RTL": f"the package on the driver, {report['hardware']} as RTL",
+    }
     for name, row in robot.items():
         steps = ("-", "-") if row["steps_mean"] is None else (f"{row['steps_mean']:.1f}", str(row["steps_min"]))
         table.add_row(label.get(name, f"integers, {name}"), f"{row['success']:.1%}", f"{row['wrong_cube']:.1%}", *steps)
     console.print(table)
+    rtl = robot["RTL"]
+    console.print(
+        f"{rtl['wrong_inferences']} of {rtl['inferences']} inferences of the RTL on the driver differ from golden"
+    )
 
 
 def _judge(report: dict) -> None:

@@ -1,11 +1,9 @@
-"""What is left of a policy when the accelerator runs one of its parts, as one graph of integers."""
+"""A policy as one graph of integers: all of it, and what is left of it when the accelerator runs one of its parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-
-import numpy as np
 
 from hwgen.graph import Graph, Tensor, ops
 from hwgen.policies.demo import Demo
@@ -16,14 +14,20 @@ def before_head(demo: Demo, image: str, state: str, text: str, vector: str) -> G
     and text in, vector out."""
     graph = _renamed(demo.encoder, {"image": image, "text": text}, "encoder", "before")
     features = graph.outputs[0]
+    _as_part_of_vector(graph, demo, features)
     _add_state(graph, demo, state)
     _join(graph, demo, features, state, text, vector)
     graph.outputs = [vector]
     return graph.validate()
 
 
+def part(demo: Demo, name: str) -> Graph:
+    """The graph of a part: "whole" (inputs image, text and state, output action), "head" or "encoder"."""
+    return whole(demo, "image", "state", "text", "action") if name == "whole" else getattr(demo, name)
+
+
 def whole(demo: Demo, image: str, state: str, text: str, action: str) -> Graph:
-    """The whole policy: image, state and text in, action out."""
+    """The whole policy: image, text and state in (in this order), action out."""
     graph = before_head(demo, image, state, text, f"head.{demo.head.inputs[0]}")
     head = _renamed(demo.head, {demo.head.outputs[0]: action}, "head", "whole")
     graph.tensors, graph.nodes = head.tensors | graph.tensors, graph.nodes + head.nodes
@@ -38,6 +42,7 @@ def after_encoder(demo: Demo, features: str, state: str, text: str, action: str)
     head, graph.nodes = graph.nodes, []
     graph.inputs = [features, text]
     _copy_tensor(graph, demo.encoder, demo.encoder.outputs[0], features)
+    _as_part_of_vector(graph, demo, features)
     _copy_tensor(graph, demo.encoder, "text", text)
     _add_state(graph, demo, state)
     _join(graph, demo, features, state, text, f"head.{vector}")
@@ -52,17 +57,19 @@ def _add_state(graph: Graph, demo: Demo, state: str) -> None:
     graph.tensors[state] = Tensor(state, (demo.config.state,), vector.dtype, vector.scale)
 
 
+def _as_part_of_vector(graph: Graph, demo: Demo, features: str) -> None:
+    """Give the features the vector's type, from where they are rounded on: the same integers, which need a bit less."""
+    dtype, name = demo.head.tensors[demo.head.inputs[0]].dtype, features
+    while name is not None:
+        graph.tensors[name] = replace(graph.tensors[name], dtype=dtype, narrow=False)
+        node = graph.producer(name)
+        name = None if node is None or isinstance(node, ops.Requantize) else node.inputs[0]
+
+
 def _join(graph: Graph, demo: Demo, features: str, state: str, text: str, vector: str) -> None:
     """vector = features, state, text: one after the other, all of the vector's type."""
-    target = demo.head.tensors[demo.head.inputs[0]]
-    same, one, zero = f"{features}.same", np.int64(1), np.int64(0)
-    lane = {"mult": [one], "bias": zero, "shift": zero, "lo": target.dtype.lo, "hi": target.dtype.hi}
-    graph.tensors[same] = replace(graph.tensors[features], name=same, dtype=target.dtype, narrow=False)
-    graph.tensors[vector] = replace(target, name=vector, narrow=False)
-    graph.nodes += [
-        ops.Requantize(name=same, inputs=(features,), output=same, **lane),
-        ops.Concat(name=vector, inputs=(same, state, text), output=vector, axis=0),
-    ]
+    graph.tensors[vector] = replace(demo.head.tensors[demo.head.inputs[0]], name=vector, narrow=False)
+    graph.nodes.append(ops.Concat(name=vector, inputs=(features, state, text), output=vector, axis=0))
 
 
 def _renamed(graph: Graph, names: Mapping[str, str], prefix: str, name: str) -> Graph:

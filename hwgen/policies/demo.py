@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,20 +45,23 @@ class Demo:
         """The quantized policy. A runner takes and gives {tensor name: integers [B, ...]}; default: golden."""
         return IntegerPolicy(self, head_runner, encoder_runner)
 
-    def head_vectors(self, count: int, seed: int) -> np.ndarray:
-        """`count` realistic head inputs int8 [count, vector]: recorded frames under their instructions, each with
-        random small changes of colour order, state and text, so that any number of them is distinct."""
-        if count == 0:
-            return np.zeros((0, self.config.vector), np.int8)
+    def realistic(self, count: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """`count` realistic frames in batches of at most 64, (images, state, text) as `IntegerPolicy` takes them:
+        recorded ones under their instructions, each with random small changes of colour order, state and text, so that
+        any number of them is distinct."""
         rng = np.random.default_rng(seed)
         rows = rng.integers(len(self.recorded["images"]), size=count)
-        made = []
-        for part in np.array_split(rows, -(-count // 64)):
+        for part in np.array_split(rows, -(-count // 64)) if count else ():
             images = self.recorded["images"][part][..., rng.permutation(3)]
             state = self.recorded["state"][part] + rng.normal(0, 0.3, (len(part), self.config.state))
             text = self.recorded["text"][rng.integers(len(self.recorded["text"]), size=len(part))]
-            made.append(self.integer_policy().vectors(images, state, text + rng.normal(0, 0.1, text.shape)))
-        return np.concatenate(made)
+            yield images, state, text + rng.normal(0, 0.1, text.shape)
+
+    def head_vectors(self, count: int, seed: int) -> np.ndarray:
+        """The head's inputs of `realistic` frames, int8 [count, vector]."""
+        policy = self.integer_policy()
+        made = [policy.vectors(*frames) for frames in self.realistic(count, seed)]
+        return np.concatenate([np.zeros((0, self.config.vector), np.int8), *made])
 
 
 class IntegerPolicy:
@@ -70,13 +73,17 @@ class IntegerPolicy:
         self._encode = encoder_runner or (lambda inputs: run(demo.encoder, inputs))
         self._action_scale = float(demo.head.tensors[demo.head.outputs[0]].scale)
 
+    def integers(self, images: np.ndarray, state: np.ndarray, text: np.ndarray) -> Integers:
+        """The whole policy's inputs, int64: image [B, 3, 64, 64], text and state on the grid of the head's vector."""
+        image = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).astype(np.int64)
+        return {"image": image, "text": self._quantize(text), "state": self._quantize(state)}
+
     def vectors(self, images: np.ndarray, state: np.ndarray, text: np.ndarray) -> np.ndarray:
         """The head's int8 input [B, vector]: encoder's features, then state and text on the same grid."""
-        words = self._quantize(text)
-        encoder = self.demo.encoder
-        inputs = {"image": np.ascontiguousarray(images.transpose(0, 3, 1, 2)).astype(np.int64), "text": words}
-        features = self._encode(inputs)[encoder.outputs[0]]
-        return np.concatenate([features, self._quantize(state), words], axis=1).astype(np.int8)
+        inputs = self.integers(images, state, text)
+        position, words = inputs.pop("state"), inputs["text"]
+        features = self._encode(inputs)[self.demo.encoder.outputs[0]]
+        return np.concatenate([features, position, words], axis=1).astype(np.int8)
 
     def _quantize(self, real: np.ndarray) -> np.ndarray:
         """float -> int8 on the vector's grid, rounded half to even, saturated."""

@@ -1,4 +1,4 @@
-"""The policies that come along, by name, and their parts as graphs: `demo:head`, `demo-nonorm:encoder`."""
+"""The policies that come along, by name, whole or in parts, as graphs: `demo`, `demo:head`, `demo-nonorm:encoder`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SHAPES = {
     "demo-nonorm": PolicyConfig(norm=False),  # for flows without LayerNorm, FINN's above all
 }
 """What `hwgen train NAME` trains."""
-PARTS = ("head", "encoder")
+PARTS = ("whole", "head", "encoder")
 POLICY_KEY = "hwgen.policy"
-"""Metadata of a part's QONNX file: the name of the policy that it was taken from."""
+"""Metadata of the QONNX file: the name of the policy that it was taken from."""
 
 
 def checkpoint_file(name: str) -> Path:
@@ -32,21 +32,25 @@ def is_part(text: str) -> bool:
 def save_part(text: str, folder: Path) -> Path:
     """Write the graph of `NAME:PART` as QONNX into `folder`; returns the file.
 
-    NAME: a policy that comes along, or a checkpoint's path; PART: `head` where it is left out. Raises InputError.
+    NAME: a policy that comes along, or a checkpoint's path; PART: `head`, `encoder`, or `whole`, which may be left out.
+    Raises InputError.
     """
     import onnx
 
     from hwgen.graph import qonnx_out
+    from hwgen.policies import compose
     from hwgen.policies.demo import load_demo
 
     name, _, part = text.partition(":")
     part = part or PARTS[0]
     if part not in PARTS:
-        raise InputError(f"{text}: a policy has the parts {' and '.join(PARTS)}, so {name}:{PARTS[0]}")
+        raise InputError(f"{text}: the parts of a policy are {', '.join(PARTS)}, so {name}, or {name}:{PARTS[1]}")
     source = Path(name) if name.endswith(".safetensors") else checkpoint_file(name)
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{source.stem}-{part}.onnx"
-    model = qonnx_out.to_model(getattr(load_demo(source), part))
+    file = folder / f"{source.stem}{'' if part == PARTS[0] else f'-{part}'}.onnx"
+    graph = compose.part(load_demo(source), part)
+    graph.name = graph.name if part != PARTS[0] else source.stem
+    model = qonnx_out.to_model(graph)
     if name in SHAPES:
         onnx.helper.set_model_props(model, {POLICY_KEY: name})
     onnx.save(model, str(file))

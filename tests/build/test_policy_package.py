@@ -95,7 +95,7 @@ def exported(name: str, part: str, folder) -> Graph:
 def test_both_sides_together_are_the_policy(name, part, tmp_path, seed):
     demo, graph = load_demo(name), exported(name, part, tmp_path)
     spec = parsed(policy_part(name, graph), graph)
-    assert (spec.before is None, spec.after is None) == (part == "encoder", part == "head")
+    assert (spec.before is None, spec.after is None) == (part != "head", part != "encoder")
     seen = observations(demo, cases(200, 2000), seed)
     np.testing.assert_array_equal(np.stack([act(spec, graph, o) for o in seen]), whole_policy(demo, seen))
 
@@ -151,7 +151,7 @@ def test_names_of_the_accelerator_may_be_ours(tmp_path):
 
 
 def test_another_graph_is_refused(tmp_path):
-    with pytest.raises(InputError, match="neither the head nor the encoder of policy 'demo'"):
+    with pytest.raises(InputError, match="neither policy 'demo' nor its head nor its encoder"):
         policy_part("demo", exported("demo-nonorm", "head", tmp_path))
 
 
@@ -159,7 +159,7 @@ def test_a_graph_of_any_size_may_be_asked_about():
     b = GraphBuilder("huge")
     x = b.input("x", (64, 2048, 1024), 8, True, 1.0)
     b.output(b.requantize(x, 8, True, 2.0), "y")
-    with pytest.raises(InputError, match="neither the head nor the encoder"):
+    with pytest.raises(InputError, match="neither policy 'demo' nor its head"):
         policy_part("demo", b.build())
 
 

@@ -109,6 +109,13 @@ class _Node:
         window = {"stride": _ints(node.stride), "pads": _ints(node.pads), "dilation": _ints(node.dilation)}
         return {"weight": self.array("weight", node.weight), **window, "groups": int(node.groups)}
 
+    def conv_transpose(self, node: ops.ConvTranspose1D) -> dict:
+        window = {"stride": int(node.stride), "pads": _ints(node.pads), "output_padding": int(node.output_padding)}
+        return {"weight": self.array("weight", node.weight), **window, "groups": int(node.groups)}
+
+    def constant(self, node: ops.Constant) -> dict:
+        return {"value": self.array("value", node.value)}
+
     def requantize(self, node: ops.Requantize) -> dict:
         entries = {
             "mult": [self.parameter(f"mult{i}", m) for i, m in enumerate(node.mult)],
@@ -128,6 +135,10 @@ class _Node:
         lane = {field: self.parameter(field, getattr(node, field)) for field in ("gamma_mult", "bias", "shift")}
         return lane | {"eps_int": int(node.eps_int), "rms": bool(node.rms)} | self.clamp(node)
 
+    def groupnorm(self, node: ops.GroupNorm) -> dict:
+        lane = {field: self.parameter(field, getattr(node, field)) for field in ("gamma_mult", "bias", "shift")}
+        return lane | {"groups": int(node.groups), "eps_int": int(node.eps_int)} | self.clamp(node)
+
     def softmax(self, node: ops.Softmax) -> dict:
         scale = {"mult": int(node.mult), "shift": int(node.shift)}
         return {"table": self.array("table", node.table)} | scale | self.clamp(node)
@@ -141,7 +152,7 @@ class _Node:
     def reshape(self, node: ops.Reshape) -> dict:
         return {"shape": _ints(node.shape)}
 
-    def flatten(self, node: ops.Flatten) -> dict:
+    def nothing(self, node: ops.Flatten | ops.MatMul) -> dict:
         return {}
 
     def transpose(self, node: ops.Transpose) -> dict:
@@ -162,8 +173,9 @@ def _ints(values) -> list[int]:
 
 WRITE: dict[str, Callable[[_Node, ops.Node], dict]] = {
     "Linear": _Node.linear, "Conv1D": _Node.conv, "Conv2D": _Node.conv, "Requantize": _Node.requantize,
-    "Mul": _Node.mul, "Lookup": _Node.lookup, "LayerNorm": _Node.layernorm, "Softmax": _Node.softmax,
-    "MaxPool": _Node.maxpool, "SumPool": _Node.sumpool, "Reshape": _Node.reshape, "Flatten": _Node.flatten,
-    "Transpose": _Node.transpose, "Concat": _Node.concat, "Slice": _Node.slice,
+    "ConvTranspose1D": _Node.conv_transpose, "MatMul": _Node.nothing, "Constant": _Node.constant,
+    "GroupNorm": _Node.groupnorm, "Mul": _Node.mul, "Lookup": _Node.lookup, "LayerNorm": _Node.layernorm,
+    "Softmax": _Node.softmax, "MaxPool": _Node.maxpool, "SumPool": _Node.sumpool, "Reshape": _Node.reshape,
+    "Flatten": _Node.nothing, "Transpose": _Node.transpose, "Concat": _Node.concat, "Slice": _Node.slice,
 }  # fmt: skip
 """The operators that a host program has: their entries in the description."""

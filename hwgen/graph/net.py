@@ -165,10 +165,10 @@ class Net(Blocks):
         y = self.b.activation(x, fn, **self.format(key, FUNCTIONS[fn](self.real(x))), name=self.name(key))
         return self.emit(y)
 
-    def layernorm(self, x: str, key: str, eps: float = 1e-5, relu: bool = False) -> str:
-        """LayerNorm over the last axis with random gamma and beta; relu: negative results become 0."""
+    def layernorm(self, x: str, key: str, eps: float = 1e-5, relu: bool = False, rms: bool = False) -> str:
+        """LayerNorm over the last axis with random gamma and beta; relu: negative results become 0; rms: RMSNorm."""
         gamma, beta = self.affine(key, self.shape(x)[-1])
-        y = self.b.layernorm(x, gamma, beta, eps, signed=not relu, scale=NORM_STEP, name=self.name(key))
+        y = self.b.layernorm(x, gamma, beta, eps, signed=not relu, scale=NORM_STEP, rms=rms, name=self.name(key))
         return self.emit(y)
 
     def maxpool(self, x: str, kernel: int, stride: int, pad: int, key: str) -> str:

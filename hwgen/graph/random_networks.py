@@ -5,6 +5,7 @@
 
 `random_graphs` draws single operators with all their corners; here they meet as they do in policies: residuals around
 convolutions, attention over tokens, FiLM, U-Nets, loops whose steps share weights. The kinds are the keys of `KINDS`.
+Together they reach every operator with every attribute that an engine has a path of its own for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwgen.errors import UnsupportedError
+from hwgen.graph import ops
 from hwgen.graph.graph import Graph
 from hwgen.graph.net import Net
 from hwgen.graph.steps import Update, cosine_alphas, ddim, ddpm, euler, sinusoid, unroll
@@ -67,13 +69,15 @@ class _Random(Net):
     def __init__(self, name: str, draws: np.random.Generator, sizes: Sizes):
         super().__init__(name, int(draws.choice(sizes.weight_bits)))
         self.draws, self.sizes, self.samples = draws, sizes, OBSERVATIONS
+        self.rms: dict[str, bool] = {}
 
     def format(self, key: str, real: np.ndarray) -> dict:
         if key not in self.formats:
             form, bits = super().format(key, real), int(self.draws.choice(self.sizes.bits))
             scale = form["scale"] * 2.0 ** (8 - bits)
             scale *= 1 if self.sizes.power_of_two else self.draws.uniform(0.7, 1.4)
-            self.formats[key] = {"bits": bits, "signed": form["signed"], "scale": float(np.float32(scale))}
+            signed = form["signed"] or bits == 8 and key.endswith((".key.q", ".value.q"))  # the engine has no others
+            self.formats[key] = {"bits": bits, "signed": signed, "scale": float(np.float32(scale))}
         return self.formats[key]
 
     def pick(self, *choices):
@@ -95,21 +99,63 @@ class _Random(Net):
     def fn(self) -> str:
         return self.pick(*FUNCTIONS)
 
+    def layernorm(self, x: str, key: str, eps: float = 1e-5, relu: bool = False, rms: bool | None = None) -> str:
+        """LayerNorm or, one in three, RMSNorm."""
+        rms = self.rms.setdefault(key, self.pick(True, False, False)) if rms is None else rms
+        return super().layernorm(x, key, eps, relu, rms)
+
+    def any_conv(self, x: str, out: int, kernel: int, key: str, groups: int = 1) -> str:
+        """A convolution with stride, dilation, and pads that differ from end to end -> accumulator."""
+        channels, *space = self.shape(x)
+        n = len(space)
+        pads = [self.upto(kernel // 2, 0) for _ in range(2 * n)]
+        room = min(size + pads[i] + pads[n + i] for i, size in enumerate(space))
+        kernel = min(kernel, room)
+        dilation = self.upto(min((room - 1) // max(kernel - 1, 1), 3))
+        how = {"stride": (self.upto(2),) * n, "pads": tuple(pads), "dilation": (dilation,) * n, "groups": groups}
+        cls, shape = (ops.Conv2D if n == 2 else ops.Conv1D), (out, channels // groups, *(kernel,) * n)
+        return self._weighted(cls, x, shape, key, 1.0, axis=1, **how)
+
+    def any_conv_transpose(self, x: str, key: str) -> str:
+        """A transposed convolution of any stride, pads, output padding and groups -> accumulator."""
+        channels, length = self.shape(x)
+        groups, kernel, stride = self.groups(channels), self.upto(5), self.upto(3)
+        cut = max((length - 1) * stride + kernel - 2, 0)  # two positions stay
+        pads = (self.upto(min(kernel // 2, cut // 2), 0), self.upto(min(kernel // 2, cut // 2), 0))
+        how = {"stride": stride, "pads": pads, "output_padding": self.upto(stride - 1, 0), "groups": groups}
+        outs = self.upto(max(self.sizes.width // groups, 1))
+        return self._weighted(ops.ConvTranspose1D, x, (channels, outs, kernel), key, 1.0, axis=1, **how)
+
+    def average(self, x: str, key: str) -> str:
+        """The mean of windows of two positions a side, so that powers of two stay powers of two."""
+        n = len(self.shape(x)) - 1
+        kernel = tuple(min(2, size) for size in self.shape(x)[1:])
+        acc = self.emit(self.b.sumpool(x, kernel, self.upto(2), self.pick(0, (*(k // 2 for k in kernel), *(0,) * n))))
+        return self.quantize(acc, key, gain=1 / float(np.prod(kernel)))
+
     def ended(self, x: str) -> str:
-        """A graph's output is not one of its inputs, nor a move of one."""
-        return self.quantize(x, "end")
+        """A graph's output is not one of its inputs, nor a move of one; some end without a last quantizer."""
+        if len(self.shape(x)) > 1 or self.pick(True, True, False):
+            return self.quantize(x, "end")
+        return self.emit(self.b.wide(self.linear(x, self.channels(), "end")))
 
 
 def convolutions(net: _Random) -> str:
     """A stem, then residual blocks, depthwise convolutions and pools, then a vector by one of the usual ways."""
-    size, kernel = net.upto(net.sizes.image, 5), net.upto(5)
+    kernel = net.pick(1, 2, 3, 4, 5, 7)
+    size = net.upto(net.sizes.image, max(kernel, 5))
     x = net.input("image", (net.upto(6), size, size), signed=net.pick(True, False))
     stem = net.conv(x, net.channels(2), kernel, "stem", stride=net.upto(2), pad=net.upto(kernel // 2, 0))
     x = net.normed(stem, "stem.norm", net.pick(None, 2), relu=True)
     for i in range(net.upto(net.sizes.layers)):
-        x = net.pick(_residual, _depthwise, _pool)(net, x, f"l{i}")
-    end = net.pick("mean", "spatial", "flat")
-    x = net.mean(x, "mean") if end == "mean" else net.spatial_softmax(x, "spatial") if end == "spatial" else x
+        x = net.pick(_residual, _depthwise, _grouped, _pool)(net, x, f"l{i}")
+    end = net.pick("mean", "largest", "spatial", "flat")
+    if end == "mean":
+        x = net.mean(x, "mean")
+    elif end == "largest":
+        x = net.emit(net.b.maxpool(x, net.shape(x)[1:]))
+    elif end == "spatial":
+        x = net.spatial_softmax(x, "spatial")
     return net.dense(net.flatten(x, "flat"), net.channels(), "head", net.pick("", "relu", "tanh"))
 
 
@@ -124,10 +170,16 @@ def _depthwise(net: _Random, x: str, key: str) -> str:
     return net.activated(net.conv(net.quantize(y, f"{key}.depth.q", relu=True), net.channels(), 1, key), key, net.fn())
 
 
+def _grouped(net: _Random, x: str, key: str) -> str:
+    groups = net.groups(net.shape(x)[0])
+    acc = net.any_conv(x, net.channels(groups) if groups <= net.sizes.width else groups, net.upto(4), key, groups)
+    return net.activated(acc, key, net.pick("", "relu", net.fn()))
+
+
 def _pool(net: _Random, x: str, key: str) -> str:
     if min(net.shape(x)[1:]) < 2:
         return net.quantize(x, key)
-    return net.maxpool(x, net.upto(3, 2), net.upto(2), 1, key)
+    return net.average(x, key) if net.pick(True, False) else net.maxpool(x, net.upto(3, 2), net.upto(2), 1, key)
 
 
 def transformer(net: _Random) -> str:
@@ -168,9 +220,52 @@ def film(net: _Random) -> str:
         out = net.channels()
         y = net.quantize(net.conv(x, out, 3, f"conv{i}", pad=1), f"conv{i}.q")
         gamma, beta = net.modulation(cond, out, (out, *(1,) * len(space)), f"film{i}")
-        x = net.film(y, gamma, beta, f"film{i}", net.pick("", net.fn()))
+        if net.pick(True, True, False):
+            x = net.film(y, gamma, beta, f"film{i}", net.pick("", net.fn()))
+        else:  # what passes a gate is added to what came
+            acc = net.emit(net.b.product(y, gamma, name=f"film{i}.product"))
+            x = net.quantize(acc, f"film{i}.q", relu=True, residual=y)
+    if net.pick(True, False):  # a weight for each element
+        x = net.mul(x, net.constant(1 + net.table("weight", net.shape(x), 0.3), "weight.table"), "weight")
     gate = net.activation(net.quantize(net.linear(cond, net.shape(x)[0], "gate"), "gate.q"), "sigmoid", "gate.s")
     return net.mul(x, net.reshape(gate, (-1, *(1,) * len(space)), "gate.row"), "gated")
+
+
+def sequence(net: _Random) -> str:
+    """Convolutions and transposed ones over time, pools, norms over the channels, moves, and parts put together."""
+    x = net.input("x", (net.channels(), net.upto(net.sizes.tokens, 3)))
+    for i in range(net.upto(net.sizes.layers) + 1):
+        x = net.pick(_stretched, _grouped, _pool, _turned, _parted)(net, x, f"l{i}")
+    return net.flatten(x, "flat") if net.pick(True, False) else x
+
+
+def _stretched(net: _Random, x: str, key: str) -> str:
+    """Behind a transposed convolution, a residual of as many channels joins in half of the cases."""
+    acc = net.any_conv_transpose(x, key)
+    channels, length = net.shape(acc)
+    one = net.input(f"{key}.added", (channels, net.pick(1, length))) if net.pick(True, False) else None
+    return net.quantize(acc, f"{key}.q", relu=net.pick(True, False), residual=one)
+
+
+def _turned(net: _Random, x: str, key: str) -> str:
+    """Rows instead of columns for a norm or a linear layer, and back."""
+    rows = net.transpose(x, (1, 0), f"{key}.rows")
+    done = net.layernorm(rows, key) if net.pick(True, False) else net.dense(rows, net.channels(), key, net.fn())
+    return net.transpose(done, (1, 0), f"{key}.columns")
+
+
+def _parted(net: _Random, x: str, key: str) -> str:
+    """Slices along an axis, with steps, in another order; the second of another scale."""
+    axis = net.pick(0, 1)
+    size = net.shape(x)[axis]
+    if size < 2:
+        return net.quantize(x, key)
+    cut = net.upto(size - 1)
+    first, second = net.slice(x, axis, 0, cut, f"{key}.first"), net.slice(x, axis, cut, size, f"{key}.second")
+    joined = net.join([net.quantize(second, f"{key}.second.q"), first], axis, f"{key}.join")
+    if net.shape(joined)[axis] < 4:
+        return joined
+    return net.emit(net.b.slice(joined, axis, net.upto(1, 0), size, 2, name=net.name(f"{key}.every")))
 
 
 def unet(net: _Random) -> str:
@@ -256,6 +351,6 @@ def _mlp(net: _Random, cond: str, plan: _Plan) -> Callable[[str, float], str]:
 
 
 KINDS: dict[str, Callable[[_Random], str]] = {
-    f.__name__: f for f in (convolutions, transformer, decoder, film, unet, loop)
+    f.__name__: f for f in (convolutions, sequence, transformer, decoder, film, unet, loop)
 }
 """Every kind of network by name."""

@@ -21,10 +21,10 @@ def operand(low, node: ops.MatMul) -> tuple[View, list[Part], Words]:
     """(first operand, its part, where the second operand lies) of a product. Raises UnsupportedError."""
     graph, views = low.graph, low.views
     first, second = (low.tensor(name) for name in node.inputs)
-    if not second.signed:
+    if graph.tensors[node.inputs[1]].dtype.hi > 127:
         raise UnsupportedError(
-            f"node {node.name!r} (MatMul): its second operand {node.inputs[1]!r} is unsigned, and the engine "
-            f"multiplies signed weights only; quantize it to int8"
+            f"node {node.name!r} (MatMul): its second operand {node.inputs[1]!r} is uint8, and the engine "
+            f"multiplies signed weights only; quantize it to int8, or to 7 bits"
         )
     a, b = graph.in_shapes(node)
     heads = int(np.prod(a[:-2]))

@@ -4,24 +4,17 @@ import pytest
 from hypothesis import given, settings
 
 from hwgen.build.host_program import WRITE, serialise
-from hwgen.errors import FitError, UnsupportedError
+from hwgen.errors import FitError
 from hwgen.graph import GraphBuilder
 from hwgen.graph.ops import OPS
 from hwgen.runtime.host import program
-from tests.graph.engine_only import ENGINE_ONLY, engine_only
 from tests.graph.strategies import graphs
 from tests.runtime.host.compare import check_equal
 from tests.support import cases
 
 
 def test_the_operators_are_those_of_the_graph():
-    assert set(WRITE) == set(program.OPS) == set(OPS) - {"MatMul", "GroupNorm", "ConvTranspose1D", "Constant"}
-
-
-@pytest.mark.parametrize("kind", ENGINE_ONLY)
-def test_what_only_the_engine_has_is_refused(kind):
-    with pytest.raises(UnsupportedError, match=rf"node 'it' \({kind}\): .*give this part of the policy to the acc"):
-        serialise(engine_only(kind))
+    assert set(WRITE) == set(program.OPS) == set(OPS)
 
 
 @settings(max_examples=cases(250, 4000))

@@ -1,4 +1,4 @@
-"""Linear, Conv1D and Conv2D: matrix products of integers in floating point, by the machine's BLAS.
+"""Linear, MatMul and convolutions: matrix products of integers in floating point, by the machine's BLAS.
 
 With |x| <= X, every partial sum of an output, in any order, is an integer of at most X * sum(|w|). Below 2**24 float32
 holds them all, so the product is exact, fused or not; otherwise float64 is taken.
@@ -12,7 +12,7 @@ import numpy as np
 
 from hwgen.runtime.host.plan import EXACT64, Plan, Value, exact_float, value
 from hwgen.runtime.host.reader import INT32, Entry
-from hwgen.runtime.host.windows import Windows, read_windows
+from hwgen.runtime.host.windows import MOST, Windows, read_windows
 
 
 def plan_linear(f: Entry, plan: Plan, ins: list[Value]) -> Value:
@@ -50,6 +50,60 @@ def plan_conv(f: Entry, plan: Plan, ins: list[Value]) -> Value:
         plan.do(macs, np.matmul, kernels, columns, out.reshape(groups, outs // groups, -1))
     tail = (1,) * axes
     return value(out, lo.reshape(-1, *tail), hi.reshape(-1, *tail))
+
+
+def plan_conv_transpose(f: Entry, plan: Plan, ins: list[Value]) -> Value:
+    """acc[o, n*stride + i - pad] = sum over channels c of o's group, n and i that meet there: x[c, n] * w[c, o, i]"""
+    x, weight = ins[0], f.weight("weight", 3)
+    channels, outs, taps = weight.shape
+    groups, stride = f.integer("groups", 1, channels), f.integer("stride", 1, MOST)
+    (begin, end), added = f.integers("pads", 2, 0, MOST), f.integer("output_padding", 0, stride - 1)
+    if len(x.shape) != 2 or x.shape[0] != channels or channels % groups:
+        raise f.fault(f"reads shape {list(x.shape)} with a weight of shape {weight.shape} and {groups} groups")
+    reach = (x.shape[1] - 1) * stride
+    size = reach + taps + added - begin - end
+    if size < 1:
+        raise f.fault(f"cuts {begin} and {end} off its {size + begin + end} outputs, which leaves none")
+    kernels = weight.reshape(groups, -1, outs, taps).transpose(0, 3, 2, 1)  # [groups, taps, outs, channels]
+    lo, hi, dtype = _meeting(f, kernels, stride, x.ends)
+    terms = plan.buffer((groups, taps * outs, x.shape[1]), dtype)
+    rows = plan.cast(x.data, dtype).reshape(groups, -1, x.shape[1])
+    kernels = plan.constant(kernels, dtype).reshape(groups, taps * outs, -1)
+    plan.do(weight.size * x.shape[1], np.matmul, kernels, rows, terms)
+    acc = plan.buffer((groups, outs, reach + taps + added), dtype)
+    plan.copy(acc, np.zeros(1, dtype))
+    for i, term in enumerate(terms.reshape(groups, taps, outs, -1).swapaxes(0, 1)):
+        at = acc[..., i : i + reach + 1 : stride]
+        plan.compute(np.add, at, term, out=at)
+    acc = acc.reshape(groups * outs, -1)
+    return value(plan.copied(acc[:, begin : begin + size]) if begin or end else acc, lo, hi)
+
+
+def _meeting(f: Entry, kernels: np.ndarray, stride: int, ends: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, type]:
+    """Extremes [out, 1] of a transposed convolution's sums, and the exact dtype: taps that are a stride apart meet."""
+    groups, taps, outs, channels = kernels.shape
+    apart = min(stride, taps)
+    whole = np.zeros((groups, -(-taps // apart) * apart, outs, channels), np.int8)
+    whole[:, :taps] = kernels
+    phases = whole.reshape(groups, -1, apart, outs, channels).transpose(0, 3, 2, 1, 4).reshape(groups * outs, apart, -1)
+    lo, hi, dtype = _sums(f, phases, 2, min(ends[0], 0), max(ends[1], 0))  # at the ends fewer meet
+    return lo.min(1, keepdims=True), hi.max(1, keepdims=True), dtype
+
+
+def plan_matmul(f: Entry, plan: Plan, ins: list[Value]) -> Value:
+    """acc[..., i, j] = sum over k of a[..., i, k] * b[..., k, j]"""
+    a, b = ins
+    if len(a.shape) < 2 or len(a.shape) != len(b.shape) or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
+        raise f.fault(f"multiplies shapes {list(a.shape)} and {list(b.shape)}, which are no matrices that fit")
+    count, products = a.shape[-1], [x * y for x in a.ends for y in b.ends]
+    most = count * a.bound * b.bound
+    lo, hi = count * min(products), count * max(products)
+    if most >= EXACT64 or lo < INT32[0] or hi > INT32[1]:
+        raise f.fault(f"has sums that can reach 2**{math.log2(most):.1f}, beyond 32 bits")
+    dtype = exact_float(most)
+    out = plan.buffer((*a.shape[:-1], b.shape[-1]), dtype)
+    plan.do(a.data.size * b.shape[-1], np.matmul, plan.cast(a.data, dtype), plan.cast(b.data, dtype), out)
+    return value(out, lo, hi)
 
 
 def _columns(plan: Plan, x: Value, windows: Windows, dtype: type) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Reshape, Flatten, Transpose, Concat and Slice: operators that only move integers."""
+"""Reshape, Flatten, Transpose, Concat and Slice, which only move integers, and Constant, which has them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import math
 
 import numpy as np
 
-from hwgen.runtime.host.plan import Plan, Value, value
-from hwgen.runtime.host.reader import Entry
+from hwgen.runtime.host.plan import Plan, Value, exact_float, value
+from hwgen.runtime.host.reader import INT32, Entry
+
+
+def plan_constant(f: Entry, plan: Plan, ins: list[Value]) -> Value:
+    """The same integers in each run"""
+    array = f.integers_array("value", *INT32)
+    lo, hi = int(array.min()), int(array.max())
+    return value(plan.constant(array, exact_float(max(abs(lo), abs(hi)))), lo, hi)
 
 
 def plan_reshape(f: Entry, plan: Plan, ins: list[Value]) -> Value:
@@ -26,7 +33,7 @@ def plan_flatten(f: Entry, plan: Plan, ins: list[Value]) -> Value:
 def plan_transpose(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     """Output axis i is input axis perm[i]"""
     turned = ins[0].data.transpose(f.axes("perm", len(ins[0].shape)))
-    return value(_copied(plan, turned), *ins[0].ends)
+    return value(plan.copied(turned), *ins[0].ends)
 
 
 def plan_slice(f: Entry, plan: Plan, ins: list[Value]) -> Value:
@@ -36,7 +43,7 @@ def plan_slice(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     start = f.integer("start", 0, shape[axis] - 1)
     stop = f.integer("stop", start + 1, shape[axis])
     part = ins[0].data[(*(slice(None),) * axis, slice(start, stop, f.integer("step", 1, shape[axis])))]
-    return value(_copied(plan, part), *ins[0].ends)
+    return value(plan.copied(part), *ins[0].ends)
 
 
 def plan_concat(f: Entry, plan: Plan, ins: list[Value]) -> Value:
@@ -52,10 +59,3 @@ def plan_concat(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     for x in ins:
         plan.copy(out[(*(slice(None),) * axis, slice(at, at := at + x.shape[axis]))], x.data)
     return value(out, min(x.ends[0] for x in ins), max(x.ends[1] for x in ins))
-
-
-def _copied(plan: Plan, view: np.ndarray) -> np.ndarray:
-    """What each run copies from a view: buffers lie in row-major order without gaps, which a Reshape relies on."""
-    out = plan.buffer(view.shape, view.dtype)
-    plan.copy(out, view)
-    return out

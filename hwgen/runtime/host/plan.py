@@ -90,6 +90,12 @@ class Plan:
         made[...] = array
         return made
 
+    def copied(self, view: np.ndarray) -> np.ndarray:
+        """What each run copies from a view: buffers lie in row-major order without gaps, which a Reshape relies on."""
+        made = self.buffer(view.shape, view.dtype)
+        self.copy(made, view)
+        return made
+
     def cast(self, x: np.ndarray, dtype: type) -> np.ndarray:
         """x in this dtype: itself, or a copy that each run makes."""
         if x.dtype == dtype:

@@ -32,9 +32,13 @@ OPS: dict[str, tuple[Callable[[Entry, Plan, list[Value]], Value], tuple[int, int
     "Linear": (matrix.plan_linear, (1, 1)),
     "Conv1D": (matrix.plan_conv, (1, 1)),
     "Conv2D": (matrix.plan_conv, (1, 1)),
+    "ConvTranspose1D": (matrix.plan_conv_transpose, (1, 1)),
+    "MatMul": (matrix.plan_matmul, (2, 2)),
+    "Constant": (moves.plan_constant, (0, 0)),
     "Requantize": (lane.plan_requantize, (1, 2)),
     "Lookup": (lane.plan_lookup, (1, 1)),
     "LayerNorm": (rows.plan_layernorm, (1, 1)),
+    "GroupNorm": (rows.plan_groupnorm, (1, 1)),
     "Softmax": (rows.plan_softmax, (1, 1)),
     "Mul": (lane.plan_mul, (2, 2)),
     "MaxPool": (pool.plan_maxpool, (1, 1)),
@@ -161,8 +165,7 @@ def _parse_inputs(f: Entry, plan: Plan) -> dict[str, Value]:
 
 def _parse_node(f: Entry, plan: Plan, values: dict[str, Value]) -> None:
     planner, (least, most) = OPS[f.choice("op", tuple(OPS))]
-    names = f.names("inputs", most)
-    f.need("inputs", len(names) >= least, f"a list of {least} to {most} names")
+    names = f.names("inputs", most, least)
     for name in names:
         f.need("inputs", name in values, "names of inputs or of outputs of earlier nodes")
     output = f.text("output")

@@ -52,10 +52,11 @@ class Entry(Fields):
         """The exception to raise for this object."""
         return self.complain(self.where, reason)
 
-    def names(self, key: str, most: int) -> list[str]:
+    def names(self, key: str, most: int, least: int = 1) -> list[str]:
         """A list of printable strings."""
         names = self.get(key)
-        self.need(key, isinstance(names, list) and 1 <= len(names) <= most, f"a list of 1 to {most} names")
+        good = isinstance(names, list) and least <= len(names) <= most
+        self.need(key, good, f"a list of {least} to {most} names")
         for i, name in enumerate(names):
             Fields({"name": name}, f"{self.path(key)}[{i}]", self.complain).text("name")
         return names
@@ -90,6 +91,12 @@ class Entry(Fields):
         """The array that the entry names: 256 integers within bounds, as int64."""
         return self._array(self.get(key), self.path(key), 256, lowest, highest)
 
+    def integers_array(self, key: str, lowest: int, highest: int) -> np.ndarray:
+        """The array that the entry names, of any shape: integers within bounds, as int64."""
+        array = self.arrays.take(self.get(key), self.path(key))
+        self._check_bounds(array, self.path(key), lowest, highest)
+        return array.astype(np.int64)
+
     def parameter(self, key: str, channels: int, lowest: int, highest: int) -> np.ndarray:
         """A number for all channels, or the name of an array with one for each: int64, 0-d or [channels]."""
         return self._parameter(self.get(key), self.path(key), channels, lowest, highest)
@@ -112,10 +119,13 @@ class Entry(Fields):
         array = self.arrays.take(name, where)
         if array.shape != (count,):
             raise self.complain(where, f"must be a number or {count} integers, is an array of shape {array.shape}")
+        self._check_bounds(array, where, lowest, highest)
+        return array.astype(np.int64)
+
+    def _check_bounds(self, array: np.ndarray, where: str, lowest: int, highest: int) -> None:
         low, high = int(array.min()), int(array.max())
         if low < lowest or high > highest:
             raise self.complain(where, f"must be from {lowest} to {highest}, reaches {low if low < lowest else high}")
-        return array.astype(np.int64)
 
 
 def _is_integers(array: object) -> bool:

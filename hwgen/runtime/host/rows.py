@@ -1,5 +1,5 @@
-"""LayerNorm and Softmax over the last axis. One number for each row comes from the integer kernels, what is done to
-every element is floating point on integers below 2**53, so exact.
+"""LayerNorm and Softmax over the last axis, and GroupNorm. One number for each row comes from the integer kernels, what
+is done to every element is floating point on integers below 2**53, so exact.
 """
 
 from __future__ import annotations
@@ -23,20 +23,41 @@ _PASSES, _KERNEL = 8, 64
 def plan_layernorm(f: Entry, plan: Plan, ins: list[Value]) -> Value:
     """z = Q20 of (x - mean) / sqrt(var + eps), then the lane with gamma_mult, bias and shift"""
     row = _row(f, ins[0])
-    if ins[0].bound > 255:
-        raise f.fault(f"normalizes values up to {ins[0].bound}; 255 is the most")
-    eps, rms = f.integer("eps_int", 1, EPS_LIMIT - 1), f.flag("rms")
-    lane = Lane(
-        f.parameter("gamma_mult", row, 1 - MULT_LIMITS[0], MULT_LIMITS[0] - 1),
-        f.parameter("bias", row, 1 - BIAS_LIMIT, BIAS_LIMIT - 1),
-        f.parameter("shift", row, 0, MAX_SHIFT),
-        *f.clamp(),
+    z = _normalized(f, plan, ins[0], row, f.flag("rms"))
+    return plan_lane(f, plan, z, _affine(f, row))
+
+
+def plan_groupnorm(f: Entry, plan: Plan, ins: list[Value]) -> Value:
+    """The same with groups of channels as rows; gamma_mult, bias and shift per channel"""
+    shape = ins[0].shape
+    groups = f.integer("groups", 1, max(shape[0] if shape else 1, 1))
+    if not shape or shape[0] % groups:
+        raise f.fault(f"reads shape {list(shape)}, whose channels do not divide into {groups} groups")
+    lane = _affine(f, shape[0], (1,) * (len(shape) - 1))
+    x = Value(ins[0].data.reshape(groups, -1), *ins[0].ends)
+    z = _normalized(f, plan, x, _row(f, x), rms=False)
+    return plan_lane(f, plan, Value(z.data.reshape(shape), z.lo, z.hi), lane)
+
+
+def _affine(f: Entry, channels: int, tail: tuple[int, ...] = ()) -> Lane:
+    """The lane behind a norm; tail: axes behind that of the channels."""
+    fields = (
+        f.parameter("gamma_mult", channels, 1 - MULT_LIMITS[0], MULT_LIMITS[0] - 1),
+        f.parameter("bias", channels, 1 - BIAS_LIMIT, BIAS_LIMIT - 1),
+        f.parameter("shift", channels, 0, MAX_SHIFT),
     )
-    x = plan.cast(ins[0].data, np.float64)
-    z = plan.buffer(x.shape, np.float64)
-    plan.do(_work(x), _normalize, x, eps, rms, z)
+    return Lane(*(v.reshape(-1, *tail) if v.ndim else v for v in fields), *f.clamp())
+
+
+def _normalized(f: Entry, plan: Plan, x: Value, row: int, rms: bool) -> Value:
+    """z of each row, as integers."""
+    if x.bound > 255:
+        raise f.fault(f"normalizes values up to {x.bound}; 255 is the most")
+    data = plan.cast(x.data, np.float64)
+    z = plan.buffer(data.shape, np.float64)
+    plan.do(_work(data), _normalize, data, f.integer("eps_int", 1, EPS_LIMIT - 1), rms, z)
     most = int(2**20 * np.sqrt(row) * 1.01) + 1  # with room for the error of the reciprocal root
-    return plan_lane(f, plan, value(z, -most, most), lane)
+    return value(z, -most, most)
 
 
 def _normalize(x: np.ndarray, eps: int, rms: bool, z: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from hwgen.runtime.host.plan import Plan
 from hwgen.runtime.host.reader import Entry
 
-_MOST = 1 << 16
+MOST = 1 << 16
 """Largest kernel, stride, pad and dilation of an axis."""
 
 
@@ -64,8 +64,8 @@ def read_windows(f: Entry, shape: tuple[int, ...], kernel: tuple[int, ...], dila
     n = len(kernel)
     if len(shape) != n + 1:
         raise f.fault(f"reads shape {shape}, which has not {n + 1} axes (channels first)")
-    stride, pads = f.integers("stride", n, 1, _MOST), f.integers("pads", 2 * n, 0, _MOST)
-    dilation = f.integers("dilation", n, 1, _MOST) if dilated else (1,) * n
+    stride, pads = f.integers("stride", n, 1, MOST), f.integers("pads", 2 * n, 0, MOST)
+    dilation = f.integers("dilation", n, 1, MOST) if dilated else (1,) * n
     space, extent = shape[1:], _extents(kernel, dilation)
     counts = tuple((space[i] + pads[i] + pads[n + i] - extent[i]) // stride[i] + 1 for i in range(n))
     if min(counts) < 1:

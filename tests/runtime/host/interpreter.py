@@ -14,7 +14,8 @@ def interpret(description: dict, arrays: dict[str, np.ndarray], inputs: dict[str
     values = {name: np.asarray(x, np.int64) for name, x in inputs.items()}
     for entry in description["nodes"]:
         fields = {key: _value(key, value, arrays) for key, value in entry.items() if key != "op"}
-        args = [values[name] for name in fields["inputs"]]
+        # A Constant reads nothing; golden takes the number of observations from its argument.
+        args = [values[name] for name in fields["inputs"]] or [next(iter(values.values()))]
         # golden asks for the type of a Lookup's and a MaxPool's input; here the node says what it needs of it.
         args[0] = args[0] + fields.pop("offset", 128) - 128
         kind = SimpleNamespace(dtype=SimpleNamespace(signed=True, lo=fields.pop("fill", None)))
@@ -28,7 +29,7 @@ def interpret(description: dict, arrays: dict[str, np.ndarray], inputs: dict[str
 def _value(key: str, value: object, arrays: dict[str, np.ndarray]) -> object:
     if key == "output":
         return value
-    if key in ("inputs", "shape", "perm", "stride", "pads", "dilation", "kernel"):
+    if key in ("inputs", "shape", "perm", "stride", "pads", "dilation", "kernel") and isinstance(value, list):
         return tuple(value)
     if isinstance(value, list):
         return [_value("", v, arrays) for v in value]

@@ -25,7 +25,7 @@ def rows() -> dict[str, tuple[str, set[str]]]:
 
 
 def test_operators_and_their_numbers_of_inputs():
-    words = {(1, 1): "1", (2, 2): "2", (1, 2): "1, 2", (1, program.MAX_TENSORS): "1 to 64"}
+    words = {(0, 0): "0", (1, 1): "1", (2, 2): "2", (1, 2): "1, 2", (1, program.MAX_TENSORS): "1 to 64"}
     assert {op: inputs for op, (inputs, _) in rows().items()} == {
         op: words[counts] for op, (_, counts) in program.OPS.items()
     }

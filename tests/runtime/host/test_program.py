@@ -10,6 +10,7 @@ import pytest
 from hwgen.build.host_program import serialise
 from hwgen.graph import Graph, golden
 from hwgen.graph.random_graphs import Limits, random_graph, random_inputs
+from hwgen.graph.random_networks import KINDS, Sizes, random_network
 from hwgen.runtime.errors import InputFault
 from hwgen.runtime.host import HostProgram
 from tests.runtime.host.compare import check_equal, parsed
@@ -22,6 +23,12 @@ def test_random_graphs_equal_golden(seed):
             vectors=bool(k & 1), power_of_two=bool(k & 2), softmax=bool(k & 4), max_width=(16, 600)[k % 3 > 0]
         )
         check_equal(random_graph(seed + k, limits), seed + k)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_networks_equal_golden(kind, seed):
+    for k in range(seed, seed + cases(5, 100)):
+        check_equal(random_network(k, kind, Sizes(power_of_two=bool(k & 1), layers=1, steps=2)), k)
 
 
 @pytest.mark.parametrize("end", ["lo", "hi"])

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from hwgen.build.host_program import serialise
+from hwgen.graph import Graph
 from hwgen.graph.random_graphs import Limits, random_graph
+from hwgen.graph.random_networks import Sizes, random_network
 from hwgen.runtime.host import plan
 from tests.runtime.host.compare import Refused, parsed
 from tests.runtime.host.interpreter import interpret
@@ -17,6 +19,7 @@ from tests.support import cases
 ARRAYS = {
     "w": np.ones((4, 3), np.int8),
     "k": np.ones((2, 1, 2), np.int8),
+    "c": np.arange(10, dtype=np.int16).reshape(2, 5),
     "b": np.array([1, 2, 3], np.int16),
     "t": np.arange(256, dtype=np.int16),
     "e": np.array([1 << 23] * 256, np.int32),
@@ -40,12 +43,17 @@ POOL = node("SumPool", "s", kernel=[2], stride=[1], pads=[0, 0])
 MAXPOOL = {**POOL, "op": "MaxPool", "fill": -128}
 RESHAPE, TRANSPOSE = node("Reshape", "s", shape=[5, 2]), node("Transpose", "s", perm=[1, 0])
 CONCAT, SLICE = node("Concat", "x", "x", axis=0), node("Slice", "x", axis=0, start=0, stop=2, step=1)
-WHOLE = [LINEAR, CONV, REQUANTIZE, ADD, MUL, LOOKUP, NORM, SOFTMAX, POOL, MAXPOOL, RESHAPE, TRANSPOSE, CONCAT, SLICE]
+TRANSPOSED = node("ConvTranspose1D", "s", weight="k", stride=3, pads=[1, 0], output_padding=1, groups=2)
+MATMUL, CONSTANT = node("MatMul", "m", "s"), node("Constant", value="c")
+GROUPS = node("GroupNorm", "s", groups=1, gamma_mult=1, bias=0, shift=0, eps_int=1, lo=-128, hi=127)
+WHOLE = [LINEAR, CONV, TRANSPOSED, MATMUL, CONSTANT, REQUANTIZE, ADD, MUL, LOOKUP, NORM, GROUPS, SOFTMAX, POOL, MAXPOOL,
+         RESHAPE, TRANSPOSE, CONCAT, SLICE]  # fmt: skip
 
 
 def program(*nodes, **changes):
-    """One node between inputs x int8 [4], s int8 [2, 5], v int32 [4], q 0..255 [1, 4] and the output y."""
-    inputs = [("x", [4], -128, 127), ("s", [2, 5], -128, 127), ("v", [4], -(2**31), 2**31 - 1), ("q", [1, 4], 0, 255)]
+    """One node between inputs x int8 [4], s int8 [2, 5], m int8 [3, 2], v int32 [4], q 0..255 [1, 4] and output y."""
+    inputs = [("x", [4], -128, 127), ("s", [2, 5], -128, 127), ("m", [3, 2], -128, 127), ("q", [1, 4], 0, 255)]
+    inputs.append(("v", [4], -(2**31), 2**31 - 1))
     described = [{"name": name, "shape": shape, "lo": lo, "hi": hi} for name, shape, lo, hi in inputs]
     return {"format": 1, "inputs": described, "nodes": list(nodes), "outputs": ["y"], **changes}
 
@@ -78,6 +86,19 @@ BAD_NODES = {
     "stride": ({**CONV, "stride": [0]}, "stride must be a list of 1 integers from 1"),
     "pads": ({**CONV, "pads": [0]}, "pads must be a list of 2 integers from 0"),
     "kernel": ({**CONV, "dilation": [5]}, "kernel of .6,., which does not fit"),
+    "transposed axes": ({**TRANSPOSED, "inputs": ["x"]}, r"reads shape \[4\] with a weight of shape \(2, 1, 2\)"),
+    "transposed groups": ({**TRANSPOSED, "groups": 3}, "groups must be an integer from 1 to 2"),
+    "transposed pads": ({**TRANSPOSED, "pads": [9, 9]}, "cuts 9 and 9 off its 15 outputs, which leaves none"),
+    "transposed stride": ({**TRANSPOSED, "stride": 0}, "stride must be an integer from 1"),
+    "output padding": ({**TRANSPOSED, "output_padding": 3}, "output_padding must be an integer from 0 to 2"),
+    "matrices": ({**MATMUL, "inputs": ["s", "m"]}, r"multiplies shapes \[2, 5\] and \[3, 2\], which are no matrices"),
+    "vectors": ({**MATMUL, "inputs": ["x", "x"]}, "which are no matrices that fit"),
+    "one factor of a matrix": ({**MATMUL, "inputs": ["m"]}, "inputs must be a list of 2 to 2"),
+    "constant reads": ({**CONSTANT, "inputs": ["x"]}, "inputs must be a list of 0 to 0"),
+    "constant": ({**CONSTANT, "value": 3}, "value must name an array of the program, is 3"),
+    "group count": ({**GROUPS, "groups": 3}, "groups must be an integer from 1 to 2"),
+    "odd groups": ({**GROUPS, "groups": 2, "inputs": ["m"]}, r"shape \[3, 2\], whose channels do not divide into 2"),
+    "groups range": ({**GROUPS, "inputs": ["v"]}, "normalizes values up to 2147483648; 255"),
     "mult": ({**REQUANTIZE, "mult": [1 << 17]}, r"mult\[0\] must be from -131071 to 131071"),
     "mults": ({**REQUANTIZE, "mult": [1, 1]}, "mult must be a list of 1"),
     "bias": ({**REQUANTIZE, "bias": 1 << 47}, "bias must be from"),
@@ -200,7 +221,14 @@ def test_no_call_is_free(entry, monkeypatch):
         with pytest.raises(Refused, match="operations allowed"):
             parsed(program(entry), used(program(entry)))
     else:
-        assert entry["op"] == "Reshape" or entry is REQUANTIZE
+        assert entry["op"] in ("Reshape", "Constant") or entry is REQUANTIZE
+
+
+def any_graph(rng: random.Random) -> Graph:
+    """Single operators with all their corners, or a network of a kind."""
+    if rng.random() < 0.3:
+        return random_network(rng.getrandbits(32), sizes=Sizes(width=8, image=6, tokens=4, layers=1, steps=2))
+    return random_graph(rng.getrandbits(32), Limits(vectors=rng.random() < 0.5, softmax=True, max_width=16, blocks=4))
 
 
 def spoil(value: object, rng: random.Random) -> object:
@@ -238,8 +266,7 @@ def test_what_is_accepted_computes_what_it_says(seed):
     rng, accepted = random.Random(seed), 0
     for k in range(cases(1500, 60_000)):
         if k % 25 == 0:
-            limits = Limits(vectors=rng.random() < 0.5, softmax=True, max_width=16, blocks=4)
-            graph = random_graph(rng.getrandbits(32), limits)
+            graph = any_graph(rng)
             good, arrays = serialise(graph)
             good["outputs"] = [entry["output"] for entry in good["nodes"]][-64:]
         description, spoilt = good, arrays

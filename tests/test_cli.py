@@ -18,7 +18,7 @@ from hwgen.cli import common  # noqa: E402
 from hwgen.errors import InputError  # noqa: E402
 
 COMMANDS = (
-    "zoo", "quantize", "verify", "train", "boards", "generate", "simulate", "compare-backends", "sim",
+    "zoo", "quantize", "verify", "train", "boards", "generate", "simulate", "bench", "compare-backends", "sim",
     "hls", "finn", "bitstream", "package", "inspect",
 )  # fmt: skip
 
@@ -80,6 +80,9 @@ def test_boards_passes_what_was_asked(calls):
         (("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--array", "16by32"), "array '16by32' is not NxM"),
         (("quantize", "LICENSE", "-o", "out.onnx"), "LICENSE is neither .keras"),
         (("simulate", "no/such/design"), "no/such/design does not exist"),
+        (("simulate", "zoo:tdmpc"), "zoo:tdmpc is a graph, and this command takes a design: make one with `hwgen"),
+        (("package", "demo:head"), "demo:head is a graph, and this command takes a design: make one with `hwgen"),
+        (("bench", "zoo:tdmpc", "no.onnx"), "no.onnx does not exist"),
         (("verify", "zoo:tdmpcs"), "the zoo has no 'tdmpcs' (did you mean tdmpc"),
         (("sim", "--board", "zcu105"), "did you mean zcu104?"),
     ],

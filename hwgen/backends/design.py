@@ -14,6 +14,13 @@ from hwgen.graph import Graph, golden, qonnx_out
 from hwgen.graph.types import Tensor
 
 GOLDEN_VECTORS = 32
+LEAST_VECTORS = 4  # two of them constant
+GOLDEN_MACS = 4_000_000_000  # a large graph has fewer vectors: golden computes some 10**9 multiplications a second
+
+
+def golden_count(graph: Graph) -> int:
+    """How many golden vectors a design of the graph has."""
+    return max(LEAST_VECTORS, min(GOLDEN_VECTORS, GOLDEN_MACS // max(graph.macs(), 1)))
 
 
 def golden_vectors(graph: Graph, count: int, seed: int = 1) -> dict[str, np.ndarray]:
@@ -70,7 +77,7 @@ def write_common(out: Path, graph: Graph, graph_file: Path | None, manifest: dic
         qonnx_out.save(graph, out / "graph.onnx")
     elif graph_file.resolve() != (out / "graph.onnx").resolve():
         _copy_model(graph_file, out / "graph.onnx")
-    vectors = golden_vectors(graph, GOLDEN_VECTORS)
+    vectors = golden_vectors(graph, golden_count(graph))
     np.savez_compressed(out / "golden.npz", **vectors)
     for name, content in (("manifest.json", manifest), ("report.json", report)):
         (out / name).write_text(json.dumps(content, indent=1) + "\n")

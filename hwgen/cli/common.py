@@ -69,11 +69,29 @@ def graph_file(text: str) -> Iterator[Path]:
         yield Path(text)
 
 
+def must_be_graph(text: str) -> None:
+    """Raise `InputError` for a GRAPH argument that `graph_file` cannot open, before anything slow begins."""
+    if zoo.is_name(text):
+        zoo.find(text)
+    elif not shipped.is_part(text):
+        must_exist(Path(text))
+
+
 def load_board(name: str):
     """The board, or `InputError` before anything slow begins."""
     from hwgen import boards
 
     return boards.load(name)
+
+
+def must_be_design(folder: Path) -> None:
+    """Raise `InputError` when there is nothing, or what was given is a graph's name."""
+    if not folder.exists() and (zoo.is_name(str(folder)) or shipped.is_part(str(folder))):
+        raise InputError(
+            f"{folder} is a graph, and this command takes a design: make one with `hwgen generate {folder} --board "
+            "zcu104 -o DIR`"
+        )
+    must_exist(folder)
 
 
 def must_exist(path: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Commands that make and run hardware in simulation: boards, generate, simulate, compare-backends, sim."""
+"""Commands that make and run hardware in simulation: boards, generate, simulate, bench, compare-backends, sim."""
 
 import json
 import shlex
@@ -91,9 +91,38 @@ def simulate(
 
     Example: `hwgen simulate build/policy --inputs frames.npz --outputs actions.npz`
     """
-    for path in (directory, inputs, rtl):
+    common.must_be_design(directory)
+    for path in (inputs, rtl):
         common.must_exist(path)
     common.call("hwgen.evaluate.simulate", "simulate")(directory, inputs, outputs, waves, rtl)
+
+
+@app.command()
+def bench(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GRAPH]...", help=f"{common.GRAPH_HELP} Default: those of docs/zoo.md."),
+    ] = None,
+    board: BoardOption = "zcu104",
+    array: ArrayOption = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Keep the designs here, and bench.json.")
+    ] = None,
+) -> None:
+    """Simulate networks in RTL, bit for bit, and tell how much of the array they use: one table.
+
+    A network is measured on the array that the table of docs/zoo.md names, another one on 32x64, all on `--array` where
+    that is given: also if the board does not hold it, and then the table says what is too much. A first run takes
+    minutes a network, for its simulator is compiled.
+
+    Example: `hwgen bench zoo:vit-tiny zoo:tdmpc --array 32x32`
+    """
+    common.load_board(board)
+    for network in networks or ():
+        common.must_be_graph(network)
+    run = common.call("hwgen.evaluate.bench", "bench")
+    done = run(networks or None, board, common.parse_array(array), out, common.graph_file)
+    raise typer.Exit(0 if done else 1)
 
 
 @app.command("compare-backends")

@@ -37,8 +37,8 @@ def package(
 
     Example: `hwgen package build/demo-zcu104 -o policy.hwpkg`
     """
-    for path in (directory, bitstream):
-        common.must_exist(path)
+    common.must_be_design(directory)
+    common.must_exist(bitstream)
     make = common.call("hwgen.build.package", "package")
     made = make(directory, out, policy, bitstream, no_bitstream, rate_hz, _note)
     typer.echo(common.call("hwgen.build.package", "summary")(made, out.stat().st_size))

@@ -14,6 +14,7 @@ from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.schedule.config import EngineConfig
+from hwgen.schedule.roles import weight_role
 
 DSP_BITS = {"zynqmp": 27, "zynq7": 25, "ecp5": 18}  # wide operand of the family's multiplier
 MOST_LUT_WEIGHT_BITS = 4  # weights short enough for products in logic cells
@@ -150,9 +151,11 @@ def _amd_memory(c: EngineConfig, board: Board) -> dict[str, int]:
 
 def check_weights(graph: Graph, board: Board) -> None:
     """Refuse early a graph whose weights alone exceed the memory on the chip. Raises FitError."""
-    linear = [node for node in graph.nodes if isinstance(node, ops.Linear)]
-    bits = max((node.weight_bits for node in linear), default=2)
-    need = bits * sum(node.weight.size for node in linear)
+    weighted = [node for node in graph.nodes if isinstance(node, ops.WEIGHTED)]
+    bits = max((node.weight_bits for node in weighted), default=2)
+    need = bits * sum(
+        {weight_role(node): node.weight.size for node in weighted}.values()
+    )  # a loop's steps share theirs
     has = board.resources.bram36 * BRAM_BITS + board.resources.uram * URAM_BITS
     if need > has:
         raise FitError(
@@ -164,16 +167,17 @@ def check_weights(graph: Graph, board: Board) -> None:
 
 def check(config: EngineConfig, board: Board) -> dict[str, int | str]:
     """The estimate, when it fits the board. Raises FitError naming what does not, by how much, and what would."""
-    need = resources(config, board)
-    over = [
-        f"{kind} {need[kind]} of {getattr(board.resources, kind)}"
-        for kind in ("lut", "ff", "dsp", "bram36", "uram")
-        if need[kind] > getattr(board.resources, kind)
-    ]
-    if over:
+    if too_much := over(config, board):
         raise FitError(
             f"array {config.n}x{config.m} with {config.weight_depth} weight words of {config.ww} bits does not fit "
             f"{board.name}: "
-            f"{', '.join(over)}; take a smaller --array, fewer weight bits, or a larger board"
+            f"{', '.join(too_much)}; take a smaller --array, fewer weight bits, or a larger board"
         )
-    return need
+    return resources(config, board)
+
+
+def over(config: EngineConfig, board: Board) -> list[str]:
+    """What the board has too little of, each as `bram36 840 of 312`."""
+    need, has = resources(config, board), board.resources
+    kinds = ("lut", "ff", "dsp", "bram36", "uram")
+    return [f"{kind} {need[kind]:,} of {getattr(has, kind):,}" for kind in kinds if need[kind] > getattr(has, kind)]

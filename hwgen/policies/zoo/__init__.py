@@ -65,7 +65,11 @@ def find(text: str) -> Choice:
     name, *parameters = text.removeprefix(PREFIX).split(",")
     sizes = {e.name: (e, e.full) for e in ENTRIES} | {e.name + SMALL: (e, e.small) for e in ENTRIES}
     if name not in sizes:
-        raise InputError(f"the zoo has no {name!r}{_near(name, sizes)}; `hwgen zoo` lists what it has")
+        names = ", ".join(entry.name for entry in ENTRIES)
+        raise InputError(
+            f"the zoo has no {name!r}{_near(name, sizes)}; `hwgen zoo` lists what it has: {names}; each also small, as "
+            f"{ENTRIES[0].name}{SMALL}"
+        )
     entry, size = sizes[name]
     given, bits = dict(size.given), entry.bits
     for parameter in parameters:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwgen.errors import GraphError
 from hwgen.graph import Graph
 from hwgen.graph.net import Net
 from hwgen.graph.steps import Update, cosine_alphas, ddim, unroll
@@ -28,6 +29,11 @@ def build(name: str, bits: int, width: int, horizon: int, steps: int) -> Graph:
     github.com/real-stanford/diffusion_policy, diffusion_policy/model/diffusion/conditional_unet1d.py, and
     config/train_diffusion_unet_hybrid_workspace.yaml (kernel, groups, horizon 16, step embedding 128); Push-T.
     """
+    if horizon % (1 << LEVELS - 1):
+        raise GraphError(
+            f"{name}: horizon {horizon} is halved {LEVELS - 1} times and doubled again; give a multiple of "
+            f"{1 << LEVELS - 1}"
+        )
     net = Net(name, bits, samples=16)
     net.input("start", (ACTION, horizon))
     cond = net.activation(net.input("condition", (CONDITION,)), "mish", "condition.mish")

@@ -46,7 +46,8 @@ def instructions(emitter, op: MatOp, part: Part, slow: int, follow: tuple[str, i
     each_row = len(groups) if op.lane.mult.ndim == 2 else 0
     r = part.rows
     at = r * (op.out.pitch // cfg.m) if op.into is None else op.into.write_rows()[r]
-    walk = np.column_stack([part.at, at, r * each_row, residual_at[r] // cfg.m, words.rows])
+    begin = part.at + [part.groups[0], 0, 0]  # loops count from the first group, which may begin behind others
+    walk = np.column_stack([begin, at, r * each_row, residual_at[r] // cfg.m, words.rows])
     for piece in pieces(walk, LEVELS - len(inner)):
         yield _instruction(emitter, op, inner, walk[piece], words.first, params, follow)
 

@@ -58,3 +58,13 @@ def test_tensors_equal_golden(seed, array):
         assert "too irregularly" in str(error)
         return
     check(graph, array, seed)
+
+
+def test_a_copied_row_whose_first_bytes_lie_behind_the_others():
+    """Row 4 of the copy that the output needs begins with bytes of the second part, and goes on with the first's."""
+    b = GraphBuilder("behind")
+    x = b.input("x", (3, 12), 8, True, 1.0)
+    made = b.requantize(b.linear(x, np.arange(288).reshape(12, 24) % 16 - 8, 1.0), bits=8, scale=1.0)
+    b.output(b.concat([made, x], axis=1), "y")
+    for seed in range(4):
+        check(b.graph.validate(), (8, 8), seed)

@@ -57,7 +57,7 @@ def package(
     if part is not None:
         manifest["policy"] = part.manifest | ({} if rate_hz is None else {"rate_hz": float(rate_hz)})
     write_package(
-        out, manifest, base.image, base.selftest,
+        out, manifest, base.image, base.selftest, stream=base.stream,
         policy_arrays=part.arrays if part else None, policy_selftest=part.selftest if part else None,
         bitstream=bits.bitstream if bits else None, hwh=bits.hwh if bits else None,
     )  # fmt: skip

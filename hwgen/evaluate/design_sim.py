@@ -12,6 +12,7 @@ from hwgen.build.verilate import build
 from hwgen.errors import InputError
 from hwgen.runtime.layout import planar_to_int32
 from hwgen.runtime.package import Package, read_package
+from hwgen.runtime.simbus import SimBus
 from hwgen.runtime.simlib import SimLib
 
 PACKAGE = "policy.hwpkg"
@@ -34,8 +35,8 @@ class DesignSim:
 
     def __init__(self, package: Package, library: Path, waves: Path | None = None):
         self.package = package
-        self.sim = SimLib.open(library, waves=waves)
-        self.sim.load(package.image)
+        self.sim = SimLib.open(library, size=SimBus.size_for(package), waves=waves)
+        self.sim.load(package.image, stream=package.stream)
 
     @classmethod
     def of(cls, folder: Path, progress: Callable[[str], object] | None = None, waves: Path | None = None) -> DesignSim:

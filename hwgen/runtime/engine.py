@@ -100,11 +100,13 @@ class Engine:
     def load(self, resident: Resident) -> None:
         """Read the resident's image into the engine. Raises EngineError or EngineTimeout."""
         self.loaded = None
-        package, image = resident.package, resident.image
-        image.check()
+        package = resident.package
+        resident.check()
         if not self._read(_STATUS) & _IDLE or self._open:  # what an interrupted command or a killed process left
             self._soft_reset(required=True)
-        self._write64("LOAD_PTR", image.address)
+        self._write64("LOAD_PTR", resident.image.address)
+        if resident.stream is not None:
+            self._write64("STREAM_PTR", resident.stream.address)
         self._write(_AT["LOAD_BEATS"], len(package.image) // abi.BEAT_BYTES)
         self._write(_AT["WATCHDOG"], 0)  # that of the manifest is for a run; the time-out guards the load
         self._open = True

@@ -19,7 +19,8 @@ class InstantBus:
     name = "instant"
 
     def __init__(self, package: Package, ddr_base: int = 0x8_0000_0000) -> None:
-        size = 2 * len(package.image) + 4 * (package.manifest["in_bytes"] + package.manifest["out_bytes"]) + (1 << 20)
+        size = 2 * (len(package.image) + len(package.stream)) + (1 << 20)
+        size += 4 * (package.manifest["in_bytes"] + package.manifest["out_bytes"])
         self.ddr, self.ddr_base = np.zeros(size, np.uint8), ddr_base
         at = {register.name: register.offset for register in abi.REGISTERS}
         self._registers = bytearray(abi.REGISTER_WINDOW)

@@ -23,15 +23,15 @@ from hwgen.runtime.archive import END_BYTES, looks_whole, zip_bytes, zip_members
 from hwgen.runtime.errors import PackageError
 from hwgen.runtime.fields import Complain
 from hwgen.runtime.layout import TensorSpec
-from hwgen.runtime.package_manifest import FORMAT, check_manifest, load_manifest, manifest_hash
+from hwgen.runtime.package_manifest import FORMAT, MAX_STREAM, check_manifest, load_manifest, manifest_hash
 from hwgen.runtime.package_vectors import load_policy_selftest, load_selftest
 from hwgen.runtime.policy_spec import HOST_PARTS, PolicySpec, parse_policy
 
-MANIFEST, IMAGE, SELFTEST = "manifest.json", "image.bin", "selftest.npz"
+MANIFEST, IMAGE, STREAM, SELFTEST = "manifest.json", "image.bin", "stream.bin", "selftest.npz"
 HOST, POLICY_SELFTEST, BITSTREAM, HWH = "host.npz", "policy_selftest.npz", "design.bit", "design.hwh"
 LIMITS = {
-    MANIFEST: 8 << 20, IMAGE: 1 << 30, SELFTEST: 256 << 20, HOST: 256 << 20, POLICY_SELFTEST: 256 << 20,
-    BITSTREAM: 128 << 20, HWH: 32 << 20,
+    MANIFEST: 8 << 20, IMAGE: 1 << 30, STREAM: MAX_STREAM, SELFTEST: 256 << 20, HOST: 256 << 20,
+    POLICY_SELFTEST: 256 << 20, BITSTREAM: 128 << 20, HWH: 32 << 20,
 }  # fmt: skip
 """Members in their order, with the bytes that each may have."""
 _MAX_FILE = sum(LIMITS.values())
@@ -41,8 +41,8 @@ _MAX_FILE = sum(LIMITS.values())
 class Package:
     """An opened package. `selftest` maps every input and output of the accelerator to integers [B, *shape];
     `policy_selftest` every observation and "action" (`hwgen.runtime.package_vectors`). `policy` is None of an
-    accelerator alone; `bitstream` and `hwh` are the files' bytes, None where there are none. `sizes`: bytes of each
-    member."""
+    accelerator alone; `bitstream` and `hwh` are the files' bytes, None where there are none. `stream`: the weights that
+    stay in DDR, b"" where all are resident. `sizes`: bytes of each member."""
 
     path: Path
     manifest: dict
@@ -54,6 +54,7 @@ class Package:
     policy_selftest: dict[str, np.ndarray] | None = field(default=None, repr=False)
     bitstream: bytes | None = field(default=None, repr=False)
     hwh: bytes | None = field(default=None, repr=False)
+    stream: bytes = field(default=b"", repr=False)
     sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -68,6 +69,7 @@ def write_package(
     image: bytes,
     selftest: Mapping[str, np.ndarray],
     *,
+    stream: bytes = b"",
     policy_arrays: Mapping[str, np.ndarray] | None = None,
     policy_selftest: Mapping[str, np.ndarray] | None = None,
     bitstream: bytes | None = None,
@@ -75,10 +77,10 @@ def write_package(
 ) -> Path:
     """Write a package; equal arguments give equal bytes. Returns its path.
 
-    `manifest`: docs/package.md, without `format` and `sha256`, which are added. `image`: the load image. `selftest`:
-    integers [B, *shape] for every input and output name. `policy_arrays` of the host programs and `policy_selftest`
-    belong to the manifest's `policy`, `bitstream` and `hwh` to its `bitstream`. Raises PackageError for anything that
-    reading would refuse.
+    `manifest`: docs/package.md, without `format` and `sha256`, which are added. `image`: the load image. `stream`: of
+    the manifest's `stream_bytes`. `selftest`: integers [B, *shape] for every input and output name. `policy_arrays` of
+    the host programs and `policy_selftest` belong to the manifest's `policy`, `bitstream` and `hwh` to its `bitstream`.
+    Raises PackageError for anything that reading would refuse.
     """
     path = Path(path)
     for name, array in selftest.items():
@@ -87,7 +89,13 @@ def write_package(
                 f"{path}: {SELFTEST}: '{name}' is {np.asarray(array).dtype}; golden vectors are integers"
             )
     arrays = {HOST: policy_arrays or None, POLICY_SELFTEST: policy_selftest}
-    members = {IMAGE: bytes(image), SELFTEST: _npz(path, SELFTEST, selftest), BITSTREAM: bitstream, HWH: hwh}
+    members = {
+        IMAGE: bytes(image),
+        STREAM: bytes(stream) or None,
+        SELFTEST: _npz(path, SELFTEST, selftest),
+        BITSTREAM: bitstream,
+        HWH: hwh,
+    }
     members |= {name: None if value is None else _npz(path, name, value) for name, value in arrays.items()}
     data = pack({**manifest, "format": FORMAT}, {k: v for k, v in members.items() if v is not None}, path)
     parse_package(data, path)
@@ -161,6 +169,9 @@ def _parse(data: bytes, path: Path) -> Package:
     _check_members(path, manifest, members)
     inputs, outputs = check_manifest(manifest, complain_of(MANIFEST))
     _check_image(manifest, members[IMAGE], complain_of(IMAGE))
+    stream = members.get(STREAM, b"")
+    if len(stream) != manifest.get("stream_bytes", 0):
+        raise complain_of(STREAM)("", f"{len(stream)} bytes, the manifest says {manifest['stream_bytes']}")
     selftest = load_selftest(members[SELFTEST], LIMITS[SELFTEST], inputs + outputs, _one(complain_of(SELFTEST)))
     policy = vectors = None
     if "policy" in manifest:
@@ -171,7 +182,9 @@ def _parse(data: bytes, path: Path) -> Package:
     bitstream, hwh = members.get(BITSTREAM), members.get(HWH)
     _check_bitstream(bitstream, hwh, complain_of)
     sizes = {name: len(member) for name, member in members.items()}
-    return Package(path, manifest, members[IMAGE], selftest, inputs, outputs, policy, vectors, bitstream, hwh, sizes)
+    return Package(
+        path, manifest, members[IMAGE], selftest, inputs, outputs, policy, vectors, bitstream, hwh, stream, sizes
+    )  # fmt: skip
 
 
 def _check_hashes(path: Path, manifest: dict, members: Mapping[str, bytes]) -> None:
@@ -193,6 +206,7 @@ def _check_members(path: Path, manifest: dict, members: Mapping[str, bytes]) -> 
     programs = isinstance(policy, dict) and any(policy.get(part) is not None for part in HOST_PARTS)
     amd = isinstance(bitstream, dict) and bitstream.get("kind") == "pynq"
     wanted = {
+        STREAM: ("stream_bytes" in manifest, "stream_bytes"),
         HOST: (programs, "a host program"),
         POLICY_SELFTEST: ("policy" in manifest, "a policy"),
         BITSTREAM: ("bitstream" in manifest, "a bitstream"),

@@ -15,11 +15,12 @@ FORMAT = 2
 BACKENDS = ("engine", "hls4ml")  # what stands behind the registers of docs/abi.md
 BITSTREAMS = ("pynq", "ecp5")  # an AMD .bit with its .hwh, a .bit that ecppack made
 _MAX_DDR = 1 << 28  # bytes of one DMA buffer
+MAX_STREAM = 1 << 30  # bytes of weights that stay in DDR
 _MAX_CLOCK = 10_000  # MHz
 _KEYS = (
     "format", "name", "board", "backend", "abi", "design_hash", "clock_mhz_assumed", "predicted_cycles",
-    "watchdog_cycles", "array", "engine", "core", "in_bytes", "out_bytes", "inputs", "outputs", "bitstream", "policy",
-    "sha256",
+    "watchdog_cycles", "array", "engine", "core", "in_bytes", "out_bytes", "stream_bytes", "inputs", "outputs",
+    "bitstream", "policy", "sha256",
 )  # fmt: skip
 
 
@@ -63,6 +64,8 @@ def check_manifest(manifest: dict, complain: Complain) -> tuple[tuple[TensorSpec
         f.need("array", good, "[N, M]")
     if "engine" in manifest:
         _check_engine(f)
+    if "stream_bytes" in manifest:
+        _check_stream(f)
     f.need("core", isinstance(manifest.get("core", {}), dict), "an object")
     for key in ("in_bytes", "out_bytes"):
         f.need(key, f.integer(key, 1, _MAX_DDR) % abi.BEAT_BYTES == 0, "a multiple of 16")
@@ -84,6 +87,13 @@ def _check_engine(f: Fields) -> None:
     good = good and all(re.fullmatch("[a-z][a-z_]{0,39}", name) for name in engine)
     good = good and all(isinstance(v, bool) or is_int(v) and 0 <= v < 1 << 32 for v in engine.values())
     f.need("engine", good, "an object of parameters")
+
+
+def _check_stream(f: Fields) -> None:
+    f.need("stream_bytes", f.integer("stream_bytes", 1, MAX_STREAM) % abi.ALIGN == 0, f"a multiple of {abi.ALIGN}")
+    engine = f.get("engine")
+    ports = engine.get("stream_ports", 0) if isinstance(engine, dict) else 0
+    f.need("engine", ports > 0, "with stream_ports where there are stream_bytes")
 
 
 def _check_bitstream(f: Fields) -> None:

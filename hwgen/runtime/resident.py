@@ -1,4 +1,5 @@
-"""What one package needs on a device: its load image and two slots in DMA memory, and the host's share of its policy.
+"""What one package needs on a device: its load image, the weights that stay in DDR and two slots in DMA memory, and the
+host's share of its policy.
 
 A hot swap puts a second resident beside the first; everything that belongs to a package is reached through its
 resident, so that nothing of one can mix with the other.
@@ -84,9 +85,8 @@ class Resident:
         self._buffers: list[DmaBuffer] = []
         self.policy = None if package.policy is None else PolicyHost(package.policy)
         try:
-            self.image = self.take(len(package.image), "load image")
-            self.image.array[:] = memoryview(package.image)
-            self.image.flush()
+            self.image = self._filled(package.image, "load image")
+            self.stream = self._filled(package.stream, "buffer of streamed weights") if package.stream else None
             self.slots = [Slot(self, number) for number in range(SLOTS)]
         except BaseException:
             self.release(stopped=True)
@@ -96,6 +96,18 @@ class Resident:
         """A DMA buffer that goes back with the resident."""
         self._buffers.append(DmaBuffer(self._port, nbytes, what))
         return self._buffers[-1]
+
+    def check(self) -> None:
+        """Raise UsageError if what the engine reads was given back behind the driver's back."""
+        self.image.check()
+        if self.stream is not None:
+            self.stream.check()
+
+    def _filled(self, content: bytes, what: str) -> DmaBuffer:
+        buffer = self.take(len(content), what)
+        buffer.array[:] = memoryview(content)
+        buffer.flush()
+        return buffer
 
     def release(self, stopped: bool) -> None:
         """Give the memory back; keep it where the engine did not stop and may still write it."""

@@ -33,7 +33,8 @@ class SimBus:
     @staticmethod
     def size_for(package: Package) -> int:
         """Bytes of simulated DDR in which two packages like this one lie side by side."""
-        one = len(package.image) + 2 * (package.manifest["in_bytes"] + package.manifest["out_bytes"])
+        one = len(package.image) + len(package.stream)
+        one += 2 * (package.manifest["in_bytes"] + package.manifest["out_bytes"])
         return max(64 << 20, -(-2 * one // (1 << 20)) << 20)
 
     def read(self, offset: int) -> int:

@@ -1,8 +1,8 @@
 """The simulated accelerator from Python: `SimLib` binds the shared library that `hwgen.build.verilate.build` makes.
 
-The library holds the RTL, an AXI4-Lite master for the registers and the DDR model (sim/verilator). Time passes only
-inside calls: a register access takes a few clocks, `run`, `wait` and `run_frames` take as many as they need. Needs only
-numpy and the standard library, so that it also runs beside pynq.
+The library holds the RTL, an AXI4-Lite master for the registers and the DDR model of each memory port (sim/verilator).
+Time passes only inside calls: a register access takes a few clocks, `run`, `wait` and `run_frames` take as many as they
+need. Needs only numpy and the standard library, so that it also runs beside pynq.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from hwgen.runtime import abi
 from hwgen.runtime.errors import DeviceFault
 
-VERSION = 2  # of the C interface; sim/verilator/hwsim.h
+VERSION = 3  # of the C interface; sim/verilator/hwsim.h
 NAME, WAVES_NAME = "libhwgen_sim.so", "libhwgen_sim_waves.so"
 CORE_NAME = "libcore.so"  # C simulation of a vendor's core, where the RTL has a stand-in for it
 BASE, SIZE = 0x8_0000_0000, 64 << 20  # a high address, so that the upper pointer registers are used
@@ -26,6 +26,7 @@ CHANNELS = ("ar", "r", "aw", "w", "b")
 _KINDS = {"slverr": 0, "decerr": 1, "hang": 2}
 _COUNTERS = 8  # LATENCY to RUNS
 _MAX_CLOCKS = 10_000_000
+_PAGE = 4096
 
 
 class SimError(DeviceFault):
@@ -76,9 +77,10 @@ _FUNCTIONS = {
     "total_clocks": (_U64, _H),
     "memory_model": (c.c_int, _H, _U32, _U32, _U32, _U32),
     "stalls": (None, _H, _U64, c.POINTER(c.c_double)),
-    "fault": (None, _H, c.c_int, c.c_int, c.c_int64, _U64, _U64, c.c_int, c.c_int),
+    "fault": (None, _H, c.c_int, c.c_int, c.c_int, c.c_int64, _U64, _U64, c.c_int, c.c_int),
     "clear_faults": (None, _H),
-    "get_traffic": (None, _H, c.POINTER(_Traffic)),
+    "ports": (_U32, _H),
+    "get_traffic": (None, _H, _U32, c.POINTER(_Traffic)),
     "waves": (c.c_int, _H, c.c_char_p),
 }
 
@@ -245,11 +247,22 @@ class SimLib:
             raise SimError(f"{nbytes} bytes at {address:#x} are outside the memory at {window}")
         return self.memory[start : start + nbytes]
 
-    def load(self, image: bytes | np.ndarray, address: int | None = None, max_clocks: int = _MAX_CLOCKS) -> None:
-        """Put a load image into memory (default: at its beginning) and have the engine read it. Raises SimError."""
+    def load(
+        self,
+        image: bytes | np.ndarray,
+        address: int | None = None,
+        max_clocks: int = _MAX_CLOCKS,
+        stream: bytes | np.ndarray = b"",
+    ) -> None:
+        """Put a load image into memory (default: at its beginning), behind it the weights that stay there, and have the
+        engine read the image. Raises SimError."""
         address = self.base if address is None else address
-        data = np.frombuffer(image, np.uint8)
+        data, streamed = np.frombuffer(image, np.uint8), np.frombuffer(stream, np.uint8)
         self.view(address, data.size)[:] = data
+        if streamed.size:
+            behind = -(-(address + data.size) // _PAGE) * _PAGE
+            self.view(behind, streamed.size)[:] = streamed
+            self._pointer("STREAM_PTR_LO", behind)
         self._pointer("LOAD_PTR_LO", address)
         self.write(_at("LOAD_BEATS"), data.size // abi.BEAT_BYTES)
         control = self.read(_at("CONTROL")) & _mask("CONTROL", "IRQ_ENABLE")
@@ -303,7 +316,7 @@ class SimLib:
     def memory_model(
         self, read_latency: int = 40, write_response: int = 4, outstanding: int = 16, read_jitter: int = 0
     ) -> None:
-        """Change the DDR's timing, in clocks; the defaults are the standard model.
+        """Change the timing of all memory ports, in clocks; the defaults are the standard model.
 
         `read_jitter`: up to so many clocks more, drawn per burst.
         """
@@ -326,22 +339,24 @@ class SimLib:
         address: tuple[int, int] | None = None,
         beat: int | None = None,
         times: int = 1,
+        port: int | None = None,
     ) -> None:
         """Let bursts fail: `direction` "read" or "write", `kind` "slverr", "decerr" or "hang".
 
         Which: the `burst`-th from now on (0: the next), or those that touch the bus addresses [first, behind the last);
-        `times` of them, -1 for all. `beat`: only that beat of a read carries the error. A burst that hangs is not
-        answered before clear_faults().
+        `times` of them, -1 for all. `beat`: only that beat of a read carries the error. `port`: only those of m_axi
+        (0), m_axi_1 (1) and so on; None: of any. A burst that hangs is not answered before clear_faults().
         """
         if direction not in ("read", "write") or kind not in _KINDS or (burst is None) == (address is None):
             kinds = ", ".join(_KINDS)
             raise SimError(
                 f"fault({direction!r}, {kind!r}): give read or write, one of {kinds}, and burst= or address="
             )
+        self._check_port(port or 0)
         first, last = address or (0, 0)
         self._lib.hwsim_fault(
-            self._open(), int(direction == "write"), _KINDS[kind], -1 if burst is None else burst, first, last,
-            -1 if beat is None else beat, times,
+            self._open(), int(direction == "write"), -1 if port is None else port, _KINDS[kind],
+            -1 if burst is None else burst, first, last, -1 if beat is None else beat, times,
         )  # fmt: skip
 
     def clear_faults(self) -> None:
@@ -358,11 +373,20 @@ class SimLib:
         self._lib.hwsim_clear_protocol(self._open())
 
     @property
-    def traffic(self) -> dict[str, int]:
-        """Bursts and beats since the simulation was opened."""
+    def ports(self) -> int:
+        """Memory ports: m_axi, and those that bring streamed weights."""
+        return self._lib.hwsim_ports(self._open())
+
+    def traffic(self, port: int = 0) -> dict[str, int]:
+        """Bursts and beats of a memory port since the simulation was opened; 0: m_axi, 1: m_axi_1 and so on."""
+        self._check_port(port)
         traffic = _Traffic()
-        self._lib.hwsim_get_traffic(self._open(), c.byref(traffic))
+        self._lib.hwsim_get_traffic(self._open(), port, c.byref(traffic))
         return {name: getattr(traffic, name) for name, _ in _Traffic._fields_}
+
+    def _check_port(self, port: int) -> None:
+        if not 0 <= port < self.ports:
+            raise SimError(f"no memory port {port}; the accelerator has 0 to {self.ports - 1}")
 
     @property
     def wave_format(self) -> str | None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
-from hwgen.schedule import memory, windows
+from hwgen.schedule import memory, stream, windows
 from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, MAX_SLOTS, MORE_BANKS, EngineConfig
 from hwgen.schedule.emit import emit
+from hwgen.schedule.image import pack_weights
 from hwgen.schedule.instructions import MM, Program, Row, Vec
 from hwgen.schedule.lower import lower
 from hwgen.schedule.plan import Plan
@@ -46,6 +47,13 @@ class Design:
     def utilization(self) -> float:
         """Multiplications that must happen / multipliers / latency."""
         return self.graph.macs() / self.config.multipliers / self.timing.latency
+
+    @property
+    def stream(self) -> bytes:
+        """The weights that stay in DDR, as the engine reads them there, whole units of alignment; b"" where none do."""
+        packed = pack_weights(self.program.streamed, self.config)
+        data = stream.pack(self.program, self.config, packed) if packed else b""
+        return data + bytes(-len(data) % abi.ALIGN)
 
     @property
     def streamed_bytes(self) -> int:

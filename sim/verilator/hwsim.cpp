@@ -66,14 +66,12 @@ class Sim {
     std::string error;
     Core core = nullptr;
 
-    Sim(uint64_t base, uint64_t size, uint8_t* memory) : ddr(base, size, memory) {
-        context_.reset(new VerilatedContext);
-        context_->traceEverOn(true);
-        top_.reset(new Vhwgen_top(context_.get(), "hwgen_top"));
+    Sim(uint64_t base, uint64_t size, uint8_t* memory)
+        : context_(tracing()), top_(new Vhwgen_top(context_.get(), "hwgen_top")), ddr(*top_, base, size, memory) {
         top_->aclk = 0;
         top_->aresetn = 0;
         lite_.drive(*top_);
-        ddr.reset(*top_);
+        ddr.reset();
         top_->eval();
     }
     ~Sim() {
@@ -87,13 +85,13 @@ class Sim {
 
     void reset(uint32_t clocks) {
         top_->aresetn = 0;
-        ddr.reset(*top_);
+        ddr.reset();
         lite_.reset();
         lite_.drive(*top_);
         top_->eval();
         armed_ = arm_next_ = false;
         for (uint32_t i = 0; i < clocks; ++i) {
-            if (i && i + 1 == clocks) ddr.check_reset(*top_, clock_);
+            if (i && i + 1 == clocks) ddr.check_reset(clock_);
             edge(false);
         }
         top_->aresetn = 1;
@@ -107,7 +105,7 @@ class Sim {
             irq_clock_ = clock_;
         }
         if (lite_.sample(*top_, clock_)) armed_ = arm_next_, arm_next_ = false;
-        ddr.sample(*top_, clock_);
+        ddr.sample(clock_);
         edge(true);
     }
 
@@ -189,13 +187,19 @@ class Sim {
     }
 
   private:
+    static VerilatedContext* tracing() {
+        auto* const context = new VerilatedContext;
+        context->traceEverOn(true);
+        return context;
+    }
+
     void edge(bool drive) {
         top_->aclk = 1;
         top_->eval();
         ++clock_, ++total_;
         if (drive) {
             lite_.drive(*top_);
-            ddr.drive(*top_, clock_);
+            ddr.drive(clock_);
         }
 #if VM_TRACE
         if (waves_) {  // so that the inputs change with the rising edge in the picture, too
@@ -342,11 +346,12 @@ int hwsim_memory_model(void* handle, uint32_t read_latency, uint32_t write_respo
     return HWSIM_OK;
 }
 void hwsim_stalls(void* handle, uint64_t seed, const double* probability) { self(handle).ddr.stalls(seed, probability); }
-void hwsim_fault(void* handle, int is_write, int kind, int64_t burst, uint64_t first, uint64_t last, int beat, int times) {
-    self(handle).ddr.fault({is_write != 0, kind, burst, first, last, beat, times});
+void hwsim_fault(void* handle, int is_write, int port, int kind, int64_t burst, uint64_t first, uint64_t last, int beat, int times) {
+    self(handle).ddr.faults.push_back({is_write != 0, port, kind, burst, first, last, beat, times});
 }
 void hwsim_clear_faults(void* handle) { self(handle).ddr.clear_faults(); }
-void hwsim_get_traffic(void* handle, hwsim_traffic* traffic) { *traffic = self(handle).ddr.traffic; }
+uint32_t hwsim_ports(void* handle) { return self(handle).ddr.ports(); }
+void hwsim_get_traffic(void* handle, uint32_t port, hwsim_traffic* traffic) { *traffic = self(handle).ddr.traffic(port); }
 
 int hwsim_waves(void* handle, const char* path) {
     return guarded(handle, [&](Sim& sim) { return sim.waves(path); });

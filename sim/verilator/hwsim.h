@@ -1,11 +1,11 @@
-// The simulated accelerator as a C library: hwgen_top, its clock, an AXI4-Lite master and a DDR model.
+// The simulated accelerator as a C library: hwgen_top, its clock, an AXI4-Lite master and a DDR model behind each of its memory ports.
 //
 // Every function that can fail returns 0 or a negative code and leaves a text in hwsim_error(). A handle belongs to one thread at
 // a time; handles are independent. hwgen/runtime/simlib.py is the Python side and holds HWSIM_VERSION as well: change both together.
 #pragma once
 #include <stdint.h>
 
-#define HWSIM_VERSION 2
+#define HWSIM_VERSION 3
 #define HWSIM_API extern "C" __attribute__((visibility("default")))
 
 enum {
@@ -67,9 +67,11 @@ HWSIM_API uint64_t hwsim_total_clocks(void* handle);  // since create
 HWSIM_API int hwsim_memory_model(void* handle, uint32_t read_latency, uint32_t write_response, uint32_t outstanding, uint32_t jitter);
 HWSIM_API void hwsim_stalls(void* handle, uint64_t seed, const double* probability);  // ar r aw w b
 // The bursts to hit: from the `burst`-th from now on, or (burst < 0) those that touch [first, last); beat < 0: all beats (reads).
-// `times` bursts are hit, all when negative.
-HWSIM_API void hwsim_fault(void* handle, int is_write, int kind, int64_t burst, uint64_t first, uint64_t last, int beat, int times);
+// `times` bursts are hit, all when negative. `port`: of m_axi (0), m_axi_1 (1), ..; negative: of all.
+HWSIM_API void hwsim_fault(void* handle, int is_write, int port, int kind, int64_t burst, uint64_t first, uint64_t last, int beat,
+                           int times);
 HWSIM_API void hwsim_clear_faults(void* handle);
-HWSIM_API void hwsim_get_traffic(void* handle, struct hwsim_traffic* traffic);
+HWSIM_API uint32_t hwsim_ports(void* handle);  // memory ports
+HWSIM_API void hwsim_get_traffic(void* handle, uint32_t port, struct hwsim_traffic* traffic);
 
 HWSIM_API int hwsim_waves(void* handle, const char* path);  // null stops

@@ -65,10 +65,20 @@ def accelerator(way, package, model):
 @pytest.fixture(scope="session")
 def designs():
     """Folders of one network with two sets of weights; every worker of xdist has its own, for making rewrites them."""
+    return _made("runtime")
+
+
+@pytest.fixture(scope="session")
+def streamed_designs():
+    """The same of a network whose weights stay in DDR."""
+    return _made("runtime-streamed", "1")
+
+
+def _made(name, *ports):
     folders, worker = [], os.environ.get("PYTEST_XDIST_WORKER", "")
-    for seed in (1, 2):
-        folder = ROOT / "build" / "test-cache" / f"runtime-{seed}{worker}"
-        words = [str(flow_python()), "-m", "tests.runtime.generated", str(folder), str(seed)]
+    for seed in ("1", "2"):
+        folder = ROOT / "build" / "test-cache" / f"{name}-{seed}{worker}"
+        words = [str(flow_python()), "-m", "tests.runtime.generated", str(folder), seed, *ports]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         folders.append(folder)

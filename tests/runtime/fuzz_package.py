@@ -26,6 +26,7 @@ from hwgen.runtime.package import (
     MANIFEST,
     POLICY_SELFTEST,
     SELFTEST,
+    STREAM,
     Package,
     pack,
 )
@@ -231,8 +232,8 @@ def golden_vectors(members: Members, rng: Rng) -> bytes:
 
 
 def plain_parts(members: Members, rng: Rng) -> bytes:
-    """Image, bitstream and hardware description, with right hashes."""
-    name = [IMAGE, IMAGE, BITSTREAM, HWH][rng.integers(4)]
+    """Image, streamed weights, bitstream and hardware description, with right hashes."""
+    name = [IMAGE, IMAGE, STREAM, BITSTREAM, HWH][rng.integers(5)]
     return refitted({**members, name: flip(members[name], rng)}, manifest_of(members))
 
 
@@ -247,6 +248,8 @@ def assert_sound(package: Package, data: bytes, rng: Rng) -> None:
     manifest = json.loads(parts[MANIFEST])
     assert json.dumps(manifest, sort_keys=True) == json.dumps(package.manifest, sort_keys=True)
     assert package.image == parts[IMAGE] and (package.bitstream, package.hwh) == (parts.get(BITSTREAM), parts.get(HWH))
+    assert package.stream == parts.get(STREAM, b"") and len(package.stream) == manifest.get("stream_bytes", 0)
+    assert not len(package.stream) % 64 and (not package.stream or manifest["engine"]["stream_ports"] > 0)
     assert (BITSTREAM in parts) == ("bitstream" in manifest) and (POLICY_SELFTEST in parts) == ("policy" in manifest)
     header = struct.unpack("<IIQ", package.image[:16])
     assert header[1:] == (manifest["abi"], int(manifest["design_hash"], 16)) and not len(package.image) % 16

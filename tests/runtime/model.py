@@ -19,7 +19,7 @@ IDLE, BUSY, DONE, ERROR, LOADED, DRAINING = (1 << i for i in range(6))
 class EngineModel:
     """See the module. Faults: `hang` (runs never end), `stuck` (nor does a soft reset), `fail`, `fail_load` (code name
     of the error of the next run, load), `polls` (STATUS reads until a command ends). `image`: what is loaded;
-    `on_reset`: called by the reset pin."""
+    `streamed`: the `stream_bytes` at STREAM_PTR that the last run read; `on_reset`: called by the reset pin."""
 
     name = "model"
 
@@ -37,6 +37,7 @@ class EngineModel:
         self.fail_load: str | None = None
         self.polls, self.runs, self.loads, self.resets = 2, 0, 0, 0
         self.image, self.on_reset = b"", lambda: None
+        self.stream_bytes, self.streamed = 0, b""
         self.log: list[tuple[str, int]] = []
         self.reset()
 
@@ -109,6 +110,10 @@ class EngineModel:
         fail, self.fail = self.fail, None
         if fail:
             return self._error(fail, 0x7000_0040)
+        try:
+            self.streamed = bytes(self._memory("STREAM_PTR", self.stream_bytes)) if self.stream_bytes else b""
+        except IndexError:
+            return self._error("AXI_READ", self.regs["STREAM_PTR_LO"])
         try:
             data, target = bytes(self._memory("IN_PTR", self.in_bytes)), self._memory("OUT_PTR", self.out_bytes)
         except IndexError:

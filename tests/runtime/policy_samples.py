@@ -101,9 +101,11 @@ def vectors(seed: int = 1) -> dict[str, np.ndarray]:
 
 
 def write(path: Path, bitstream: bool = False, **changes: object) -> Path:
-    """The package written to `path`, with a bitstream of nonsense if asked."""
+    """The package written to `path`; with `bitstream` every member there is, of nonsense where nothing reads it."""
     manifest = {**samples.manifest(), "policy": policy(), **({"bitstream": BITSTREAM} if bitstream else {}), **changes}
     files = {"bitstream": b"bits" * 64, "hwh": b"<?xml version='1.0'?><EDKSYSTEM/>"} if bitstream else {}
+    if bitstream:
+        manifest, files["stream"] = {**manifest, **samples.STREAMS}, samples.stream()
     vectors_of_parts = samples.vectors(np.random.default_rng(1))
     return write_package(
         path, manifest, samples.image(), vectors_of_parts, policy_arrays=arrays(), policy_selftest=vectors(), **files

@@ -14,6 +14,8 @@ from hwgen.runtime.package import write_package
 from tests.runtime.model import EngineModel
 
 HASH = 0x0123456789ABCDEF
+STREAMS = {"engine": {"stream_ports": 2}, "stream_bytes": 192}
+"""Of the manifest of a package with weights that stay in DDR."""
 X, K, LANES = 20, 6, 8  # x has 20 int8, k has 6 uint8; y has 20 int8, z has 20 int32 in groups of 8
 
 
@@ -47,6 +49,11 @@ def image(design_hash: int = HASH, beats: int = 5) -> bytes:
     header = abi.pack(abi.IMAGE_HEADER, magic=abi.IMAGE_MAGIC, abi=abi.ABI_VERSION, hash=_signed(design_hash))
     end = abi.pack(abi.SECTION_HEADER, magic=abi.SECTION_MAGIC, target=abi.TARGETS["END"] - 256, first=0, words=0)
     return header + bytes(range(16)) * beats + end
+
+
+def stream(mark: int = 1) -> bytes:
+    """Weights that stay in DDR, for STREAMS."""
+    return bytes((mark + i) % 251 for i in range(STREAMS["stream_bytes"]))
 
 
 def vectors(rng: np.random.Generator, count: int = 3) -> dict[str, np.ndarray]:

@@ -160,7 +160,7 @@ BAD = {
     "name": ["", None, 3, "a\nb", "x" * 300],
     "board": ["", None],
     "backend": ["finn", None],
-    "abi": [2, True, "1", None],
+    "abi": [1, 3, True, "1", None],
     "design_hash": ["0x12", "0123456789ABCDEF", 18, "0" * 15, None],
     "clock_mhz_assumed": [0, -1, True, "250", HUGE, None],
     "engine": [[1, 2], {"a": "x"}, {"a": -1}, {"\x1b[2J": 1}, {"": 1}, {"A": 1}, {"a": 1.0}, {"a": 1 << 32}, None],
@@ -244,6 +244,50 @@ def test_bad_image(sample, tmp_path, image, reason):
     parts = {**members(sample), IMAGE: image}
     with pytest.raises(PackageError, match=f"image.bin: .*{reason}"):
         read_package(refit(parts, tmp_path / "p.hwpkg"))
+
+
+def with_stream(path, drop=(), **changes):
+    data = samples.stream() + bytes(changes.pop("more", 0))
+    manifest = {**samples.manifest(), **samples.STREAMS, **changes}
+    manifest = {key: value for key, value in manifest.items() if key not in drop}
+    return write_package(path, manifest, samples.image(), samples.vectors(np.random.default_rng(1)), stream=data)
+
+
+def test_weights_that_stay_in_ddr(tmp_path):
+    package = read_package(with_stream(tmp_path / "p.hwpkg"))
+    assert package.stream == samples.stream() and package.sizes["stream.bin"] == 192
+    assert read_package(samples.package(tmp_path / "q.hwpkg")).stream == b""
+
+
+@pytest.mark.parametrize(
+    "changes,reason",
+    [
+        ({"more": 64}, "stream.bin: 256 bytes, the manifest says 192"),
+        ({"stream_bytes": 128}, "stream.bin: 192 bytes, the manifest says 128"),
+        ({"stream_bytes": 191}, "manifest.json: stream_bytes must be a multiple of 64"),
+        ({"stream_bytes": 0}, "manifest.json: stream_bytes must be an integer from 1 to"),
+        ({"stream_bytes": True}, "manifest.json: stream_bytes must be an integer"),
+        ({"engine": {"stream_ports": 0}}, "manifest.json: engine must be with stream_ports"),
+        ({"engine": {}}, "manifest.json: engine must be with stream_ports"),
+        ({"drop": ["engine"]}, "manifest.json: engine must be with stream_ports"),
+        ({"drop": ["stream_bytes"]}, "stream.bin is there, the manifest has not stream_bytes"),
+    ],
+)
+def test_bad_stream(tmp_path, changes, reason):
+    with pytest.raises(PackageError, match=reason):
+        with_stream(tmp_path / "p.hwpkg", **changes)
+    assert not (tmp_path / "p.hwpkg").exists()
+
+
+def test_a_stream_that_is_missing_or_altered(tmp_path):
+    path = with_stream(tmp_path / "p.hwpkg")
+    parts = members(path)
+    path.write_bytes(zip_bytes({**parts, "stream.bin": parts["stream.bin"][:-1] + b"x"}))
+    with pytest.raises(PackageError, match="stream.bin was altered"):
+        read_package(path)
+    del parts["stream.bin"]
+    with pytest.raises(PackageError, match="stream.bin is missing, the manifest has stream_bytes"):
+        read_package(refit(parts, path))
 
 
 def npz_of(**arrays):

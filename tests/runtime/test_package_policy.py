@@ -344,7 +344,11 @@ def test_describe_is_json_and_tells_it_all(whole):
 def test_differences(whole, tmp_path):
     one = read_package(whole)
     assert package_info.differences(one, read_package(samples.package(tmp_path / "p.hwpkg"))) == []
-    other = {"design_hash": "0123456789abcdee", "engine": {"n": 8, "slots": 2}, "board": "kv260"}
+    other = {
+        "design_hash": "0123456789abcdee",
+        "engine": {**samples.STREAMS["engine"], "n": 8, "slots": 2},
+        "board": "kv260",
+    }
     changed = refit({**members(whole), IMAGE: samples.image(0x0123456789ABCDEE)}, tmp_path / "q.hwpkg", **other)
     told = package_info.differences(one, read_package(changed))
     assert told == ["board is 'zcu104' there, 'kv260' here", "n is None there, 8 here", "slots is None there, 2 here"]

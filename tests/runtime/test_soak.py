@@ -164,8 +164,10 @@ def test_the_register_model(way, tmp_path, rng):
 
 @pytest.mark.rtl
 @pytest.mark.xdist_group("runtime-rtl")
-def test_the_simulated_rtl(designs, rng):
+@pytest.mark.parametrize("kind", ["designs", "streamed_designs"])
+def test_the_simulated_rtl(kind, request, rng):
     """Swaps between two sets of weights, bus errors, garbage and kills on the real engine; golden's inputs, outputs."""
+    designs = request.getfixturevalue(kind)
     packages = [read_package(folder / "policy.hwpkg") for folder in designs]
     known = {p.path: list(frames(folder)) for p, folder in zip(packages, designs, strict=True)}
     counts = Counts()
@@ -177,7 +179,7 @@ def test_the_simulated_rtl(designs, rng):
                 bus.garble = 0.3 if fault == "garbage" else 0.0
                 bus.kind, bus.left = KeyboardInterrupt, int(rng.integers(0, 60)) if fault == "kill" else -1
                 if fault == "axi":
-                    sim.fault(("read", "write")[rng.integers(2)], "slverr", burst=0)
+                    sim.fault(("read", "write")[rng.integers(2)], "slverr", burst=int(rng.integers(4)))
                 try:
                     if fault in ("kill", "swap"):
                         accelerator.swap(packages[rng.integers(2)], selftest=False)
@@ -191,5 +193,5 @@ def test_the_simulated_rtl(designs, rng):
                 bus.left, bus.garble = -1, 0.0
                 sim.clear_faults()
             accelerator.reset()
-            assert kept(accelerator) == BUFFERS
+            assert kept(accelerator) == BUFFERS + (kind == "streamed_designs")
         print("soak on the RTL:", dict(sorted(counts.items())))

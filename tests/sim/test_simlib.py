@@ -165,7 +165,7 @@ def test_two_simulations_do_not_meet(library, rng):
         a.write(BEATS, 8)
         b.write(BEATS, 9)
         copies(a, rng, 2, 8)
-        assert b.read(BEATS) == 9 and not b.memory.any() and b.traffic["read_beats"] == 0
+        assert b.read(BEATS) == 9 and not b.memory.any() and b.traffic()["read_beats"] == 0
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def write(design: Design, board: boards.Board, out: Path, graph_file: Path | Non
     code = rtl.write(design.config, board, design.graph.name, out)
     manifest = describe(design, board, code)
     vectors = write_common(out, design.graph, graph_file, manifest, report(design, board, code))
-    write_package(out / PACKAGE, manifest, image(design.program, design.config, code), vectors)
+    write_package(out / PACKAGE, manifest, image(design.program, design.config, code), vectors, stream=design.stream)
     return manifest
 
 
@@ -94,7 +94,7 @@ def describe(design: Design, board: boards.Board, code: int) -> dict:
         "inputs": inputs, "outputs": outputs,
         "in_bytes": plan.in_bytes, "out_bytes": plan.out_bytes, "predicted_cycles": design.timing.latency,
         "watchdog_cycles": 64 * design.timing.latency + 100_000,
-    }  # fmt: skip
+    } | _stream(design)  # fmt: skip
 
 
 def report(design: Design, board: boards.Board, code: int) -> dict:
@@ -117,6 +117,11 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
         "activation_bytes": memory.footprint(design.plan, design.config.v),
         "spans": [{"unit": s.unit, "name": s.name, "first": s.first, "last": s.last, "work": s.work} for s in t.spans],
     }  # fmt: skip
+
+
+def _stream(design: Design) -> dict[str, int]:
+    """The bytes of the weights that stay in DDR, where some do."""
+    return {"stream_bytes": len(design.stream)} if design.stream else {}
 
 
 def _axes(order: tuple[int, ...] | None) -> dict[str, list[int]]:

@@ -128,6 +128,7 @@ def document() -> str:
         "Channel parameters": abi.PARAM,
     }.items():
         out += [f"\n### {title}\n", *_table(fields)]
+    out += ["\n## Streamed weights\n", _STREAM_TEXT]
     out += ["\n## Instructions\n", _INSTRUCTION_TEXT]
     for name, fields in abi.INSTRUCTIONS.items():
         out += [f"\n### {name} ({abi.beats(fields)} beats)\n", *_table(fields)]
@@ -146,6 +147,13 @@ _IMAGE_TEXT = """\
 A header beat, then sections (a header beat and `words` words for memory `target` from word `first`), then an END
 section.
 The engine refuses an image whose magic, ABI version, design hash, section bounds or total length is wrong.
+"""
+_STREAM_TEXT = """\
+Weights that stay in DDR lie in a buffer at STREAM_PTR, in beats of 16 bytes. A weight word is B = ceil(N*M*WW/128)
+beats, as in the load image; with P ports, port p reads beats p*B/P to (p+1)*B/P of each. The buffer is P regions, one
+behind the other; region p has port p's beats of every word. A STREAM instruction brings `words` words to `word` and on:
+port p reads words*B/P beats from beat `offset` + p*`stride`. Bits above a word's last weight are zero. The engine
+checks nothing of it but the answers of the bus.
 """
 _INSTRUCTION_TEXT = (
     """\

@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 
-from hwgen.runtime import Accelerator, EngineError, EngineTimeout, HashMismatch, NoEngineError
+from hwgen.runtime import Accelerator, EngineError, EngineTimeout, HashMismatch, NoEngineError, abi
 from hwgen.runtime.engine import describe_status
 from tests.runtime import samples
 from tests.runtime.conftest import open_way
@@ -148,7 +148,7 @@ def test_another_design(way, package, model):
 
 def test_another_abi(way, package, model):
     model.fixed["ABI"] = 9
-    with pytest.raises(NoEngineError, match="has ABI 9, package policy.hwpkg needs 1"):
+    with pytest.raises(NoEngineError, match=f"has ABI 9, package policy.hwpkg needs {abi.ABI_VERSION}"):
         open_way(way, package, model)
 
 

@@ -274,7 +274,9 @@ def _report(folder: Path) -> dict:
 def _common(report: dict, how: str, source: str) -> Row:
     """A row with what every backend's report holds. A pipeline takes the next frame when its slowest layer is done."""
     area = report["resources"]
-    slowest = max((layer["cycles"] for layer in report.get("layers", ())), default=report["predicted_cycles"])
+    slowest = max(
+        (layer["cycles"] for layer in report["layers"] if "cycles" in layer), default=report["predicted_cycles"]
+    )
     return Row(
         report["backend"], interval=slowest, how=how, source=source, multipliers=report["multipliers"],
         dsp=area.get("dsp"), bram36=area.get("bram36"), lut=area.get("lut"),

@@ -20,23 +20,18 @@ FLAVORS = {
     "any scale, traced": Flavor(traced=True, opset=17, power_of_two=False, bias="own"),
     "2 bits": Flavor(opset=20, bits=2, per_channel=True),
 }
-VECTORS = ("mlp", "mlp_batch_norm", "mlp_hard_tanh", "mlp_joined")
 OPTIONS = {"engine": Options(array=(8, 8)), "hls4ml": Options(), "finn": Options()}
 REFUSED = {
-    **{("engine", name): r"\(Conv[12]D\): convolutions have no RTL.*--backend hls4ml" for name in MODELS},
-    ("engine", "tokens"): r"\(LayerNorm\): its input has shape \(4, 8\).*--backend hls4ml",
     ("finn", "tokens"): r"\(LayerNorm\): FINN has no LayerNorm for this board; use the backend engine or hls4ml",
 }
 """By backend and model, what the error says behind the node's name."""
-for _name in VECTORS:
-    del REFUSED["engine", _name]
 
 SAMPLE = [
     ("hls4ml", "mlp", "any scale"),
     ("hls4ml", "cnn_residual", "traced"),
     ("hls4ml", "tokens", "any scale"),
     pytest.param("engine", "mlp_joined", "any scale, traced", marks=pytest.mark.rtl),
-    ("engine", "cnn", "traced"),
+    pytest.param("engine", "cnn", "traced", marks=pytest.mark.rtl),
     ("finn", "mlp", "traced"),
     ("finn", "cnn_residual", "any scale"),
     ("finn", "tokens", "2 bits"),

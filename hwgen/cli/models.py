@@ -7,9 +7,7 @@ import typer
 
 from hwgen.cli import common
 from hwgen.cli.common import GraphArgument
-from hwgen.errors import InputError
 from hwgen.policies.shipped import SHAPES
-from hwgen.quiet import STDERR, quiet
 
 app = typer.Typer()
 
@@ -32,25 +30,41 @@ def zoo(
 def quantize(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="A `.keras` file with QKeras layers, QONNX, `demo:head` or `zoo:NAME`."),
+        typer.Argument(
+            metavar="MODEL",
+            help="A float `.onnx`, QONNX, a `.keras` file with QKeras layers, `demo:head` or `zoo:NAME`.",
+        ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write the QONNX graph.")],
     calibration: Annotated[
-        Path | None, typer.Option(help="An npz of inputs by name, batch first, that shows the ranges.")
+        Path | None,
+        typer.Option(help="An npz of float inputs by name, batch first: recorded observations, a few dozen."),
     ] = None,
+    bits: Annotated[
+        str, typer.Option(help="Of weights: 2, 3, 4, 8; `auto`: 4, and 8 for the layers where that hurts.")
+    ] = "8",
+    method: Annotated[str, typer.Option(help="How scales are found: mse, percentile or minmax.")] = "mse",
+    percentile: Annotated[float, typer.Option(help="Of the magnitudes, for that method.")] = 99.99,
+    correct: Annotated[bool, typer.Option(help="Take the mean error of every layer out of its bias.")] = True,
+    target: Annotated[
+        float, typer.Option(metavar="DB", help="`--bits auto`: signal to noise that 4-bit weights may leave.")
+    ] = 20.0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use so many observations at most.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON.")] = None,
 ) -> None:
     """Turn a trained model into an integer graph, written as QONNX.
 
-    A model trained with quantizers (QKeras, Brevitas' QONNX export) keeps its own scales: it is checked, simplified and
-    written again, and every node that cannot be mapped is named.
+    A float model is quantized after training: scales are set by recorded inputs, and a table says how close every
+    tensor stays. A model trained with quantizers (QKeras, Brevitas' QONNX export) keeps its own scales: it is checked,
+    simplified and written again. Every node that cannot be mapped is named.
 
-    Example: `hwgen quantize policy.keras -o policy.onnx`
+    Example: `hwgen quantize policy.onnx --calibration recorded.npz -o policy.q.onnx`
     """
     common.must_exist(calibration)
+    run, options = common.call("hwgen.quantize.command", "main"), common.call("hwgen.quantize.post", "Options")
+    chosen = options(int(bits) if bits.isdecimal() else bits, method, percentile, correct, target)
     with common.graph_file(model) as file:
-        graph = _load_quantized(file)
-    common.call("hwgen.graph.qonnx_out", "save")(graph, out)
-    typer.echo(f"{out}: {len(graph.nodes)} nodes, {graph.macs():,} multiplications")
+        run(file, out, calibration, chosen, limit, json_file)
 
 
 @app.command()
@@ -91,15 +105,3 @@ def train(
     Example: `hwgen train demo-nonorm`
     """
     common.call("hwgen.quantize.train", "main")(policy, out, quick)
-
-
-def _load_quantized(model: Path):
-    """Return the integer graph of a model that carries its own quantizers."""
-    if model.suffix == ".keras":
-        with quiet(STDERR):  # TensorFlow greets with ten lines
-            return common.call("hwgen.frontends.keras_qkeras", "load_keras")(model)
-    if model.suffix == ".onnx":
-        return common.call("hwgen.graph.qonnx_in", "load")(model)
-    raise InputError(
-        f"{model} is neither .keras nor .onnx: this version quantizes Keras files with QKeras layers and QONNX"
-    )

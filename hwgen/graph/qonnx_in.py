@@ -73,7 +73,7 @@ def convert(ctx: Context, node: OnnxNode, args: list[Value]) -> list[Value]:
     if node.op in SKIPPED and (not isinstance(args[0], Const) or isinstance(args[0], QConst) or node.op == "Dropout"):
         return [args[0]]
     if node.op == "Constant":
-        return [Const(_constant_value(node))]
+        return [Const(constant_value(node))]
     if node.op == "Shape" and not isinstance(args[0], Const):
         full = np.array([ctx.batch, *args[0].shape], np.int64)
         return [Const(full[node.attrs.get("start", 0) : node.attrs.get("end", len(full))])]
@@ -117,7 +117,7 @@ def _constant_args(args: list[Value | None]) -> bool:
     return bool(args) and all(a is None or isinstance(a, Const) for a in args)
 
 
-def _constant_value(node: OnnxNode) -> np.ndarray:
+def constant_value(node: OnnxNode) -> np.ndarray:
     for key, dtype in (("value", None), ("value_float", np.float32), ("value_floats", np.float32),
                        ("value_int", np.int64), ("value_ints", np.int64)):  # fmt: skip
         if key in node.attrs:

@@ -1,1 +1,1 @@
-"""Quantization-aware training and its export to integer graphs."""
+"""Quantization-aware training, quantization after training, and the integer graphs that both end in."""

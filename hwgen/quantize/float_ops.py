@@ -44,7 +44,7 @@ class Float:
 
 @dataclass(eq=False, kw_only=True)
 class Weighted(Float):
-    """weight: float32. bias: float32 per output channel, or None. bits: of the integer weights, None: as asked for."""
+    """weight: float32. bias: float32 per output channel, or None."""
 
     weight: np.ndarray
     bias: np.ndarray | None = None
@@ -62,9 +62,22 @@ class Weighted(Float):
     def out_shape(self, shapes: list[Shape]) -> Shape:
         return self.integer(self.weight).out_shape(shapes)
 
-    def channels_last(self, weight: np.ndarray) -> np.ndarray:
-        """The weight with its output channels as the last axis."""
-        raise NotImplementedError
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        return len(self.by_channel(self.weight))
+
+    def by_channel(self, weight: np.ndarray) -> np.ndarray:
+        """A weight as [out, everything else], a view or a copy."""
+        return weight.reshape(len(weight), -1)
+
+    def from_channels(self, rows: np.ndarray) -> np.ndarray:
+        """The inverse of by_channel."""
+        return rows.reshape(self.weight.shape)
+
+    def scaled(self, gain: np.ndarray) -> np.ndarray:
+        """The weight times one gain per output channel."""
+        return self.from_channels(self.by_channel(self.weight) * gain[:, None]).astype(F32)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -73,6 +86,12 @@ class Linear(Weighted):
 
     def integer(self, weight: np.ndarray) -> ops.Linear:
         return ops.Linear(name=self.name, inputs=self.inputs, output=self.name, weight=weight)
+
+    def by_channel(self, weight: np.ndarray) -> np.ndarray:
+        return weight.T
+
+    def from_channels(self, rows: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(rows.T)
 
     def compute(self, x: np.ndarray) -> np.ndarray:
         return self.offset(x @ self.weight)
@@ -126,6 +145,16 @@ class ConvTranspose(Weighted):
     def integer(self, weight: np.ndarray) -> ops.ConvTranspose1D:
         how = {"stride": self.stride, "pads": self.pads, "output_padding": self.output_padding, "groups": self.groups}
         return ops.ConvTranspose1D(name=self.name, inputs=self.inputs, output=self.name, weight=weight, **how)
+
+    def by_channel(self, weight: np.ndarray) -> np.ndarray:
+        ins, outs, taps = self.weight.shape
+        split = weight.reshape(self.groups, ins // self.groups, outs, taps)
+        return split.swapaxes(1, 2).reshape(self.groups * outs, -1)
+
+    def from_channels(self, rows: np.ndarray) -> np.ndarray:
+        ins, outs, taps = self.weight.shape
+        split = rows.reshape(self.groups, outs, ins // self.groups, taps)
+        return np.ascontiguousarray(split.swapaxes(1, 2)).reshape(ins, outs, taps)
 
     def compute(self, x: np.ndarray) -> np.ndarray:
         w, (batch, channels, length) = self.weight, x.shape

@@ -8,8 +8,9 @@ from pathlib import Path
 from hwgen.errors import InputError
 
 IO_TYPES = ("parallel", "stream")
+WEIGHTS = ("auto", "chip", "ddr")
 TAKES = {
-    "engine": {"array", "like"},
+    "engine": {"array", "like", "weights", "stream_ports"},
     "hls4ml": {"io", "multipliers", "deadline_us"},
     "finn": {"multipliers", "deadline_us", "rate_hz"},
 }
@@ -19,7 +20,8 @@ TAKES = {
 @dataclass(frozen=True)
 class Options:
     """array: (N, M) of the engine, None for the fastest that fits. like: a package or folder whose engine is taken, so
-    that its bitstream serves. io: hls4ml's io_parallel or io_stream.
+    that its bitstream serves. weights: where the engine's lie; "auto": in DDR what the chip cannot hold. stream_ports:
+    memory ports that bring those in DDR, None for all that the board has left. io: hls4ml's io_parallel or io_stream.
     multipliers: at most this many. deadline_us: the cheapest that answers within it; rate_hz: the cheapest that takes
     this many frames a second. Without either: the lowest latency within the board's budget."""
 
@@ -29,12 +31,20 @@ class Options:
     deadline_us: float | None = None
     rate_hz: float | None = None
     like: Path | None = None
+    weights: str = "auto"
+    stream_ports: int | None = None
 
     def check(self, backend: str) -> None:
         """Raise InputError for an option that the backend does not take, or a value out of range."""
         if self.io not in IO_TYPES:
             raise InputError(f"io type {self.io!r} is unknown: choose {' or '.join(IO_TYPES)}")
-        for name in ("multipliers", "deadline_us", "rate_hz"):
+        if self.weights not in WEIGHTS:
+            raise InputError(f"--weights {self.weights!r} is unknown: choose {', '.join(WEIGHTS)}")
+        if self.like is not None and (self.weights, self.stream_ports) != ("auto", None):
+            raise InputError("give --weights and --stream-ports without --like: the engine that exists has memories")
+        if self.weights == "chip" and self.stream_ports is not None:
+            raise InputError("give --stream-ports without --weights chip: no port brings weights that lie on the chip")
+        for name in ("multipliers", "deadline_us", "rate_hz", "stream_ports"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"{option(name)} must be positive, not {value}")

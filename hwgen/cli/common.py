@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from hwgen.backends import BACKENDS
-from hwgen.backends.options import IO_TYPES
+from hwgen.backends.options import IO_TYPES, WEIGHTS
 from hwgen.errors import InputError, ToolError
 from hwgen.policies import shipped, zoo
 
@@ -44,6 +44,14 @@ RateOption = Annotated[
 LikeOption = Annotated[
     Path | None,
     typer.Option(metavar="OLD", help="engine: fit the engine of this package or folder, so that its bitstream serves."),
+]
+
+WeightsOption = Annotated[
+    str, typer.Option("--weights", help=f"engine: where they lie, {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}.")
+]
+StreamPortsOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="engine: memory ports that bring weights from DDR. Default: all but the first."),
 ]
 
 

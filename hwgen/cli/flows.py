@@ -19,6 +19,8 @@ from hwgen.cli.common import (
     MultipliersOption,
     OutOption,
     RateOption,
+    StreamPortsOption,
+    WeightsOption,
 )  # fmt: skip
 
 app = typer.Typer()
@@ -81,6 +83,8 @@ def bitstream(
     multipliers: MultipliersOption = None,
     deadline_us: DeadlineOption = None,
     rate_hz: RateOption = None,
+    weights: WeightsOption = "auto",
+    stream_ports: StreamPortsOption = None,
     synthesis: Annotated[
         bool, typer.Option(help="AMD boards without Vivado: check with yosys that the engine synthesizes and fits.")
     ] = True,
@@ -90,7 +94,9 @@ def bitstream(
     Example: `hwgen bitstream demo:head --board zcu104 -o build/head`
     """
     common.load_board(board)
-    options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz)
+    options = Options(
+        common.parse_array(array), io, multipliers, deadline_us, rate_hz, weights=weights, stream_ports=stream_ports
+    )
     with common.graph_file(graph) as file:
         made = common.call("hwgen.build.bitstream", "bitstream")(file, board, backend, options, out, _say, synthesis)
     typer.echo(f"{made}: {_figures(out)}. Next: {_next_command(backend, out)}")

@@ -20,6 +20,8 @@ from hwgen.cli.common import (
     MultipliersOption,
     OutOption,
     RateOption,
+    StreamPortsOption,
+    WeightsOption,
 )  # fmt: skip
 
 app = typer.Typer()
@@ -51,11 +53,15 @@ def generate(
     deadline_us: DeadlineOption = None,
     rate_hz: RateOption = None,
     like: LikeOption = None,
+    weights: WeightsOption = "auto",
+    stream_ports: StreamPortsOption = None,
 ) -> None:
     """Make the hardware of a graph: SystemVerilog of the engine, an hls4ml project, or a FINN build folder.
 
     DIR then holds `graph.onnx`, `golden.npz`, `manifest.json` and `report.json`. With the engine, `predicted_cycles` is
     the exact latency that the simulation must show; with the others it is a formula, and the report says so.
+
+    Weights that the chip cannot hold are read from DDR during each run; `--weights ddr` asks for it.
 
     With `--like`, the graph is compiled onto the engine of an earlier design: the old bitstream runs the new policy.
 
@@ -63,7 +69,7 @@ def generate(
     """
     common.load_board(board)
     common.must_exist(like)
-    options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz, like)
+    options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz, like, weights, stream_ports)
     with common.graph_file(graph) as file:
         common.call("hwgen.backends", "generate")(file, board, backend, options, out)
     for note in json.loads((out / "report.json").read_text()).get("notes", ()):

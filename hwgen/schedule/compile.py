@@ -11,7 +11,7 @@ from hwgen.schedule import memory, stream, windows
 from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, MAX_SLOTS, MORE_BANKS, EngineConfig
 from hwgen.schedule.emit import emit
 from hwgen.schedule.image import pack_weights
-from hwgen.schedule.instructions import MM, Program, Row, Vec
+from hwgen.schedule.instructions import MM, Fetch, Program, Row, Vec
 from hwgen.schedule.lower import lower
 from hwgen.schedule.plan import Plan
 from hwgen.schedule.timing import Timing, predict
@@ -31,6 +31,7 @@ _MEANING = {
     "stream_ports": "memory ports that bring weights",
 }  # fmt: skip
 """What each parameter of an engine is, for messages."""
+SHARES = (8, 16, 32)  # of the weight memory, that a block of streamed weights takes; the best is taken
 
 
 @dataclass
@@ -57,8 +58,14 @@ class Design:
 
     @property
     def streamed_bytes(self) -> int:
-        """Weight bytes read from DDR during a run; all are resident in this version."""
-        return 0
+        """Weight bytes read from DDR during a run."""
+        words = sum(ins.words for ins in self.program.stream if isinstance(ins, Fetch))
+        return words * self.config.weight_beats * abi.BEAT_BYTES
+
+    @property
+    def stream_share(self) -> float:
+        """What of the stream ports' beats in a run brings weights."""
+        return self.streamed_bytes / (abi.BEAT_BYTES * max(self.config.stream_ports, 1) * self.timing.latency)
 
 
 def compile_graph(graph: Graph, n: int, m: int) -> Design:
@@ -71,11 +78,61 @@ def compile_graph(graph: Graph, n: int, m: int) -> Design:
     return Design(graph, config, plan, program, predict(program, config))
 
 
+def with_streams(design: Design, words: int, ports: int) -> Design:
+    """The design with a weight memory of so many words: the weights that do not fit come from DDR over so many ports.
+    Raises FitError when even so they do not fit."""
+    program, timing = _streamed(design.plan, design.config.resized(weight_depth=words, stream_ports=ports))
+    config = _sized(design.config, program, 0, 0).resized(weight_depth=words, stream_ports=ports)
+    config = config.resized(act_depth=design.config.act_depth, slots=design.config.slots)
+    _check_fields(program)
+    return Design(design.graph, config, design.plan, program, timing)
+
+
+def _streamed(plan: Plan, config: EngineConfig) -> tuple[Program, Timing]:
+    """(program for the engine's weight memory, clocks), in blocks of the size that is fastest. Raises FitError."""
+    best = error = None
+    for share in SHARES:
+        program = emit(plan, config, config.weight_depth // share)
+        try:
+            program = stream.stream(program, config, _idle(program, predict(program, config)))
+        except FitError as found:  # smaller blocks may fit
+            error = found
+            continue
+        timing = predict(program, config)
+        if best is None or timing.latency < best[1].latency:
+            best = program, timing
+    if best is None:
+        raise error
+    return best
+
+
+def _idle(program: Program, timing: Timing) -> list[int]:
+    """Clocks that the array loses before and in each of its operations that read the weight memory."""
+    spans = [span for span in timing.spans if span.unit == "MM"]
+    ends = [0, *(span.last for span in spans)]
+    idle = [span.last - before - span.work for span, before in zip(spans, ends, strict=False)]
+    reads = [ins for ins in program.mm if isinstance(ins, MM)]
+    out, since = [], 0
+    for ins, lost in zip(reads, idle, strict=True):
+        since += lost
+        if ins.w_bank == "WEIGHTS":
+            out.append(since)
+            since = 0
+        else:
+            since += ins.steps()
+    return out
+
+
 def compile_onto(graph: Graph, config: EngineConfig) -> Design:
     """Compile for an engine that exists (a bitstream made for another graph). Raises FitError naming what it lacks."""
     plan, program, words = _program(graph, config)
+    timing = None
+    if config.stream_ports and len(program.weights) > config.weight_depth:
+        program, timing = _streamed(plan, config)
     base = EngineConfig(config.n, config.m, ww=_weight_bits(graph), banks=config.banks)
     needs = _sized(base, program, words, len(program.tables))
+    if timing is not None:
+        needs = needs.resized(weight_depth=len(program.weights))
     lacks = [
         f"{what} = {getattr(config, what)}, the graph needs {need} ({_MEANING[what]})"
         for what, need in needs.as_dict().items()
@@ -84,7 +141,7 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
     if lacks:
         raise FitError(f"the engine has {'; '.join(lacks)}: generate an engine for it, or bring the graph down to that")
     _check_fields(program)
-    return Design(graph, config, plan, program, predict(program, config))
+    return Design(graph, config, plan, program, timing or predict(program, config))
 
 
 def _in_few_banks(graph: Graph, base: EngineConfig) -> tuple[EngineConfig, Plan, Program, int]:
@@ -112,7 +169,7 @@ def _program(graph: Graph, config: EngineConfig) -> tuple[Plan, Program, int]:
 
 
 def _check_fields(program: Program) -> None:
-    for ins in [*program.din, *program.mm, *program.row, *program.vec]:
+    for ins in [*program.din, *program.mm, *program.row, *program.vec, *program.stream]:
         try:
             ins.encode(last=False)
         except ValueError as error:

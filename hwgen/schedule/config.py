@@ -96,6 +96,11 @@ class EngineConfig:
         """128-bit beats of a weight word."""
         return -(-self.n * self.m * self.ww // 128)
 
+    @property
+    def stream_beats(self) -> int:
+        """Beats of a weight word that each stream port brings; the last port's may be less, and padding."""
+        return -(-self.weight_beats // max(self.stream_ports, 1))
+
     def as_dict(self) -> dict[str, int | bool]:
         """Plain fields, for the manifest and the design hash."""
         return asdict(self)

@@ -26,14 +26,16 @@ from hwgen.schedule.windows import Stream, Windows
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
 
 
-def emit(plan: Plan, config: EngineConfig) -> Program:
-    """The program of a plan whose buffers have addresses. Raises FitError."""
-    return _Emitter(plan, config).run()
+def emit(plan: Plan, config: EngineConfig, most: int = 0) -> Program:
+    """The program of a plan whose buffers have addresses. most: words of the weights of an instruction, where it is
+    more than one group of outputs; 0: any. Raises FitError."""
+    return _Emitter(plan, config, most).run()
 
 
 class _Emitter:
-    def __init__(self, plan: Plan, config: EngineConfig):
-        self.plan, self.config = plan, config
+    def __init__(self, plan: Plan, config: EngineConfig, most: int):
+        self.plan, self.config, self.most = plan, config, most
+        self.cut: set[str] = set()  # operations in blocks of groups, each for all rows
         self.program = Program()
         self.total = {"DIN": 0, "MM": 0, "ROW": 0, "VEC": 0}  # octets so far
         self.waited = {"MM": {}, "ROW": {}, "VEC": {}}  # by unit: octets of others that it has waited for
@@ -111,6 +113,7 @@ class _Emitter:
         rows = [part.rows for part in op.parts]
         return (
             not op.wide
+            and op.name not in self.cut
             and (op.out.rows == 1 or op.out.pitch == len(op.parts[0].groups) * self.config.m)
             and np.array_equal(np.concatenate(rows), np.arange(op.out.rows))
         )

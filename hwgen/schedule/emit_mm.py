@@ -26,30 +26,44 @@ class _Walk:
 
 
 def instructions(emitter, op: MatOp, part: Part, slow: int, follow: tuple[str, int] | None) -> Iterator[MM]:
-    """The instructions of rows that share weights: one, if six loops suffice. slow: at least that many clocks a
-    group; a shorter one meets its inputs again, with weights of zero."""
+    """The instructions of rows that share weights: one, if six loops suffice and its weights are one block. slow: at
+    least that many clocks a group; a shorter one meets its inputs again, with weights of zero."""
     cfg, groups = emitter.config, np.arange(len(part.groups))
     if follow is not None:
         follow = follow[0], follow[1] + part.ahead // OCTET
     params = emitter.stored_at(emitter.program.params, op.lane.words(len(groups), cfg.m), op.lane.role)
     words = _words(emitter, op, part, slow)
     taps = np.column_stack([np.tile(part.taps, (len(words.taps) // len(part.taps), 1)), words.taps])
-    inner = _loops(_nest_of(op, taps), ("a", "y", "x", "w"), cfg.n, reduce=True)
+    sums = _loops(_nest_of(op, taps), ("a", "y", "x", "w"), cfg.n, reduce=True)
     outputs = (4 if op.wide else 1) * groups if op.into is None else op.into.write_groups()
-    walk = np.column_stack([part.groups, words.groups, outputs, groups, groups])
-    inner += _loops(_nest_of(op, walk), ("a", "w", "o", "p", "r"), cfg.n)
-    if len(inner) > LEVELS:
-        raise FitError(
-            f"node {op.name!r}: it needs {len(inner)} nested loops, the array has {LEVELS}; use a larger --array"
-        )
+    by_group = np.column_stack([part.groups, words.groups, outputs, groups, groups])
     residual_at = np.zeros(op.out.rows, np.int64) if op.residual_at is None else op.residual_at
     each_row = len(groups) if op.lane.mult.ndim == 2 else 0
     r = part.rows
     at = r * (op.out.pitch // cfg.m) if op.into is None else op.into.write_rows()[r]
-    begin = part.at + [part.groups[0], 0, 0]  # loops count from the first group, which may begin behind others
-    walk = np.column_stack([begin, at, r * each_row, residual_at[r] // cfg.m, words.rows])
-    for piece in pieces(walk, LEVELS - len(inner)):
-        yield _instruction(emitter, op, inner, walk[piece], words.first, params, follow)
+    by_row = np.column_stack([part.at, at, r * each_row, residual_at[r] // cfg.m, words.rows])
+    blocks = _blocks(words, len(groups), 0 if op.kv else emitter.most)
+    if len(blocks) > 1:
+        emitter.cut.add(op.name)
+    for block in blocks:
+        inner = sums + _loops(_nest_of(op, by_group[block]), ("a", "w", "o", "p", "r"), cfg.n)
+        if len(inner) > LEVELS:
+            raise FitError(
+                f"node {op.name!r}: it needs {len(inner)} nested loops, the array has {LEVELS}; use a larger --array"
+            )
+        _, w, o, p, r = by_group[block.start] - by_group[0]
+        walk = by_row + [part.groups[block.start], 0, 0, o, p, r, w]  # the first group, too, may begin behind others
+        for piece in pieces(walk, LEVELS - len(inner)):
+            yield _instruction(emitter, op, inner, walk[piece], words.first, params, follow)
+
+
+def _blocks(words: _Walk, groups: int, most: int) -> list[slice]:
+    """Groups whose weights are brought at once, at most so many words of them (0: any); all where words repeat."""
+    size = len(words.taps)
+    if not most or groups * size <= most or len(set(words.groups)) < groups:
+        return [slice(0, groups)]
+    each = max(most // size, 1)
+    return [slice(at, min(at + each, groups)) for at in range(0, groups, each)]
 
 
 def _words(emitter, op: MatOp, part: Part, slow: int) -> _Walk:

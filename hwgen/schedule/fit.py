@@ -13,6 +13,7 @@ from hwgen.boards import Board
 from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
+from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule.config import EngineConfig
 from hwgen.schedule.roles import weight_role
 
@@ -20,9 +21,13 @@ DSP_BITS = {"zynqmp": 27, "zynq7": 25, "ecp5": 18}  # wide operand of the family
 MOST_LUT_WEIGHT_BITS = 4  # weights short enough for products in logic cells
 BRAM_BITS, URAM_BITS = 36 * 1024, 288 * 1024
 EBR_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+MOST_WORDS = 1 << 16  # of a weight memory; no board has room for more
 SERIAL_EBR = 18  # of the bridge to the serial line
 LUT_PRODUCT = 17  # LUTs of a product of 8 bits, for each bit of its weight
 LUT_RAM_WORDS = 64  # memories of at most so many words are made of LUTs
+MOST_PARAM_LUT_WORDS = 128  # parameters of the array that may be, where block RAM does not suffice
+ULTRA_WORDS = 1024  # weight memories deeper than this go to UltraRAM where the part has some
+URAM_WORDS, BRAM_WORDS, COLUMN_BLOCKS = 4096, 512, 2  # a column of a weight word, 128 bits, is so many blocks wide
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,50 @@ def products(config: EngineConfig, board: Board) -> Products:
 def resources(config: EngineConfig, board: Board) -> dict[str, int | str]:
     """Estimated {"lut", "ff", "dsp", "bram36", "uram", "source"}."""
     how = products(config, board)
-    memory = _ecp5_memory(config) if board.family == "ecp5" else _amd_memory(config, board)
+    where = placement(config, board)
+    memory = _ecp5_memory(config) if board.family == "ecp5" else _amd_memory(config, where)
     cells = _cells(config, how)
+    if where.param_luts:  # seven bits of 64 words take eight LUTs
+        cells["lut"] += config.m * -(-_param_bits(config) * 8 // 7) * -(-config.param_depth // LUT_RAM_WORDS)
     return {**cells, "dsp": _multipliers(config, how), **memory, "source": "formula"}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which memories go to what: columns of the weight memory in UltraRAM, and whether LUTs hold the array's
+    parameters."""
+
+    ultra: int
+    param_luts: bool
+
+
+def placement(config: EngineConfig, board: Board) -> Placement:
+    """Weight memories are in UltraRAM when they are deep, else in block RAM, where that suffices. Else their columns
+    are shared out among both, and short memories of parameters are made of LUTs."""
+    columns, has = config.weight_beats, board.resources
+    if board.family == "ecp5":
+        return Placement(0, False)
+    deep = config.weight_depth > ULTRA_WORDS
+    most = min(columns, has.uram // (COLUMN_BLOCKS * -(-config.weight_depth // URAM_WORDS)))
+    usual = Placement(columns if has.uram and deep else 0, False)
+    ways = [usual, *(Placement(most, luts) for luts in (False, True) if config.param_depth <= MOST_PARAM_LUT_WORDS)]
+    for way in [*ways, Placement(most, False)]:
+        need = _amd_memory(config, way)
+        if need["bram36"] <= has.bram36 and need["uram"] <= has.uram:
+            return way
+    return usual
+
+
+def weight_words(config: EngineConfig, board: Board) -> int:
+    """The most words, in whole memory blocks, of a weight memory for which the engine's other memories leave room."""
+    words = 0
+    while words < MOST_WORDS:
+        more = config.resized(weight_depth=words + BRAM_WORDS)
+        need = resources(more, board)
+        if need["bram36"] > board.resources.bram36 or need["uram"] > board.resources.uram:
+            break
+        words += BRAM_WORDS
+    return words
 
 
 def _multipliers(c: EngineConfig, how: Products) -> int:
@@ -91,10 +137,9 @@ def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
 
 def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
     """(how many, bits of a word, words) of the memories that can be block RAM."""
-    param_bits = abi.width(abi.PARAM) if c.residual else abi.width(abi.PARAM) - 27
     return [
         (c.weight_beats, 128, c.weight_depth),
-        (c.m, param_bits, c.param_depth),
+        (c.m, _param_bits(c), c.param_depth),
         (c.v, 72, c.row_param_depth),
         (c.v, 99 if c.vec_residual else 72, c.vec_param_depth),
         (c.v, 24, c.softmax_slots * 256),
@@ -124,16 +169,16 @@ def _ebr(bits: int, words: int) -> int:
     return min([best, *cuts])
 
 
-def _amd_memory(c: EngineConfig, board: Board) -> dict[str, int]:
-    param_bits = abi.width(abi.PARAM) if c.residual else 72
-    bram = 0
-    uram = 0
-    columns = c.weight_beats * 128
-    if board.resources.uram and c.weight_depth > 1024:
-        uram += -(-columns // 72) * -(-c.weight_depth // 4096)
-    else:
-        bram += -(-columns // 72) * -(-c.weight_depth // 512)
-    bram += -(-c.m * param_bits // 72) * -(-c.param_depth // 512) if c.param_depth > 64 else 0
+def _param_bits(c: EngineConfig) -> int:
+    """Of a channel's parameters in the array."""
+    return abi.width(abi.PARAM) - (0 if c.residual else 27)
+
+
+def _amd_memory(c: EngineConfig, where: Placement) -> dict[str, int]:
+    uram = COLUMN_BLOCKS * where.ultra * -(-c.weight_depth // URAM_WORDS)
+    bram = COLUMN_BLOCKS * (c.weight_beats - where.ultra) * -(-c.weight_depth // BRAM_WORDS)
+    in_blocks = c.param_depth > LUT_RAM_WORDS and not where.param_luts
+    bram += -(-c.m * _param_bits(c) // 72) * -(-c.param_depth // 512) if in_blocks else 0
     bram += -(-c.v * 72 // 72) * -(-c.row_param_depth // 512) if c.row_param_depth > 64 else 0
     if c.prog_depth > 256:  # see prog_queue.sv
         units = {"ROW": c.has_rows, "VEC": c.vec_param_depth, "STREAM": c.stream_ports}
@@ -149,20 +194,26 @@ def _amd_memory(c: EngineConfig, board: Board) -> dict[str, int]:
     return {"bram36": bram, "uram": uram}
 
 
-def check_weights(graph: Graph, board: Board) -> None:
-    """Refuse early a graph whose weights alone exceed the memory on the chip. Raises FitError."""
-    weighted = [node for node in graph.nodes if isinstance(node, ops.WEIGHTED)]
+def check_weights(graph: Graph, board: Board, ports: int = 0) -> None:
+    """Refuse early a graph whose weights alone exceed the memory on the chip, unless memory ports bring them. Raises
+    FitError."""
+    if ports:
+        return
+    weighted = {weight_role(node): node for node in graph.nodes if isinstance(node, ops.WEIGHTED)}.values()
     bits = max((node.weight_bits for node in weighted), default=2)
-    need = bits * sum(
-        {weight_role(node): node.weight.size for node in weighted}.values()
-    )  # a loop's steps share theirs
+    need = bits * sum(node.weight.size for node in weighted)
     has = board.resources.bram36 * BRAM_BITS + board.resources.uram * URAM_BITS
     if need > has:
         raise FitError(
             f"the weights take {need / 8e6:.1f} MB ({need // bits:,} of {bits} bits); {board.name} has "
-            f"{has / 8e6:.1f} MB on the chip, and this version does not stream weights from DDR: take fewer bits, a "
+            f"{has / 8e6:.1f} MB on the chip, and no memory port is to bring weights from DDR: take fewer bits, a "
             "smaller graph or a larger board"
         )
+
+
+def stream_ports(board: Board) -> int:
+    """Memory ports of the board that can bring a beat of weights a clock; the first brings inputs and takes outputs."""
+    return sum(bits >= 8 * BEAT_BYTES for bits in list(board.memory.ports.values())[1:])
 
 
 def check(config: EngineConfig, board: Board) -> dict[str, int | str]:

@@ -2,12 +2,13 @@
 
 The words of a streamed matrix operation come as one block into a ring behind the resident words, as far ahead of the
 array as the ring has room: a block's instruction waits until the array has written the results of those whose place it
-takes, and the array waits for the block. An operation that runs again has its block brought again.
+takes, and the array waits for the block. A block that still lies in the ring when the array needs it again, is not
+brought again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,120 +16,101 @@ from hwgen.errors import FitError
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule.config import EngineConfig
 from hwgen.schedule.instructions import MM, Fetch, Gate, Nop, Program
+from hwgen.schedule.resident import LEAST_BEATS, Area, Ring, Use, chosen
 
-LEAST_BEATS = 16  # of a port in a block: with fewer, eight bursts under way might not hide the latency of DDR
 BLOCKS = 2  # of the largest, for which the ring has room: one that is read and one that comes
 
 
-@dataclass
-class _Area:
-    """Weight words [first, end) that some operations read, each a block of them."""
-
-    first: int
-    end: int
-    steps: int = 0
-    read: int = 0  # words, in all operations
-    largest: int = 0
-    smallest: int = 1 << 30
-    moved: int = field(default=-1)  # where it is resident; -1: streamed
-
-    @property
-    def words(self) -> int:
-        """Words of the weight memory that it takes when resident."""
-        return self.end - self.first
-
-
-def stream(program: Program, config: EngineConfig) -> Program:
+def stream(program: Program, config: EngineConfig, gaps: list[int] | None = None) -> Program:
     """The same program for an engine whose `weight_depth` words do not hold all weights: `streamed` has the words that
-    stay in DDR, `stream` brings them. Operations with the most clocks for a word that comes are streamed first.
+    stay in DDR, `stream` brings them. Those stay there that leave the array the fewest clocks to wait.
 
-    Raises FitError when even so the weights do not fit. Expects weight_depth and stream_ports of `config`.
+    gaps: clocks that the array waits before each of its operations that read weights, were all resident. Raises
+    FitError when even so the weights do not fit. Expects weight_depth and stream_ports of `config`.
     """
-    areas = _areas(program)
-    resident, largest = sum(area.words for area in areas), 0
-    mine = config.weight_beats // config.stream_ports
-    could = [area for area in areas if area.smallest * mine >= LEAST_BEATS]
-    streams = set()
-    for area in sorted(could, key=lambda area: -area.steps / area.read):
-        if resident + BLOCKS * largest <= config.weight_depth:
-            break
-        streams.add(area.first)
-        resident -= area.words
-        largest = max(largest, area.largest)
-    if resident + BLOCKS * largest > config.weight_depth:
+    areas, uses = _areas(program, gaps)
+    could = [area for area in areas if area.smallest * config.stream_beats >= LEAST_BEATS]
+    fixed = sum(area.words for area in areas if area not in could)
+    largest = max((area.largest for area in could), default=0)
+    if sum(area.words for area in areas) > config.weight_depth and fixed + BLOCKS * largest > config.weight_depth:
         raise FitError(
             f"the weight memory has {config.weight_depth} words; with all that can stay in DDR the graph needs "
-            f"{resident} and a ring of {BLOCKS * largest}: use a larger --array, or a board with more memory"
+            f"{fixed} and a ring of {BLOCKS * largest}: use a larger --array, or a board with more memory"
         )
     words: list[np.ndarray] = []
+    resident = chosen(areas, uses, could, config, BLOCKS)
     for area in areas:
-        if area.first not in streams:
+        if area.first in resident:
             area.moved = len(words)
             words += program.weights[area.first : area.end]
-    return _Ring(program, config, areas, words).run()
+    return _Streamed(program, config, areas, words).run()
 
 
 def pack(program: Program, config: EngineConfig, packed: bytes) -> bytes:
-    """The stream buffer of words that `image.pack_weights` packed: a region for each port, its columns of all words."""
-    mine = config.weight_beats // config.stream_ports * BEAT_BYTES
-    words = np.frombuffer(packed, np.uint8).reshape(len(program.streamed), config.stream_ports, mine)
-    return words.transpose(1, 0, 2).tobytes()
+    """The stream buffer of words that `image.pack_weights` packed: a region for each port, its columns of all words.
+    Columns beyond a word's last beat are zeros."""
+    count, mine = len(program.streamed), config.stream_beats
+    words = np.zeros((count, config.stream_ports * mine, BEAT_BYTES), np.uint8)
+    words[:, : config.weight_beats] = np.frombuffer(packed, np.uint8).reshape(count, config.weight_beats, BEAT_BYTES)
+    return words.reshape(count, config.stream_ports, -1).transpose(1, 0, 2).tobytes()
 
 
-class _Ring:
-    def __init__(self, program: Program, config: EngineConfig, areas: list[_Area], words: list[np.ndarray]):
+class _Streamed:
+    """The program with its weights moved: to the resident words, or to where a block lies in the ring."""
+
+    def __init__(self, program: Program, config: EngineConfig, areas: list[Area], words: list[np.ndarray]):
         self.program, self.config, self.areas = program, config, areas
-        self.base, self.size = len(words), config.weight_depth - len(words)
+        self.base = len(words)
+        self.ring = Ring(config.weight_depth - len(words))
         self.out = replace(program, mm=[], stream=[], weights=words, streamed=[])
         self.offsets: dict[tuple[int, int], int] = {}  # where in the buffer's words each block lies
-        self.at = self.octets = self.brought = 0
-        self.live: list[tuple[int, int, int]] = []  # blocks in the ring: first, end, octets with its results
+        self.there: dict[tuple[int, int], int] = {}  # words brought up to each block's last
+        self.octets = self.brought = self.waited = 0
 
     def run(self) -> Program:
         for ins in self.program.mm:
-            if isinstance(ins, Nop):
-                self.out.mm.append(ins)
-                continue
-            if ins.w_bank == "WEIGHTS":
-                ins = self._moved(ins)
+            block = None
+            if isinstance(ins, MM) and ins.w_bank == "WEIGHTS":
+                block, ins = self._moved(ins)
             self.out.mm.append(ins)
-            self.octets += int(ins.ends().sum()) * self.config.m // 8
-            if self.live and self.live[-1][2] < 0:
-                self.live[-1] = (*self.live[-1][:2], self.octets)
-        mine = self.config.weight_beats // self.config.stream_ports
+            if isinstance(ins, MM):
+                self.octets += int(ins.ends().sum()) * self.config.m // 8
+            if block is not None:
+                self.ring.used(block, self.octets)
         for fetch in self.out.stream:
-            fetch.stride = len(self.out.streamed) * mine
+            fetch.stride = len(self.out.streamed) * self.config.stream_beats
         return self.out
 
-    def _moved(self, ins: MM) -> MM:
-        first, end = _block(ins)
+    def _moved(self, ins: MM) -> tuple[tuple[int, int] | None, MM]:
+        """(block in the ring, instruction) with the address of its weights in the smaller memory."""
+        block = first, end = _block(ins)
         area = next(area for area in self.areas if area.first <= first < area.end)
         if area.moved >= 0:
-            return replace(ins, w=ins.w - area.first + area.moved)
-        at = self._bring(first, end, ins.name)
+            return None, replace(ins, w=ins.w - area.first + area.moved)
+        at = self.ring.at(block)
+        if at is None:
+            at, free = self.ring.place(block)
+            self._fetch(block, at, free, ins.name)
         ins = replace(ins, w=self.base + at + ins.w - first)
-        there = Gate("STREAM", self.brought)
+        count = self.there[block]
+        if count <= self.waited:
+            return block, ins
+        self.waited = count
         if ins.gate.unit != "NONE":
-            self.out.mm.append(Nop(there))
-            return ins
-        return replace(ins, gate=there)
+            self.out.mm.append(Nop(Gate("STREAM", count)))
+            return block, ins
+        return block, replace(ins, gate=Gate("STREAM", count))
 
-    def _bring(self, first: int, end: int, name: str) -> int:
-        """Bring a block; its place in the ring."""
-        words = end - first
-        if self.at + words > self.size:
-            self.at = 0
-        at, self.at = self.at, self.at + words
-        taken = [block for block in self.live if block[0] < at + words and at < block[1]]
-        self.live = [block for block in self.live if block not in taken] + [(at, at + words, -1)]
-        gate = Gate("MM", max(block[2] for block in taken)) if taken else Gate()
-        if (first, end) not in self.offsets:
-            self.offsets[first, end] = len(self.out.streamed)
+    def _fetch(self, block: tuple[int, int], at: int, free: int, name: str) -> None:
+        first, end = block
+        if block not in self.offsets:
+            self.offsets[block] = len(self.out.streamed)
             self.out.streamed += self.program.weights[first:end]
-        mine = self.config.weight_beats // self.config.stream_ports
-        self.out.stream.append(Fetch(self.offsets[first, end] * mine, 0, self.base + at, words, gate, name))
-        self.brought += words
-        return at
+        gate = Gate("MM", free) if free else Gate()
+        offset = self.offsets[block] * self.config.stream_beats
+        self.out.stream.append(Fetch(offset, 0, self.base + at, end - first, gate, name))
+        self.brought += end - first
+        self.there[block] = self.brought
 
 
 def _block(ins: MM) -> tuple[int, int]:
@@ -137,16 +119,21 @@ def _block(ins: MM) -> tuple[int, int]:
     return ins.w + sum(min(move, 0) for move in moves), ins.w + sum(max(move, 0) for move in moves) + 1
 
 
-def _areas(program: Program) -> list[_Area]:
-    """Areas that no operation reads across, in order."""
+def _areas(program: Program, gaps: list[int] | None) -> tuple[list[Area], list[Use]]:
+    """(areas that no operation reads across, in order; the operations that read them)."""
     reads = [ins for ins in program.mm if isinstance(ins, MM) and ins.w_bank == "WEIGHTS"]
-    areas: list[_Area] = []
-    for (first, end), ins in sorted(((_block(ins), ins) for ins in reads), key=lambda pair: pair[0]):
+    areas: list[Area] = []
+    blocks = [_block(ins) for ins in reads]
+    for first, end in sorted(set(blocks)):
         if not areas or first >= areas[-1].end:
-            areas.append(_Area(first, end))
+            areas.append(Area(first, end))
         area = areas[-1]
         area.end = max(area.end, end)
-        area.steps += ins.steps()
-        area.read += end - first
         area.largest, area.smallest = max(area.largest, end - first), min(area.smallest, end - first)
-    return areas
+    starts = np.array([area.first for area in areas])
+    uses = []
+    for i, (ins, block) in enumerate(zip(reads, blocks, strict=True)):
+        area = areas[int(np.searchsorted(starts, block[0], side="right")) - 1]
+        area.uses += 1
+        uses.append(Use(area, block, ins.steps(), gaps[i] if gaps else 0))
+    return areas, uses

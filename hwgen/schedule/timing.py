@@ -164,7 +164,7 @@ class _Model:
         if isinstance(ins, Nop):
             return True
         data = max(taken + DIN_START - DIN_HEAD + DDR_READ, self.weights)
-        per = self.config.weight_beats // self.config.stream_ports
+        per = self.config.stream_beats
         self.weights = data + ins.words * per
         self.progress["STREAM"].add(data - 1 + STREAM_WRITE + per * np.arange(1, ins.words + 1), 1)
         self.timing.spans.append(Span("STREAM", ins.name, data, self.weights - 1, ins.words * per))

@@ -16,7 +16,7 @@ def run(engine) -> Iterator[None]:
     """The STREAM program of an interpreter's engine, a clock at each yield. All ports run alike; each beat of the
     slowest may come later by the engine's `gap`."""
     ports = engine.config.stream_ports
-    mine = engine.config.weight_beats // ports
+    mine = engine.config.stream_beats
     free = 0  # the clock from which the ports have beats for the next block
     for ins in engine.program("STREAM"):
         while not engine.reached(ins["gate_unit"], ins["gate"]):
@@ -34,5 +34,5 @@ def _arrives(engine, ins: dict[str, int], k: int, ports: int, mine: int) -> None
     for port in range(ports):
         at = (ins["offset"] + port * ins["stride"] + k * mine) * abi.BEAT_BYTES
         word += engine.streamed[at : at + mine * abi.BEAT_BYTES]
-    engine.weights[ins["word"] + k] = weight_word(word, engine.config)
+    engine.weights[ins["word"] + k] = weight_word(word[: engine.config.weight_beats * abi.BEAT_BYTES], engine.config)
     engine.progress["STREAM"] += 1

@@ -14,7 +14,9 @@ HASH = 0x0123_4567_89AB_CDEF
 
 def engine(design: Design, seed, gap=int) -> Engine:
     """The interpreter with the design's image."""
-    return Engine(image(design.program, design.config, HASH), design.config, np.random.default_rng(seed), gap)
+    return Engine(
+        image(design.program, design.config, HASH), design.config, np.random.default_rng(seed), gap, design.stream
+    )
 
 
 def run(design: Design, machine: Engine, inputs: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Result]:

@@ -29,6 +29,8 @@ module engine
     parameter bit          WIDE            = 1,      ///< 32-bit results
     parameter bit          PADDED          = 1,      ///< steps of the array that read padding
     parameter string       WEIGHT_STYLE    = "auto", ///< see `ram_1r1w`
+    parameter int          WEIGHT_STYLED   = 0,      ///< columns of a weight word that are so, the others block RAM; 0: all
+    parameter string       PARAM_STYLE     = "auto", ///< of the array's parameters
     parameter int          WEIGHT_SPLIT    = 0,      ///< words of a part of the weight memory
     parameter string       ACT_STYLE       = "auto",
     parameter string       PROG_STYLE      = "distributed",  ///< of the array's program
@@ -463,6 +465,8 @@ module engine
       .KV_DEPTH(KV_DEPTH),
       .STREAM_PORTS(STREAM_PORTS),
       .WEIGHT_STYLE(WEIGHT_STYLE),
+      .WEIGHT_STYLED(WEIGHT_STYLED),
+      .PARAM_STYLE(PARAM_STYLE),
       .WEIGHT_SPLIT(WEIGHT_SPLIT),
       .PROG_STYLE(PROG_STYLE),
       .DSP_BITS(DSP_BITS),

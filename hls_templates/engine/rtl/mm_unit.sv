@@ -27,6 +27,8 @@ module mm_unit
     parameter int    KV_DEPTH     = 0,     ///< words of the KV memory; 0: none
     parameter int    STREAM_PORTS = 0,     ///< ports of `stream_unit`; 0: none
     parameter string WEIGHT_STYLE = "auto",
+    parameter int    WEIGHT_STYLED = 0,    ///< columns (128 bits) of a weight word of that style, the others are block RAM; 0: all
+    parameter string PARAM_STYLE  = "auto",
     parameter int    WEIGHT_SPLIT = 0,     ///< words of a part of the weight memory, see `ram_1r1w`
     parameter string PROG_STYLE   = "distributed",  ///< of the program's memory, see `ram_1r1w`
     parameter int    DSP_BITS     = 27,    ///< wide operand of the part's multiplier, see `mac_pair`
@@ -161,15 +163,18 @@ module mm_unit
   logic [WEIGHT_BEATS*128-1:0] weights;
   // A part of the columns for each port of the stream unit, which writes while the loader's bus is idle.
   localparam int PARTS = (STREAM_PORTS > 0) ? STREAM_PORTS : 1;
-  localparam int COLUMNS = WEIGHT_BEATS / PARTS;
+  localparam int COLUMNS = (WEIGHT_BEATS + PARTS - 1) / PARTS;  // the last part may have fewer
+  localparam int STYLED = (WEIGHT_STYLED > 0) ? WEIGHT_STYLED : WEIGHT_BEATS;
   for (genvar p = 0; p < PARTS; p++) begin : g_weights
+    localparam int MINE = (p == PARTS - 1) ? WEIGHT_BEATS - p * COLUMNS : COLUMNS;
     logic streams;
     assign streams = STREAM_PORTS > 0 && st_we_i[p];
     wide_mem #(
-        .COLUMNS(COLUMNS),
+        .COLUMNS(MINE),
         .D      (WEIGHT_DEPTH),
         .TARGET (TGT_WEIGHT),
         .STYLE  (WEIGHT_STYLE),
+        .STYLED (STYLED - p * COLUMNS),
         .SPLIT  (WEIGHT_SPLIT)
     ) u_mem (
         .clk_i,
@@ -180,11 +185,11 @@ module mm_unit
         .ld_data_i  (streams ? st_data_i[p] : ld_data_i),
         .re_i       (step && !from_kv),
         .raddr_i    (w_addr[$clog2(WEIGHT_DEPTH)-1:0]),
-        .rdata_o    (weights[p*COLUMNS*128+:COLUMNS*128])
+        .rdata_o    (weights[p*COLUMNS*128+:MINE*128])
     );
   end
-  if (WEIGHT_BEATS % PARTS != 0) begin : g_illegal_ports
-    $fatal(1, "mm_unit: STREAM_PORTS=%0d must divide a weight word's %0d beats", STREAM_PORTS, WEIGHT_BEATS);
+  if ((PARTS - 1) * COLUMNS >= WEIGHT_BEATS) begin : g_illegal_ports
+    $fatal(1, "mm_unit: STREAM_PORTS=%0d leaves a port without beats of a weight word, which has %0d", STREAM_PORTS, WEIGHT_BEATS);
   end
   if (STREAM_PORTS == 0) begin : g_resident
     logic unused_stream;
@@ -372,6 +377,7 @@ module mm_unit
       .COLUMNS(M),
       .KEEP   (PB),
       .D      (PARAM_DEPTH),
+      .STYLE  (PARAM_STYLE),
       .TARGET (TGT_PARAM)
   ) u_params (
       .clk_i,

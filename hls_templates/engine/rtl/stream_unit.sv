@@ -1,6 +1,7 @@
 /// Executes the STREAM program: brings weights from DDR into the weight memory while the array works.
 ///
-/// A weight word is COLUMNS beats. Port p, a read master of its own, brings those from p * COLUMNS / PORTS on, each straight to its place,
+/// A weight word is COLUMNS beats. Port p, a read master of its own, brings MINE = COLUMNS / PORTS of them (rounded up; what the last port
+/// has beyond the word is padding that the memory has no column for) from p * MINE on, each straight to its place,
 /// so that PORTS beats arrive a clock. The regions of the ports lie `stride` beats apart in the buffer, each a word's beats behind the other's.
 /// Contract: an EXEC instruction fills `words` words from `word` on, port p with the beats from base_i + 16 (offset + p * stride) on.
 /// It starts when progress[gate_unit] >= gate and all ports take the command; DEPTH instructions may have beats under way, so addresses go
@@ -11,7 +12,7 @@
 module stream_unit
   import hwgen_pkg::*;
 #(
-    parameter int unsigned COLUMNS = 16,  ///< beats of a weight word, a multiple of PORTS
+    parameter int unsigned COLUMNS = 16,  ///< beats of a weight word, some for each port
     parameter int unsigned PORTS   = 1,   ///< read masters
     parameter int unsigned DEPTH   = 8    ///< instructions under way, a power of two
 ) (
@@ -54,10 +55,10 @@ module stream_unit
     input  logic [PORTS-1:0]        m_axi_rvalid_i,
     output logic [PORTS-1:0]        m_axi_rready_o
 );
-  if (PORTS < 1 || COLUMNS % PORTS != 0 || COLUMNS / PORTS > 1024) begin : g_illegal
-    $fatal(1, "stream_unit: COLUMNS=%0d must be a multiple of PORTS=%0d, at most 1024 of them", COLUMNS, PORTS);
+  localparam int unsigned MINE = (COLUMNS + PORTS - 1) / PORTS;  // columns of a port
+  if (PORTS < 1 || (PORTS - 1) * MINE >= COLUMNS || MINE > 1024) begin : g_illegal
+    $fatal(1, "stream_unit: COLUMNS=%0d must be 1..1024 for each of PORTS=%0d", COLUMNS, PORTS);
   end
-  localparam int unsigned MINE = COLUMNS / PORTS;  // columns of a port
 
   // Issue: to all ports at once.
   logic ended_q, ready, exec, nop, go;

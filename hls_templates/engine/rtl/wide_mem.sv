@@ -9,6 +9,7 @@ module wide_mem #(
     parameter int         D       = 512,                   ///< words
     parameter logic [7:0] TARGET  = hwgen_pkg::TGT_WEIGHT, ///< the loader's name of this memory
     parameter string      STYLE   = "auto",                ///< see `ram_1r1w`
+    parameter int         STYLED  = COLUMNS,               ///< columns of that style; those above are block RAM
     parameter int         SPLIT   = 0                      ///< see `ram_1r1w`
 ) (
     input  logic                    clk_i,
@@ -33,7 +34,7 @@ module wide_mem #(
     ram_1r1w #(
         .W(KEEP),
         .D(D),
-        .STYLE(STYLE),
+        .STYLE(c < STYLED ? STYLE : "block"),
         .SPLIT(SPLIT)
     ) u_ram (
         .clk_i,

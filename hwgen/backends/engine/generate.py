@@ -14,6 +14,7 @@ from hwgen.graph import Graph
 from hwgen.runtime import abi
 from hwgen.runtime.package import write_package
 from hwgen.schedule import Design, compile_graph, compile_onto, fit, memory
+from hwgen.schedule.budget import fitted
 from hwgen.schedule.config import SIZES
 from hwgen.schedule.image import image
 from hwgen.schedule.layers import layers
@@ -31,28 +32,32 @@ def generate(graph_file: Path, board_name: str, options: Options, out: Path) -> 
     if options.like is not None:
         design = compile_onto(graph, engine_of(options.like, board))
     else:
-        design = choose(graph, board, options.array)
+        design = choose(graph, board, options.array, options.weights, options.stream_ports)
     serial_fit.check(design, board)
     write(design, board, out, graph_file)
     return out
 
 
-def choose(graph: Graph, board: boards.Board, array: tuple[int, int] | None) -> Design:
-    """Compile for the array asked for, or for the one with the lowest predicted latency that fits. Raises FitError,
-    InputError."""
-    fit.check_weights(graph, board)
+def choose(
+    graph: Graph,
+    board: boards.Board,
+    array: tuple[int, int] | None,
+    weights: str = "auto",
+    stream_ports: int | None = None,
+) -> Design:
+    """Compile for the array asked for, or for the one with the lowest predicted latency that fits. weights,
+    stream_ports: see `Options`. Raises FitError, InputError."""
+    ports = _stream_ports(board, weights, stream_ports)
+    fit.check_weights(graph, board, ports)
     if array is not None:
         n, m = array
         if n not in SIZES or m not in SIZES:
             raise InputError(f"array {n}x{m} cannot be built: N and M must each be one of {', '.join(map(str, SIZES))}")
-        design = compile_graph(graph, n, m)
-        fit.check(design.config, board)
-        return design
+        return fitted(compile_graph(graph, n, m), board, ports, weights == "ddr")
     best, why = None, ""  # why the smallest array does not fit
     for n, m in OF_FAMILY.get(board.family, ARRAYS):
         try:
-            design = compile_graph(graph, n, m)
-            fit.check(design.config, board)
+            design = fitted(compile_graph(graph, n, m), board, ports, weights == "ddr")
         except FitError as error:
             why = why or str(error)
             continue
@@ -61,6 +66,17 @@ def choose(graph: Graph, board: boards.Board, array: tuple[int, int] | None) -> 
     if best is None:
         raise FitError(f"no array fits {board.name}. The smallest: {why}")
     return best
+
+
+def _stream_ports(board: boards.Board, weights: str, asked: int | None) -> int:
+    """Memory ports that may bring weights. Raises InputError when the board has fewer than are asked for."""
+    most = fit.stream_ports(board)
+    if asked is not None and asked > most or weights == "ddr" and not most:
+        raise InputError(
+            f"{board.name} has {most} memory ports for weights, beside the one of inputs and outputs: "
+            + (f"give --stream-ports {most} or fewer" if most else "leave --weights ddr and --stream-ports away")
+        )
+    return 0 if weights == "chip" else most if asked is None else asked
 
 
 def write(design: Design, board: boards.Board, out: Path, graph_file: Path | None = None) -> dict:
@@ -107,7 +123,8 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
         "macs": design.graph.macs(), "multipliers": design.config.multipliers, "utilization": design.utilization,
         "bit_exact": None, "vectors": 0, "clock_mhz_assumed": board.clock_mhz,
         "latency_us_assumed": t.latency / board.clock_mhz,
-        "resources": fit.resources(design.config, board), "ddr_ports": 1, "streamed_bytes": design.streamed_bytes,
+        "resources": fit.resources(design.config, board), "ddr_ports": 1 + design.config.stream_ports,
+        "streamed_bytes": design.streamed_bytes, "stream_share": design.stream_share,
         "cycles": {
             "array_busy": t.issued, "wait_input": t.waits["DIN"], "wait_array": t.waits["MM"],
             "wait_norms": t.waits["ROW"],

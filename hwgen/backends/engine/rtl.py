@@ -26,7 +26,6 @@ AXI_OUT = (
 )  # fmt: skip
 PORTS = {"lite_in": LITE_IN, "lite_out": LITE_OUT, "axi_in": AXI_IN, "axi_out": AXI_OUT}
 EBR_WORDS = 2048  # of an ECP5 memory block of nine bits, the shape that yosys takes for deep memories
-ULTRA_WORDS = 1024  # weight memories deeper than this go to UltraRAM where the part has some
 
 
 def library() -> list[Path]:
@@ -37,7 +36,7 @@ def library() -> list[Path]:
 
 def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
     """Parameters of module `engine` as SystemVerilog text, without the hash."""
-    ultra = board.resources.uram and config.weight_depth > ULTRA_WORDS
+    where = fit.placement(config, board)
     products = fit.products(config, board)
     values: dict[str, object] = {
         "N": config.n, "M": config.m, "WW": config.ww, "BANKS": config.banks, "ACT_DEPTH": config.act_depth,
@@ -49,7 +48,8 @@ def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
         "VEC_PARAM_DEPTH": config.vec_param_depth, "VEC_MUL": f"1'b{int(config.vec_mul)}",
         "VEC_MAXPOOL": f"1'b{int(config.vec_maxpool)}", "VEC_RESIDUAL": f"1'b{int(config.vec_residual)}",
         "WIN_RING": config.win_ring, "WIN_PORTS": config.win_ports, "STREAM_PORTS": config.stream_ports,
-        "WEIGHT_STYLE": '"ultra"' if ultra else '"auto"', "ACT_STYLE": '"auto"',
+        "WEIGHT_STYLE": '"ultra"' if where.ultra else '"auto"', "WEIGHT_STYLED": where.ultra,
+        "PARAM_STYLE": '"distributed"' if where.param_luts else '"auto"', "ACT_STYLE": '"auto"',
         "WEIGHT_SPLIT": EBR_WORDS if board.family == "ecp5" else 0,
         "PROG_STYLE": '"block"' if board.family == "ecp5" else '"distributed"', "DSP_BITS": products.dsp_bits,
         "MAC_LUTS": f"1'b{int(products.in_luts)}",

@@ -141,9 +141,7 @@ class _Machine:
 
     def _name(self, text: str) -> Name:
         if text not in NAMES:
-            raise Refused(
-                f"its pickle names {text.replace(' ', '.')!r}: a loader would run it, and no tensor needs it"
-            )
+            raise Refused(f"its pickle names {text.replace(' ', '.')!r}: a loader would run it, and no tensor needs it")
         return Name(text)
 
 

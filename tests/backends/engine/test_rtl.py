@@ -7,7 +7,7 @@ import pytest
 
 from hwgen import boards
 from hwgen.backends.engine import rtl
-from hwgen.schedule import EngineConfig
+from hwgen.schedule import EngineConfig, fit
 
 ZCU104 = boards.load("zcu104")
 CONFIG = EngineConfig(16, 32)
@@ -50,6 +50,6 @@ def test_what_is_written(tmp_path):
 
 @pytest.mark.parametrize("board, style", [("zcu104", '"ultra"'), ("pynq-z2", '"auto"')])
 def test_deep_weights_ask_for_ultraram_where_there_is_some(board, style):
-    deep = CONFIG.resized(weight_depth=rtl.ULTRA_WORDS + 1)
+    deep = CONFIG.resized(weight_depth=fit.ULTRA_WORDS + 1)
     assert rtl.parameters(deep, boards.load(board))["WEIGHT_STYLE"] == style
     assert rtl.parameters(CONFIG, boards.load(board))["WEIGHT_STYLE"] == '"auto"'

@@ -93,7 +93,7 @@ class Rig:
     def __init__(self, dut, rng, program, share=0.0, latency=LATENCY, most=1, errors=False):
         self.dut, self.ports = dut, len(dut.we_o)
         self.columns = int(dut.COLUMNS.value)
-        self.mine, self.memory = self.columns // self.ports, Memory()
+        self.mine, self.memory = -(-self.columns // self.ports), Memory()
         self.memory.data[:] = rng.randbytes(len(self.memory.data))
         self.program, self.written = program, [0] * self.ports
         fetches = [ins for ins in program if isinstance(ins, Fetch)]

@@ -6,8 +6,10 @@ PYTHON310 ?= $(shell scripts/find_python310.sh)
 BOARD   ?= zcu104
 BACKEND ?= engine
 POLICY  ?=
-# What is built where no POLICY is given; FINN has no LayerNorm, and on the ulx3s the engine has no room for one.
-GRAPH    = $(or $(POLICY),$(if $(filter finn ulx3s,$(BACKEND) $(BOARD)),demo-nonorm:head,demo:head))
+# What is built where no POLICY is given: the whole demo where the engine runs it. FINN has no LayerNorm, and the ulx3s
+# has no room for one, nor for the encoder.
+small    = $(filter finn ulx3s,$(BACKEND) $(BOARD))
+GRAPH    = $(or $(POLICY),$(if $(small),demo-nonorm:head,$(if $(filter engine,$(BACKEND)),demo,demo:head)))
 ARRAY   ?=
 JOBS    ?= 2
 
@@ -49,7 +51,7 @@ $(PYNQ3): pyproject.toml requirements/pynq3.txt scripts/check_host.sh scripts/fi
 
 comma := ,
 
-sim: $(ENV) $(PYNQ) ## The main job: the robot arm moves with the policy's head running as RTL
+sim: $(ENV) $(PYNQ) ## The main job: the robot arm moves with the policy running as RTL, camera frame to motions
 	@$(BIN)/hwgen sim --board $(BOARD) $(if $(POLICY),--policy $(POLICY))
 
 test: $(ENV) $(PYNQ) $(PYNQ3) ## All tests, random counts sampled (under 20 minutes on 2 cores)
@@ -86,6 +88,7 @@ package: $(ENV) ## One file for the robot of what `make bitstream` with the same
 	@test -d $(DESIGN) || $(MAKE) --no-print-directory bitstream || test -d $(DESIGN) # also where there is no Vivado
 	@$(BIN)/hwgen package $(DESIGN) -o $(DESIGN).hwpkg $(OPTIONS)
 
+hls: BACKEND := hls4ml
 hls: $(ENV) ## The hls4ml project of POLICY, and Vitis HLS on it where there is one
 	@$(BIN)/hwgen hls $(GRAPH) --board $(BOARD) $(OPTIONS) $(call into,$(GRAPH),hls4ml)
 

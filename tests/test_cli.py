@@ -72,6 +72,7 @@ def test_boards_passes_what_was_asked(calls):
             "no policy 'x.onnx' comes along; there are demo,",
         ),
         (("generate", "demo:body", "--board", "zcu104", "-o", "out"), "the parts of a policy are whole, head, encoder"),
+        (("generate", "demo", "--board", "ulx3s", "-o", "out"), "or give it demo:head, the encoder then runs on the"),
         (
             ("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--multipliers", "8"),
             "means nothing to the backend",

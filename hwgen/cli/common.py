@@ -12,12 +12,12 @@ import typer
 
 from hwgen.backends import BACKENDS
 from hwgen.backends.options import IO_TYPES, WEIGHTS
-from hwgen.errors import InputError, ToolError
+from hwgen.errors import FitError, InputError, ToolError
 from hwgen.policies import shipped, zoo
 
 GRAPH_HELP = (
-    "A QONNX graph, from hwgen or from anyone; a part of a policy that comes along, such as `demo:head`; or a network "
-    "of the zoo, such as `zoo:tdmpc` (`hwgen zoo`)."
+    "A QONNX graph, from hwgen or from anyone; a policy that comes along, whole or a part, such as `demo` or "
+    "`demo:head`; or a network of the zoo, such as `zoo:tdmpc` (`hwgen zoo`)."
 )
 GraphArgument = Annotated[str, typer.Argument(metavar="GRAPH", help=GRAPH_HELP)]
 BoardOption = Annotated[str, typer.Option("--board", "-b", help="A board's name (`hwgen boards`), or its folder.")]
@@ -70,7 +70,7 @@ def graph_file(text: str) -> Iterator[Path]:
     """The file of a GRAPH argument; a part of a shipped policy or of the zoo lies in a temporary folder meanwhile."""
     if zoo.is_name(text) or shipped.is_part(text):
         save = call("hwgen.policies.zoo", "save") if zoo.is_name(text) else call("hwgen.policies.shipped", "save_part")
-        with tempfile.TemporaryDirectory(prefix="hwgen-") as folder:
+        with tempfile.TemporaryDirectory(prefix="hwgen-") as folder, _smaller_part(text):
             yield save(text, Path(folder))
     else:
         must_exist(Path(text))
@@ -83,6 +83,18 @@ def must_be_graph(text: str) -> None:
         zoo.find(text)
     elif not shipped.is_part(text):
         must_exist(Path(text))
+
+
+@contextmanager
+def _smaller_part(text: str) -> Iterator[None]:
+    """Tell what may fit where a whole policy does not."""
+    try:
+        yield
+    except FitError as error:
+        if shipped.is_whole(text):
+            head = f"{text.partition(':')[0]}:head"
+            raise FitError(f"{error}; or give it {head}, the encoder then runs on the robot's processor") from None
+        raise
 
 
 def load_board(name: str):

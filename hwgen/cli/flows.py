@@ -76,7 +76,7 @@ def finn(
 def bitstream(
     board: BoardOption,
     out: OutOption,
-    graph: GraphArgument = "demo:head",
+    graph: GraphArgument = "demo",
     backend: BackendOption = "engine",
     array: ArrayOption = None,
     io: IoOption = "parallel",
@@ -91,7 +91,7 @@ def bitstream(
 ) -> None:
     """Make the bitstream. Without the vendor's tools: everything before it, checked, and the command to run elsewhere.
 
-    Example: `hwgen bitstream demo:head --board zcu104 -o build/head`
+    Example: `hwgen bitstream demo --board zcu104 -o build/demo`
     """
     common.load_board(board)
     options = Options(

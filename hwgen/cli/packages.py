@@ -35,7 +35,7 @@ def package(
 ) -> None:
     """Put all that a robot needs into one file: program, weights, what the host computes, golden vectors, bitstream.
 
-    Example: `hwgen package build/demo-zcu104 -o policy.hwpkg`
+    Example: `hwgen package build/demo -o policy.hwpkg`
     """
     common.must_be_design(directory)
     common.must_exist(bitstream)

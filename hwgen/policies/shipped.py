@@ -29,6 +29,12 @@ def is_part(text: str) -> bool:
     return text in SHAPES or text.endswith(".safetensors") or (":" in text and not Path(text).exists())
 
 
+def is_whole(text: str) -> bool:
+    """True of a policy without `:PART`, or with `:whole`."""
+    name, _, part = text.partition(":")
+    return part in ("", PARTS[0]) and (name in SHAPES or name.endswith(".safetensors"))
+
+
 def save_part(text: str, folder: Path) -> Path:
     """Write the graph of `NAME:PART` as QONNX into `folder`; returns the file.
 

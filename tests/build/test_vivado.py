@@ -7,8 +7,10 @@ import subprocess
 import pytest
 
 from hwgen import boards
+from hwgen.backends.engine import rtl
 from hwgen.build import toolchain, vivado
 from hwgen.errors import InputError, ToolError
+from hwgen.schedule import EngineConfig
 from tests.build.support import BOARDS, MODEL, engine_design, hls4ml_design, needs_tclsh, with_masters
 
 
@@ -33,6 +35,25 @@ def test_every_master_gets_a_memory_port(tmp_path, board, masters):
     assert memory[0::3] == ["m_axi", "m_axi_1", "m_axi_2", "m_axi_3"][:masters]
     assert memory[1::3] == list(boards.load(board).memory.ports)[:masters]
     assert vivado.check(design)
+
+
+@needs_tclsh
+@pytest.mark.parametrize("board", BOARDS)
+def test_streamed_weights_get_memory_ports_of_their_own(tmp_path, board):
+    """The top's own masters, not stand-ins: whole interfaces, each on a port with an address."""
+    design, zynq = engine_design(tmp_path, board), boards.load(board)
+    rtl.write(EngineConfig(8, 8, stream_ports=2), zynq, "streams", design)
+    target = vivado.write_vivado(design, zynq, "engine")
+    ports = list(zynq.memory.ports)
+    settings = (target / "settings.tcl").read_text()
+    assert all(
+        f"{master} {port} " in settings for master, port in zip(("m_axi", "m_axi_1", "m_axi_2"), ports, strict=False)
+    )
+    assert vivado.check(design)
+    file = target / "src" / "hwgen_top.v"
+    file.write_text(re.sub(r"\n.*wire .*m_axi_2_awvalid,", "", file.read_text()))
+    with pytest.raises(ToolError, match="m_axi_2"):
+        vivado.check(design)
 
 
 def test_more_masters_than_ports_are_refused(tmp_path):
@@ -76,8 +97,10 @@ def test_a_board_of_the_users_own_runs_too(tmp_path):
     assert vivado.check(design)
 
 
-def test_the_top_is_plain_verilog_for_the_packager(tmp_path):
+@pytest.mark.parametrize("ports", [0, 2])
+def test_the_top_is_plain_verilog_for_the_packager(tmp_path, ports):
     design = engine_design(tmp_path)
+    rtl.write(EngineConfig(8, 8, stream_ports=ports), boards.load("zcu104"), "streams", design)
     target = vivado.write_vivado(design, boards.load("zcu104"), "engine")
     assert (target / "src" / "hwgen_top.v").is_file() and not (target / "src" / "hwgen_top.sv").exists()
     packages = sorted((target / "src").glob("*_pkg.sv"))

@@ -78,6 +78,6 @@ def test_the_handoff_is_that_of_our_block_design(hwh):
     root = ElementTree.fromstring(hwh.decode("utf-8-sig"))
     ports = {m.get("INSTANCE"): {p.get("NAME") for p in m.iter("PORT")} for m in root.iter("MODULE")}
     assert set(ports) == {"ps_0", "reset_0", "control_bus", "m_axi_bus", "hwgen_top_0"}
-    text = (ROOT / "hls_templates/engine/top/hwgen_top.sv.j2").read_text()
+    text = (ROOT / "hls_templates/engine/top/hwgen_top.sv.j2").read_text().replace("{{ master }}", "m_axi")
     for name in ports["hwgen_top_0"]:
         assert f" {name}" in text, name

@@ -130,6 +130,8 @@ def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
         lut, ff = lut + c.v * (160 + 66 * -(-c.group_words // 32)), ff + 120 * c.v
     if c.vec_param_depth:  # as yosys counts vec_lane.sv of UltraScale+, and a sequencer
         lut, ff = lut + 2500 + 560 * c.v, ff + 2500 + 380 * c.v
+    if c.stream_ports:  # as yosys counts stream_unit.sv of UltraScale+, and a choice before each part of the weights
+        lut, ff = lut + 70 + 570 * c.stream_ports, ff + 26 + 424 * c.stream_ports
     if c.kv_depth:  # bytes of LUT RAM that are written alone, and a choice before and behind each
         lut, ff = lut + c.multipliers * (16 * -(-c.kv_depth // LUT_RAM_WORDS) + 12), ff + 16 * c.multipliers
     return {"lut": lut + (LUT_PRODUCT * c.array_ww * c.multipliers if how.in_luts else 0), "ff": ff}

@@ -4,6 +4,7 @@ import pytest
 
 from hwgen import boards
 from hwgen.errors import FitError
+from hwgen.policies import zoo
 from hwgen.schedule import EngineConfig, fit
 
 ZCU104 = boards.load("zcu104")
@@ -70,7 +71,7 @@ def test_short_weights_go_to_logic_cells_where_multipliers_do_not_suffice():
 
 @pytest.mark.parametrize(
     "more", [{"residual": True}, {"slots": 4}, {"row_param_depth": 512}, {"act_depth": 1024}, {"param_depth": 512},
-             {"vec_param_depth": 16, "vec_mul": True}, {"vec_param_depth": 512}, {"kv_depth": 64}]
+             {"vec_param_depth": 16, "vec_mul": True}, {"vec_param_depth": 512}, {"kv_depth": 64}, {"stream_ports": 2}]
 )  # fmt: skip
 def test_more_engine_takes_more(more):
     small, large = (fit.resources(EngineConfig(16, 16, **m), ZCU104) for m in ({}, more))
@@ -87,5 +88,24 @@ def test_deep_weights_go_to_ultraram_where_there_is_some():
 def test_what_fits_is_returned_and_what_does_not_is_named():
     config = EngineConfig(16, 64, weight_depth=1024)
     assert fit.check(config, ZCU104) == fit.resources(config, ZCU104)
-    with pytest.raises(FitError, match=r"array 16x64 .* does not fit pynq-z2: .*dsp \d+ of 220.*smaller --array"):
+    with pytest.raises(FitError, match=r"array 16x64 .* does not fit pynq-z2: .*dsp 1,152 of 220.*smaller --array"):
         fit.check(config, boards.load("pynq-z2"))
+
+
+def test_wide_weights_are_shared_out_among_ultraram_and_block_ram():
+    """A 32x64 array of 4 bits: 96 of UltraRAM hold 48 of 64 columns; parameters go to LUTs where block RAM lacks."""
+    config = EngineConfig(32, 64, ww=4, act_depth=1792, param_depth=80, residual=True)
+    words = fit.weight_words(config, ZCU104)
+    assert words == 2560
+    full = config.resized(weight_depth=words)
+    assert fit.placement(full, ZCU104) == fit.Placement(48, True) and fit.check(full, ZCU104)["uram"] == 96
+    with pytest.raises(FitError, match="uram"):
+        fit.check(full.resized(weight_depth=words + 1), ZCU104)
+
+
+def test_weights_that_need_ports_are_refused_without():
+    graph = zoo.graph("zoo:resnet18-84")
+    with pytest.raises(FitError, match="take 11.2 MB .* zcu104 has .* MB on the chip, and no memory port"):
+        fit.check_weights(graph, ZCU104)
+    fit.check_weights(graph, ZCU104, fit.stream_ports(ZCU104))
+    assert [fit.stream_ports(boards.load(name)) for name in ("zcu104", "pynq-z2", "ulx3s")] == [3, 0, 0]

@@ -13,11 +13,12 @@ from hwgen import boards
 from hwgen.backends.engine import generate
 from hwgen.errors import HwgenError
 from hwgen.graph import Graph
+from hwgen.policies import compose
 from hwgen.policies.demo import load_demo
-from hwgen.policies.shipped import checkpoint_file
+from hwgen.policies.shipped import PARTS, checkpoint_file
 from hwgen.schedule import fit
 
-GRAPHS = ("demo:head", "demo-nonorm:head")
+GRAPHS = ("demo", "demo:head", "demo-nonorm:head")
 KINDS = ("lut", "ff", "dsp", "bram36", "uram", "lutram")
 WIDTH = 110  # where there is no terminal
 
@@ -62,7 +63,7 @@ def engine(graph: Graph, board: boards.Board) -> dict:
 
 def _graph(text: str) -> Graph:
     name, _, part = text.partition(":")
-    return getattr(load_demo(checkpoint_file(name)), part)
+    return compose.part(load_demo(checkpoint_file(name)), part or PARTS[0])
 
 
 def _all(rows: list[dict]) -> list[Table]:
@@ -73,7 +74,7 @@ def _all(rows: list[dict]) -> list[Table]:
     for row in rows:
         figures = (f"{row['resources'][kind]:,}" for kind in KINDS)
         held.add_row(row["name"], row["part"], f"{row['clock']['assumed_mhz']:g}", *figures)
-        fits.add_row(row["name"], _memory(row), *(_fit(row["fits"][text]) for text in GRAPHS))
+        fits.add_row(row["name"], _memory(row), *(_fit(row["fits"][text], short=True) for text in GRAPHS))
     return [held, fits]
 
 
@@ -120,8 +121,8 @@ def _memory(row: dict) -> str:
     return f"{size}, {len(memory['ports'])} ports of {bits} bits" if bits else f"{size}, serial host"
 
 
-def _fit(found: dict) -> str:
+def _fit(found: dict, short: bool = False) -> str:
     if "reason" in found:
-        return found["reason"]
+        return "too large" if short else found["reason"]
     rows, columns = found["array"]
     return f"{rows}x{columns}, {found['predicted_cycles']:,} clocks, {found['latency_us_assumed']:.2f} us"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwgen.runtime.abi import BEAT_BYTES
-from hwgen.schedule.plan import INPUTS, MatOp, Plan, RowOp, View
+from hwgen.schedule.plan import INPUTS, Image, MatOp, Plan, RowOp, View
 
 WINDOWS_LATENCY = 30
 """Clocks from the first plain input's arrival to the first window, about."""
@@ -54,10 +54,11 @@ def _longest_first(plan: Plan, order: list[int]) -> None:
 
 
 def _before_windows(plan: Plan, order: list[int]) -> None:
-    """Short operations upon inputs that come before the images go first: the array would wait for the windows
-    meanwhile, and an operation between two layers of an image keeps units from working side by side."""
+    """Operations upon inputs that come before the images go first, as long as all of them are short beside the images:
+    the array would wait for the windows meanwhile, and between two layers they keep units from working side by side."""
     first_byte = min((image.start for image in plan.images.values()), default=0)
     followed = {op.x.buffer for op in plan.ops if isinstance(op, RowOp)}
+    most = max(WINDOWS_LATENCY, sum(_clocks(image) for image in plan.images.values()) // 8)
     early, steps = [], 0
     for i in order:
         op = plan.ops[i]
@@ -65,10 +66,15 @@ def _before_windows(plan: Plan, order: list[int]) -> None:
             continue
         if any(view.buffer != INPUTS or _span(view)[1] >= first_byte for view in op.reads()):
             continue
-        if steps + op.steps <= WINDOWS_LATENCY:
+        if steps + op.steps <= most:
             early.append(i)
             steps += op.steps
     order[:] = early + [i for i in order if i not in early]
+
+
+def _clocks(image: Image) -> int:
+    """Clocks of the array for an image's windows."""
+    return image.geometry.rows * image.geometry.cols * image.clocks
 
 
 def _span(view: View) -> tuple[int, int]:

@@ -46,6 +46,9 @@ def quantize(
     method: Annotated[str, typer.Option(help="How scales are found: mse, percentile or minmax.")] = "mse",
     percentile: Annotated[float, typer.Option(help="Of the magnitudes, for that method.")] = 99.99,
     correct: Annotated[bool, typer.Option(help="Take the mean error of every layer out of its bias.")] = True,
+    compensate: Annotated[
+        bool, typer.Option(help="Round weights so that a layer's sums stay, not each weight for itself.")
+    ] = True,
     target: Annotated[
         float, typer.Option(metavar="DB", help="`--bits auto`: signal to noise that 4-bit weights may leave.")
     ] = 20.0,
@@ -62,7 +65,7 @@ def quantize(
     """
     common.must_exist(calibration)
     run, options = common.call("hwgen.quantize.command", "main"), common.call("hwgen.quantize.post", "Options")
-    chosen = options(int(bits) if bits.isdecimal() else bits, method, percentile, correct, target)
+    chosen = options(int(bits) if bits.isdecimal() else bits, method, percentile, correct, compensate, target)
     with common.graph_file(model) as file:
         run(file, out, calibration, chosen, limit, json_file)
 

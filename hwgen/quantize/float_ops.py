@@ -75,6 +75,10 @@ class Weighted(Float):
         """The inverse of by_channel."""
         return rows.reshape(self.weight.shape)
 
+    def columns(self, x: np.ndarray) -> np.ndarray | None:
+        """What the rows of by_channel are multiplied with, [groups, rows, in]; None where that is no matrix."""
+        return None
+
     def scaled(self, gain: np.ndarray) -> np.ndarray:
         """The weight times one gain per output channel."""
         return self.from_channels(self.by_channel(self.weight) * gain[:, None]).astype(F32)
@@ -92,6 +96,9 @@ class Linear(Weighted):
 
     def from_channels(self, rows: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(rows.T)
+
+    def columns(self, x: np.ndarray) -> np.ndarray:
+        return x.reshape(1, -1, x.shape[-1])
 
     def compute(self, x: np.ndarray) -> np.ndarray:
         return self.offset(x @ self.weight)
@@ -121,13 +128,16 @@ class Conv(Weighted):
         step = max(1, PIECE // size)
         return np.concatenate([self._piece(x[i : i + step], out) for i in range(0, len(x), step)])
 
-    def _piece(self, x: np.ndarray, out: Shape) -> np.ndarray:
+    def columns(self, x: np.ndarray) -> np.ndarray:
         w, n = self.weight, self.weight.ndim - 2
         view = golden.windows(x, w.shape[2:], self.stride, self.pads, self.dilation)
         view = view.reshape(len(x), self.groups, w.shape[1], *view.shape[2:])
         order = (1, 0, *range(3, 3 + n), 2, *range(3 + n, 3 + 2 * n))
-        rows = view.transpose(order).reshape(self.groups, -1, int(np.prod(w.shape[1:])))
-        y = rows @ w.reshape(self.groups, len(w) // self.groups, -1).transpose(0, 2, 1)  # [groups, batch * space, out]
+        return view.transpose(order).reshape(self.groups, -1, int(np.prod(w.shape[1:])))
+
+    def _piece(self, x: np.ndarray, out: Shape) -> np.ndarray:
+        w = self.weight.reshape(self.groups, len(self.weight) // self.groups, -1)
+        y = self.columns(x) @ w.transpose(0, 2, 1)  # [groups, batch * space, out]
         y = y.reshape(self.groups, len(x), *out[1:], -1)
         return self.offset(np.moveaxis(y, (0, -1), (1, 2)).reshape(len(x), *out))
 

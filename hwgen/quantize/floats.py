@@ -27,7 +27,7 @@ from hwgen.quantize import float_ops as ops
 class FloatGraph:
     """nodes: in order. inputs: shapes by name. outputs: tensor names by output name. shapes: of every tensor.
 
-    pixels: inputs that are 8-bit pictures, in real units from 0 to 1.
+    pixels: inputs that are unsigned bytes, and what one step of them stands for.
     """
 
     name: str
@@ -35,7 +35,7 @@ class FloatGraph:
     nodes: list[ops.Float] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
-    pixels: set[str] = field(default_factory=set)
+    pixels: dict[str, float] = field(default_factory=dict)
 
     def readers(self) -> dict[str, int]:
         """How often each tensor is read, as an output of the graph, too."""
@@ -84,11 +84,11 @@ class FloatNet:
         """A tensor's shape."""
         return self.graph.shapes[x]
 
-    def input(self, name: str, shape: Shape, pixels: bool = False) -> str:
-        """An input in real units; pixels: a camera's bytes, divided by 255."""
+    def input(self, name: str, shape: Shape, pixels: bool | float = False) -> str:
+        """An input in real units; pixels: a camera's bytes, divided by 255, or times the number given."""
         self.graph.inputs[name] = self.graph.shapes[name] = tuple(shape)
         if pixels:
-            self.graph.pixels.add(name)
+            self.graph.pixels[name] = 1 / 255 if pixels is True else float(pixels)
         return name
 
     def output(self, x: str, name: str) -> str:

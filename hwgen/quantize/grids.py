@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwgen.quantize.float_ops import Weighted
-
 METHODS = ("mse", "percentile", "minmax")
 """How a scale is found: least mean squared error, the given percentile of the magnitudes, or the largest."""
 SAMPLE = 1 << 20
@@ -54,24 +52,19 @@ def _least_error(share: np.ndarray, levels: int) -> float:
     return float(STEPS[np.argmin(beyond @ counts + rounding * counts.sum())])
 
 
-def quantize_weight(
-    layer: Weighted, weight: np.ndarray, bits: int, method: str, power: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """(int8 of the weight's shape, scale per output channel) with `bits` bits, symmetric.
+def channel_scales(rows: np.ndarray, top: int, method: str, power: np.ndarray | None = None) -> np.ndarray:
+    """Scale per output channel for weights [out, in] as integers up to `top`.
 
-    power: mean square of each input of a channel, which weighs the errors (as many as a channel has weights, or None).
+    power: mean square of each input, which weighs the errors. method: minmax, else least squared error.
     """
-    rows = np.asarray(layer.by_channel(weight), np.float32)
-    top = 2 ** (bits - 1) - 1
     full = np.maximum(np.abs(rows).max(1, keepdims=True), SMALLEST)
     best = full / top
     if method != "minmax":
-        power = np.ones(rows.shape[1], np.float32) if power is None else power
+        power = np.ones(rows.shape[1], np.float32) if power is None else power.astype(np.float32)
         least = np.full(len(rows), np.inf)
         for step in WEIGHT_STEPS:
             scale = full * np.float32(step) / top
             error = ((np.clip(np.round(rows / scale), -top, top) * scale - rows) ** 2) @ power
             better = error < least
             least, best = np.where(better, error, least), np.where(better[:, None], scale, best)
-    ints = np.clip(np.round(rows / best), -top, top).astype(np.int8)
-    return layer.from_channels(ints), best[:, 0].astype(np.float64)
+    return best[:, 0].astype(np.float64)

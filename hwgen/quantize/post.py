@@ -22,10 +22,11 @@ from hwgen.quantize import calibration, sensitivity
 from hwgen.quantize import float_ops as ops
 from hwgen.quantize.accuracy import Layer, measure
 from hwgen.quantize.floats import FloatGraph
-from hwgen.quantize.grids import METHODS, activation_grid, quantize_weight
+from hwgen.quantize.grids import METHODS, activation_grid
 from hwgen.quantize.growing import Growing
 from hwgen.quantize.pending import Pending
 from hwgen.quantize.problems import complain
+from hwgen.quantize.rounding import round_weight
 
 BITS = (2, 3, 4, 8)
 Progress = Callable[[str, int, int], None]
@@ -35,7 +36,8 @@ Progress = Callable[[str, int, int], None]
 class Options:
     """bits: of weights; "auto": 4, and 8 in the layers where 4 hurt most. method: see grids.METHODS.
 
-    percentile: of magnitudes, for the method of that name. correct: take mean errors out of biases. target: with
+    percentile: of magnitudes, for the method of that name. correct: take mean errors out of biases.
+    compensate: round weights so that a layer's sums stay (see rounding.py), not each for itself. target: with
     "auto", the signal-to-noise ratio in dB that 4-bit weights leave at every output.
     """
 
@@ -43,6 +45,7 @@ class Options:
     method: str = "mse"
     percentile: float = 99.99
     correct: bool = True
+    compensate: bool = True
     target: float = 20.0
 
     def check(self) -> None:
@@ -129,7 +132,7 @@ class Quantizer:
     def _input(self, name: str) -> None:
         real = self.data[name]
         if name in self.graph.pixels:
-            form = {"signed": False, "scale": 1 / 255}
+            form = {"signed": False, "scale": self.graph.pixels[name]}
         else:
             method = "minmax" if self.options.method == "minmax" else "percentile"
             form = activation_grid(real, bool(real.min() < 0), method, self.options.percentile).form()
@@ -194,7 +197,8 @@ class Quantizer:
         if not all(np.isfinite(a).all() for a in (node.weight, node.bias) if a is not None):
             raise UnsupportedError(f"node {node.name!r} ({node.op}): its weights hold NaN or infinity; train it again")
         if key not in self.weights:
-            self.weights[key] = quantize_weight(node, node.weight, bits, self.options.method)
+            seen = self.new.real(x) if self.options.compensate else None
+            self.weights[key] = round_weight(node, node.weight, bits, self.options.method, seen)
         ints, scale = self.weights[key]
         bias = np.zeros(len(scale)) if node.bias is None else np.asarray(node.bias, np.float64)
         acc = self.new.weighted(node, x, ints, scale, bits, self._fresh(node.name))

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwgen.quantize import float_ops as ops
 from hwgen.quantize.floats import FloatGraph
-from hwgen.quantize.grids import quantize_weight
+from hwgen.quantize.rounding import round_weight
 
 SAMPLES = 4
 LOW, HIGH = 4, 8
@@ -50,9 +50,9 @@ def sensitivities(graph: FloatGraph, data: dict[str, np.ndarray],
 
 @contextmanager
 def rounded(layer: ops.Weighted) -> Iterator[None]:
-    """The layer with 4-bit weights, for a while."""
+    """The layer with 4-bit weights, for a while; each rounded for itself, so what it adds in the end is less."""
     kept = layer.weight
-    ints, scale = quantize_weight(layer, kept, LOW, "mse")
+    ints, scale = round_weight(layer, kept, LOW, "mse", None)
     layer.weight = layer.from_channels(layer.by_channel(ints) * scale[:, None].astype(np.float32))
     try:
         yield

@@ -43,7 +43,7 @@ def test_two_cameras_share_the_backbones_weights(tmp_path):
     nodes = {node.name: node for node in graph.nodes}
     top, side = (nodes[f"{camera}.backbone.layer2.0.conv1"] for camera in act_policy.CAMERAS)
     assert top.weight is side.weight and top.bias is side.bias
-    assert graph.pixels == set(act_policy.CAMERAS)
+    assert set(graph.pixels) == set(act_policy.CAMERAS)
 
 
 def test_normalization_in_a_file_of_its_own_as_newer_versions_keep_it(tmp_path):

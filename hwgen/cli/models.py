@@ -1,5 +1,6 @@
 """Commands on models: zoo, quantize, verify, train."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,8 @@ def quantize(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A float `.onnx`, QONNX, a `.keras` file with QKeras layers, `demo:head` or `zoo:NAME`.",
+            help="A float `.onnx`, a checkpoint (LeRobot, OpenVLA-OFT, Octo), QONNX, a `.keras` file with QKeras "
+            "layers, `demo:head` or `zoo:NAME`.",
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write the QONNX graph.")],
@@ -66,7 +68,8 @@ def quantize(
     common.must_exist(calibration)
     run, options = common.call("hwgen.quantize.command", "main"), common.call("hwgen.quantize.post", "Options")
     chosen = options(int(bits) if bits.isdecimal() else bits, method, percentile, correct, compensate, target)
-    with common.graph_file(model) as file:
+    checkpoint = common.call("hwgen.frontends.checkpoints", "is_checkpoint")(model)
+    with nullcontext(Path(model)) if checkpoint else common.graph_file(model) as file:
         run(file, out, calibration, chosen, limit, json_file)
 
 

@@ -16,13 +16,22 @@ def load(path: Path, graph: FloatGraph, limit: int | None = None) -> dict[str, n
 
     Raises InputError that names everything that is wrong.
     """
+    return check(read(path), graph, str(path), limit)
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, without batch. Raises InputError."""
+    return {name: array.shape[1:] for name, array in read(path).items()}
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz. Raises InputError."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            return {name: file[name] for name in file.files}
     except Exception as error:  # zipfile, zlib, NumPy's header parser: anything a damaged file can cause
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is not an npz of arrays ({reason}); write it with numpy.savez") from None
-    return check(arrays, graph, str(path), limit)
 
 
 def check(

@@ -14,11 +14,13 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from hwgen.errors import InputError
+from hwgen.frontends import checkpoints
 from hwgen.graph import qonnx_in, qonnx_out
 from hwgen.quantize import calibration
 from hwgen.quantize.accuracy import EXACT, Layer
 from hwgen.quantize.floats import FloatGraph
 from hwgen.quantize.post import Options, Progress, Result, quantize
+from hwgen.quantize.simplify import simplify
 from hwgen.quiet import STDERR, quiet
 
 WIDTH = 110  # where there is no terminal
@@ -31,7 +33,7 @@ def main(model: Path, out: Path, data: Path | None, options: Options, limit: int
     InputError, GraphError, UnsupportedError.
     """
     options.check()
-    network = float_network(model)
+    network = float_network(model, data)
     if network is None:
         graph = _quantized(model)
         qonnx_out.save(graph, out)
@@ -49,8 +51,11 @@ def main(model: Path, out: Path, data: Path | None, options: Options, limit: int
     print(f"{out}: {len(graph.nodes)} nodes, {graph.macs():,} multiplications")
 
 
-def float_network(model: Path) -> FloatGraph | None:
-    """The float network in a file; None where the file has quantizers of its own."""
+def float_network(model: Path, data: Path | None = None) -> FloatGraph | None:
+    """The float network in a file; None where the file has quantizers of its own. data: calibration data, whose shapes
+    say what a checkpoint does not."""
+    if checkpoints.is_checkpoint(model):
+        return simplify(checkpoints.load_float(model, calibration.shapes(data) if data else {}))
     if model.suffix == ".onnx":
         from hwgen.frontends import onnx_float
 

@@ -3,47 +3,79 @@
 stored.py       what a file holds, and its readers: safetensors_file, torch_file (with pickled), flax_file
 tensors.py      keys and shapes checked, all at once
 policy_files.py what LeRobot keeps beside the weights
-weights.py      tensors as layers; resnet.py
-act.py, oft.py  one policy each: the keys that it has, and the network that they make
+weights.py      tensors as layers; resnet.py, loops.py
+act.py, ...     one policy each: the keys that it has, and the network that they make
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from hwgen.errors import GraphError, InputError
 from hwgen.frontends.checkpoints.policy_files import open_policy
+from hwgen.frontends.checkpoints.safetensors_file import is_own
 from hwgen.quantize.floats import FloatGraph
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".msgpack")
-KINDS = {
-    "act": ("LeRobot ACT", "act", "is_act", "build"),
-    "oft-head": ("OpenVLA-OFT action head", "oft", "is_head", "build_head"),
-    "oft-projector": ("OpenVLA-OFT projector of the state", "oft", "is_projector", "build_projector"),
-}
-"""By kind: what it is called, its module here, the test of its keys, and what builds it."""
 
 
-def is_checkpoint(path: Path) -> bool:
-    """Whether a MODEL argument is a checkpoint: a file with one of SUFFIXES, or a folder."""
-    return path.is_dir() or path.suffix in SUFFIXES
+@dataclass(frozen=True)
+class Kind:
+    """A policy that is known. name: for messages. module: of this package, with the functions `known` (of the keys) and
+    `build`. parts: the networks that it consists of, when there are several."""
+
+    name: str
+    module: str
+    known: str
+    build: str = "build"
+    parts: tuple[str, ...] = ()
 
 
-def load_float(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> FloatGraph:
-    """The float network of a checkpoint (a file, or LeRobot's folder). shapes: of inputs by name, without batch, for
-    sizes that no weight tells, such as a picture's. Raises InputError, which names the file and lists every key that is
-    wrong, and GraphError."""
-    files = open_policy(Path(path), shapes or {})
+KINDS = (
+    Kind("LeRobot ACT", "act", "is_act"),
+    Kind("LeRobot TD-MPC", "tdmpc", "is_tdmpc"),
+    Kind("LeRobot SmolVLA", "smolvla", "is_smolvla", parts=("state", "action-in", "action-out")),
+    Kind("OpenVLA-OFT action head", "oft", "is_head", "build_head"),
+    Kind("OpenVLA-OFT projector of the state", "oft", "is_projector", "build_projector"),
+    Kind("Octo action head", "octo", "is_octo"),
+)
+
+
+def split(text: str | Path) -> tuple[Path, str]:
+    """(file or folder, part) of `PATH` or `PATH:PART`."""
+    path, colon, part = str(text).rpartition(":")
+    return (Path(path), part) if colon and "/" not in part and not Path(text).exists() else (Path(text), "")
+
+
+def is_checkpoint(text: str | Path) -> bool:
+    """Whether a MODEL argument is another project's checkpoint: a file with one of SUFFIXES or a folder, with a part or
+    without. hwgen's own policies are safetensors, too, and are none."""
+    path, _ = split(text)
+    return path.is_dir() or (path.suffix in SUFFIXES and not is_own(path))
+
+
+def load_float(text: str | Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> FloatGraph:
+    """The float network of a checkpoint: a file, or LeRobot's folder, with `:PART` for one network of several.
+
+    shapes: of inputs by name, without batch, for sizes that no weight tells, such as a picture's. Raises InputError,
+    which names the file and lists every key that is wrong.
+    """
+    path, part = split(text)
+    files = open_policy(path, shapes or {}, part)
     keys = set(files.stored)
-    for name, module, test, build in KINDS.values():
-        there = importlib.import_module(f"{__name__}.{module}")
-        if getattr(there, test)(keys):
+    for kind in KINDS:
+        module = importlib.import_module(f"{__name__}.{kind.module}")
+        if getattr(module, kind.known)(keys):
+            if part not in (kind.parts or ("",)):
+                raise InputError(f"{files.file} is a {kind.name}, " + (
+                    f"several networks: ask for one, {' or '.join(f'{path}:{p}' for p in kind.parts)}"
+                    if kind.parts else f"one network: leave out {':' + part!r}"))  # fmt: skip
             try:
-                return getattr(there, build)(files)
+                return getattr(module, kind.build)(files)
             except GraphError as error:
-                raise InputError(f"{files.file} does not make a network of {name}: {error}") from error
-    some = ", ".join(sorted(keys)[:5])
-    known = ", ".join(name for name, *_ in KINDS.values())
+                raise InputError(f"{files.file} does not make a network of {kind.name}: {error}") from error
+    some, known = ", ".join(sorted(keys)[:5]), ", ".join(kind.name for kind in KINDS)
     raise InputError(f"{files.file} is of no policy that hwgen knows ({some}, ...): {known}")

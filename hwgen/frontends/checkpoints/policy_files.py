@@ -28,13 +28,15 @@ EPS = 1e-8
 @dataclass
 class PolicyFiles:
     """file: the weights. stored: their tensors. config: config.json, {} without one. shapes: of inputs by name, from
-    elsewhere (calibration data), for what config.json does not tell. statistics: mean, std, min, max by feature."""
+    elsewhere (calibration data), for what config.json does not tell. statistics: mean, std, min, max by feature. part:
+    which network of several is asked for."""
 
     file: Path
     stored: dict[str, Stored]
     config: dict[str, Any] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    part: str = ""
 
     def setting(self, key: str, default: int | float | str | bool) -> Any:
         """A setting of config.json. Raises InputError when it has another type than the default."""
@@ -72,10 +74,11 @@ class PolicyFiles:
                              "give calibration data with observation.images.NAME [N, 3, height, width]")  # fmt: skip
         return images
 
-    def picture(self, net: FloatNet, name: str, shape: tuple[int, ...]) -> str:
-        """A camera as an input, pixels of 0 to 1, normalized as the policy was trained."""
+    def picture(self, net: FloatNet, name: str, shape: tuple[int, ...], default: str = "MEAN_STD") -> str:
+        """A camera as an input, pixels of 0 to 1, normalized as the policy was trained; default: mode of normalization
+        where config.json does not tell."""
         x = net.input(name, shape, pixels=True)
-        mode, found = self.mode("VISUAL", "MEAN_STD"), self.statistics.get(name, {})
+        mode, found = self.mode("VISUAL", default), self.statistics.get(name, {})
         if mode == "IDENTITY" or not found:
             return x
         gain, bias = (part.reshape(-1) for part in normalization(self.file, name, found, mode))
@@ -87,14 +90,14 @@ class PolicyFiles:
         return str(modes.get(kind, default)) if isinstance(modes, dict) else default
 
 
-def open_policy(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> PolicyFiles:
+def open_policy(path: Path, shapes: Mapping[str, tuple[int, ...]], part: str = "") -> PolicyFiles:
     """A checkpoint's file, or LeRobot's folder, with what lies beside it. Raises InputError."""
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"{path} holds no {MODEL}; give the checkpoint's file" if path.is_dir()
                          else f"{path} does not exist: check the path")  # fmt: skip
     stored = open_checkpoint(file)
-    return PolicyFiles(file, stored, read_config(file.parent / CONFIG), shapes, read_statistics(file, stored))
+    return PolicyFiles(file, stored, read_config(file.parent / CONFIG), shapes, read_statistics(file, stored), part)
 
 
 def read_config(file: Path) -> dict[str, Any]:

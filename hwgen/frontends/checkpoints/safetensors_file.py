@@ -11,11 +11,21 @@ from safetensors import SafetensorError, safe_open
 
 from hwgen.errors import InputError
 from hwgen.frontends.checkpoints.stored import Stored, decode
+from hwgen.policies.checkpoint import FORMAT
 
 
 def is_safetensors(head: bytes) -> bool:
     """True of a file that starts with these bytes: the header's length, then JSON."""
     return len(head) > 8 and head[8:9] == b"{"
+
+
+def is_own(file: Path) -> bool:
+    """True of a policy that hwgen itself saved."""
+    try:
+        with safe_open(str(file), framework="numpy") as f:
+            return (f.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError):
+        return False
 
 
 def read_safetensors(file: Path) -> dict[str, Stored]:

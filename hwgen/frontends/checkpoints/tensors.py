@@ -38,11 +38,10 @@ class Tensors:
                 return entry.shape[axis]
         return None
 
-    def count(self, prefix: str) -> int:
-        """How many modules `prefix.0`, `prefix.1`, ... have keys, at least one."""
-        found = {
-            key.removeprefix(f"{prefix}.").partition(".")[0] for key in self.stored if key.startswith(f"{prefix}.")
-        }
+    def count(self, prefix: str, before: str = ".", after: str = ".") -> int:
+        """How many modules `prefix.0`, `prefix.1`, ... have keys, at least one; before, after: around the number."""
+        start = prefix + before
+        found = {key.removeprefix(start).partition(after)[0] for key in self.stored if key.startswith(start)}
         return max((int(n) + 1 for n in found if n.isdecimal() and int(n) < len(self.stored)), default=1)
 
     def has(self, module: str) -> bool:

@@ -19,9 +19,8 @@ from hwgen.backends.design import golden_vectors
 from hwgen.backends.engine import generate
 from hwgen.build.verilate import build
 from hwgen.graph import Graph, GraphBuilder
-from hwgen.schedule import Design, compile_graph
-from hwgen.schedule.stream import stream
-from hwgen.schedule.timing import predict
+from hwgen.schedule import compile_graph
+from hwgen.schedule.compile import with_streams
 from tests.support import cases
 
 
@@ -54,17 +53,11 @@ def head(seed: int, width: int = 24, layers: int = 0) -> Graph:
     return b.build()
 
 
-def streamed(seed: int, ports: int) -> Design:
-    """A head whose weights come over these ports, through a memory for less than all of them."""
-    design = compile_graph(head(seed, 64, 3), 8, 8)
-    config = design.config.resized(weight_depth=160, stream_ports=ports)
-    program = stream(design.program, config)
-    return Design(design.graph, config, design.plan, program, predict(program, config))
-
-
 def make(folder: Path, seed: int, ports: int = 0) -> None:
     """DIR/policy.hwpkg, DIR/rtl, DIR/sim, and DIR/frames.npz: more inputs with golden's outputs."""
-    design = streamed(seed, ports) if ports else compile_graph(head(seed), 8, 8)
+    design = (
+        with_streams(compile_graph(head(seed, 64, 3), 8, 8), 160, ports) if ports else compile_graph(head(seed), 8, 8)
+    )
     graph = design.graph
     generate.write(design, boards.load("zcu104"), folder)
     np.savez(folder / "frames.npz", **golden_vectors(graph, cases(200, 1000), seed=secrets.randbits(32)))

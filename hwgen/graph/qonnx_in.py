@@ -13,7 +13,7 @@ import onnx
 from hwgen.errors import InputError, UnsupportedError
 from hwgen.graph.builder import GraphBuilder
 from hwgen.graph.graph import Graph
-from hwgen.graph.importer import elementwise, layers, layout, norm, quant, trunc
+from hwgen.graph.importer import elementwise, layers, layout, norm, quant, schema, trunc
 from hwgen.graph.importer.context import Context
 from hwgen.graph.importer.materialize import finish
 from hwgen.graph.importer.model import OnnxInput, OnnxModel, OnnxNode, parse, read
@@ -70,6 +70,7 @@ def convert(ctx: Context, node: OnnxNode, args: list[Value]) -> list[Value]:
         return [trunc.trunc(ctx, node, [_settled(ctx, node, a) for a in args])]
     if node.domain not in ("", "ai.onnx"):
         node.unsupported(ADVICE.get(node.op, f"operators of domain {node.domain!r} cannot be mapped; {WAY_OUT}"))
+    schema.check(node)
     if node.op in SKIPPED and (not isinstance(args[0], Const) or isinstance(args[0], QConst) or node.op == "Dropout"):
         return [args[0]]
     if node.op == "Constant":

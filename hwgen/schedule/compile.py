@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hwgen.errors import FitError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
-from hwgen.schedule import memory, stream, windows
-from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, MAX_SLOTS, MORE_BANKS, EngineConfig
+from hwgen.schedule import limits, memory, stream, windows
+from hwgen.schedule.config import MAX_SLOTS, MORE_BANKS, EngineConfig
 from hwgen.schedule.emit import emit
 from hwgen.schedule.image import pack_weights
 from hwgen.schedule.instructions import MM, Fetch, Program, Row, Vec
@@ -73,7 +73,7 @@ def compile_graph(graph: Graph, n: int, m: int) -> Design:
     or memory)."""
     base, plan, program, words = _in_few_banks(graph, EngineConfig(n, m, ww=_weight_bits(graph)))
     config = _sized(base, program, words, _table_room(program))
-    _check_address_range(config)
+    limits.check_reach(config, plan)
     _check_fields(program)
     return Design(graph, config, plan, program, predict(program, config))
 
@@ -163,6 +163,7 @@ def _in_few_banks(graph: Graph, base: EngineConfig) -> tuple[EngineConfig, Plan,
 
 
 def _program(graph: Graph, config: EngineConfig) -> tuple[Plan, Program, int]:
+    limits.check_sizes(graph, config)
     plan = lower(graph, config.n, config.m, config.v)
     words = memory.allocate(plan, config.v, config.banks)
     return plan, emit(plan, config), words
@@ -223,24 +224,3 @@ def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) ->
 
 def _round_up(value: int, unit: int) -> int:
     return max(-(-value // unit), 1) * unit
-
-
-def _check_address_range(config: EngineConfig) -> None:
-    limits = {
-        "weight_depth": 1 << abi.ADDR_BITS,
-        "param_depth": 1 << abi.PADDR_BITS,
-        "row_param_depth": 1 << abi.PADDR_BITS,
-        "row_words": MAX_ROW_WORDS,
-        "group_words": MAX_GROUP_WORDS,
-        "vec_param_depth": 1 << abi.PADDR_BITS,
-        "kv_depth": MAX_KV_DEPTH,
-        "act_depth": (1 << abi.ADDR_BITS) * min(config.n, config.m, 16) // config.v,
-        "prog_depth": 4096,
-    }
-    for what, limit in limits.items():
-        if getattr(config, what) > limit:
-            raise FitError(
-                f"the graph needs {what} = {getattr(config, what)} on a {config.n}x{config.m} array; instructions "
-                f"reach {limit}: "
-                "use a larger --array, or split the graph"
-            )

@@ -35,6 +35,8 @@ class Views:
     def __init__(self, graph: Graph, plan: Plan, n: int, m: int, v: int):
         self.graph, self.plan, self.n, self.m, self.v = graph, plan, n, m, v
         self.of: dict[str, View] = {}
+        self.makers = {node.output: node for node in graph.nodes}
+        self.first: dict[str, bool] = {}  # what channels_first has found
         self.copies: dict[tuple, View] = {}  # by what was copied: buffer and positions
         self.placed: dict[str, Target] = {}  # tensors that a concatenation wants in its buffer
 
@@ -73,14 +75,23 @@ class Views:
     # --- rows and channels ------------------------------------------------------------------------------------------
     def channels_first(self, name: str) -> bool:
         """Whether a tensor's channels are its first axis: those of images."""
-        while (node := self.graph.producer(name)) is not None:
-            if isinstance(node, POSITIONAL):
-                return True
-            kept = isinstance(node, ops.Reshape) and self.graph.tensors[node.inputs[0]].shape[:1] == node.shape[:1]
-            if not kept and not isinstance(node, (ops.Requantize, ops.Lookup, ops.Mul, ops.Concat, ops.Slice)):
-                return False
-            name = node.inputs[0]
-        return any(isinstance(node, POSITIONAL) for node in self.graph.consumers(name))
+        behind = []  # tensors whose channels are those of what they are made of
+        while name not in self.first:
+            node = self.makers.get(name)
+            behind.append(name)
+            if node is None:
+                self.first[name] = any(isinstance(node, POSITIONAL) for node in self.graph.consumers(name))
+            elif self._keeps_axes(node):
+                name = node.inputs[0]
+            else:
+                self.first[name] = isinstance(node, POSITIONAL)
+        self.first.update(dict.fromkeys(behind, self.first[name]))
+        return self.first[name]
+
+    def _keeps_axes(self, node: ops.Node) -> bool:
+        if isinstance(node, ops.Reshape):
+            return self.graph.tensors[node.inputs[0]].shape[:1] == node.shape[:1]
+        return isinstance(node, (ops.Requantize, ops.Lookup, ops.Mul, ops.Concat, ops.Slice))
 
     def rows(self, values: np.ndarray, name: str, first: bool | None = None) -> np.ndarray:
         """Values of a tensor's elements (row-major) as [positions, channels]. first: the first axis is the channels';

@@ -7,6 +7,7 @@ import numpy as np
 from hwgen.graph.importer.context import Context, constant
 from hwgen.graph.importer.materialize import narrow_source
 from hwgen.graph.importer.model import OnnxNode
+from hwgen.graph.importer.schema import check_axes
 from hwgen.graph.importer.values import Affine, Const, Padded, QConst, Raw, Value, collapse
 
 
@@ -109,6 +110,7 @@ def conv(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     n = w.ints.ndim - 2
     if n not in (1, 2):
         node.unsupported(f"it has {n} spatial axes; 1 or 2 are possible")
+    check_axes(node, n)
     extra = x.pads if isinstance(x, Padded) else (0,) * (2 * n)
     x = x.value if isinstance(x, Padded) else x
     source, gain, bias = narrow_source(ctx.builder, x, node, "its input is not quantized")
@@ -146,6 +148,7 @@ def conv_transpose(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     w, groups = _weight(node, w), int(node.attrs.get("group", 1))
     if w.ints.ndim != 3:
         node.unsupported(f"it has {w.ints.ndim - 2} spatial axes; 1 is possible, so use upsampling on the host or Conv")
+    check_axes(node, 1)
     if node.attrs.get("dilations", [1])[0] != 1 or "output_shape" in node.attrs or w.ints.shape[0] % groups:
         node.unsupported("dilation, output_shape and groups that do not divide its inputs are not possible; give pads")
     if node.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):

@@ -12,6 +12,7 @@ from hwgen.graph.importer.layers import window_pads
 from hwgen.graph.importer.materialize import describe, emit_moves, narrow_source
 from hwgen.graph.importer.model import OnnxNode
 from hwgen.graph.importer.norm import mean_stat, reshaped_group, square_mean
+from hwgen.graph.importer.schema import check_axes
 from hwgen.graph.importer.values import Affine, Const, Joined, Move, Padded, SquareTable, Stat, Table, Value
 from hwgen.graph.ops import window_counts
 
@@ -242,6 +243,7 @@ def global_max_pool(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
 
 def _window(node: OnnxNode, x: Value, kernel: list[int]) -> tuple[tuple[int, ...], ...]:
     n = len(kernel)
+    check_axes(node, len(x.shape) - 1)
     stride = tuple(int(s) for s in node.attrs.get("strides", (1,) * n))
     pads = window_pads(node, x.shape[1:], kernel, stride)
     if node.attrs.get("ceil_mode", 0):

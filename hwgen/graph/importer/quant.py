@@ -87,6 +87,9 @@ def _constant(node: OnnxNode, array, scale, bits: int, signed: bool, narrow: boo
     lo = (-(2 ** (bits - 1)) + narrow) if signed else 0
     hi = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - narrow
     scale32 = np.asarray(scale, np.float32)
+    if not _broadcasts(scale32.shape, array.shape):
+        node.unsupported(f"its scale of shape {scale32.shape} does not fit weights of shape {array.shape}; use one "
+                         "scale, or one per output channel")  # fmt: skip
     x = array.astype(np.float32) / scale32
     x = np.where(x > hi, np.float32(hi), np.where(x < lo, np.float32(lo), x))
     ints = ROUNDING[mode](x)
@@ -94,6 +97,14 @@ def _constant(node: OnnxNode, array, scale, bits: int, signed: bool, narrow: boo
     full = np.asarray(scale, np.float64)
     full = full.reshape((1,) * (real.ndim - full.ndim) + full.shape) if full.size > 1 else full.reshape(())
     return QConst(real, ints.astype(np.int64), full, bits if signed else bits + 1, signed)
+
+
+def _broadcasts(scale: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a scale of this shape leaves weights their shape."""
+    try:
+        return np.broadcast_shapes(scale, shape) == tuple(shape)
+    except ValueError:
+        return False
 
 
 def _activation(ctx: Context, node: OnnxNode, value: Value, spec: QuantSpec) -> Value:

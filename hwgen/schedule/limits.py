@@ -1,0 +1,91 @@
+"""What no engine of any size can hold, told before or after compiling, with the node that asks for the most."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.errors import FitError
+from hwgen.graph import Graph, ops
+from hwgen.runtime import abi
+from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, EngineConfig
+from hwgen.schedule.plan import MatOp, Plan, RowOp
+from hwgen.schedule.vector import VecOp
+
+_WAY_OUT = "use a larger --array, or split the graph"
+_LARGE = 1 << 16
+"""Numbers of a tensor that is worth a look before compiling."""
+MAX_PROGRAM = 4096
+MAX_PARTS = 8
+"""Banks that an image would fill, at most."""
+
+
+def bank_bytes(config: EngineConfig) -> int:
+    """Bytes of a bank of activations that instructions can reach."""
+    return (1 << abi.ADDR_BITS) * min(config.n, config.m, 16)
+
+
+def check_sizes(graph: Graph, config: EngineConfig) -> None:
+    """Raise FitError naming the first tensor that no bank can hold. Sums are never stored, images come in parts."""
+    limit, names = bank_bytes(config), set(graph.inputs)
+    for node in graph.nodes:
+        if not isinstance(node, ops.ACCUMULATING):
+            names.add(node.output)
+    for name in (name for name in graph.tensors if name in names):
+        shape = graph.tensors[name].shape
+        if (size := graph.tensors[name].size) < _LARGE:
+            continue
+        # Channels fill whole words, whichever axis they are.
+        least = min(size // c * (-(-c // config.v) * config.v) for c in (shape[0], shape[-1]))
+        image = name in graph.inputs and len(shape) == 3  # which may come in parts
+        if least > limit * (MAX_PARTS if image else 1):
+            raise FitError(f"{_who(graph, name)} has {size:,} numbers of shape {shape}; a memory bank of the engine "
+                           f"holds {limit:,} bytes on a {config.n}x{config.m} array: {_WAY_OUT}")  # fmt: skip
+
+
+def _who(graph: Graph, name: str) -> str:
+    node = graph.producer(name)
+    return f"input {name!r}" if node is None else f"node {node.name!r} ({node.op}): its result"
+
+
+def check_reach(config: EngineConfig, plan: Plan) -> None:
+    """Raise FitError naming a memory that is larger than instructions can address, and what takes most of it."""
+    limits = {
+        "weight_depth": 1 << abi.ADDR_BITS,
+        "param_depth": 1 << abi.PADDR_BITS,
+        "row_param_depth": 1 << abi.PADDR_BITS,
+        "row_words": MAX_ROW_WORDS,
+        "group_words": MAX_GROUP_WORDS,
+        "vec_param_depth": 1 << abi.PADDR_BITS,
+        "kv_depth": MAX_KV_DEPTH,
+        "act_depth": bank_bytes(config) // config.v,
+        "prog_depth": MAX_PROGRAM,
+    }
+    for what, limit in limits.items():
+        if (need := getattr(config, what)) > limit:
+            raise FitError(
+                f"node {_largest(plan, what)!r}: with it the program needs {what} = {need} on a "
+                f"{config.n}x{config.m} array; instructions reach {limit}: {_WAY_OUT}"
+            )
+
+
+def _largest(plan: Plan, what: str) -> str:
+    """The operation that takes most of a memory."""
+    if what == "act_depth":
+        largest = max(plan.buffers.values(), key=lambda buffer: buffer.bytes)
+        return next((op.name for op in plan.ops if op.out.buffer == largest.name), largest.name)
+    return max(plan.ops, key=lambda op: _take(op, what, plan)).name
+
+
+def _take(op: MatOp | RowOp | VecOp, what: str, plan: Plan) -> int:
+    """About how much of a memory an operation takes."""
+    kinds = {"weight_depth": MatOp, "param_depth": MatOp, "kv_depth": MatOp, "prog_depth": MatOp,
+             "row_param_depth": RowOp, "row_words": RowOp, "group_words": RowOp, "vec_param_depth": VecOp}  # fmt: skip
+    if not isinstance(op, kinds[what]):
+        return -1
+    if what == "weight_depth":
+        return sum(part.words.size for part in op.parts if part.words is not None)
+    if what == "kv_depth":
+        return plan.buffers[op.out.buffer].kv
+    if what == "prog_depth":
+        return len(op.parts)
+    return int(np.size(op.lane.mult)) if what.endswith("param_depth") else op.out.channels

@@ -59,14 +59,14 @@ CASES = {
     "input": (lambda: vector(1 << 40), "input 'x' has 1,099,511,627,776 numbers.*a memory bank.*8,388,608 bytes"),
     "vector": (
         lambda: vector(1 << 20),
-        "node 'y': with it the program needs param_depth = 131072.*reach 4096: use a larger",
+        "node 'y': with it the program needs param_depth = 131072.*reach 4096: use",
     ),
     "keys": (lambda: attention(300, 512), "node 'it.*with it the program needs kv_depth = 4864.*reach 4096"),
     "tables": (lambda: layers(17), "node 'it16'.*more than 16 different activation tables; give some"),
     "exponentials": (lambda: softmaxes(18), "node 'it17'.*more than 16 different tables of exponentials"),
     "channels": (
         lambda: group_norm(20_000, 3, 20_000),
-        "node 'it': with it the program needs group_words = 1250.*reach 1024",
+        "node 'it': with it the program needs group_words = 1250",
     ),
     "coordinates": (tall_image, "node 'it': it is too large for one instruction .field 'y_last'.*larger --array"),
 }

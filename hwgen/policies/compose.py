@@ -31,7 +31,7 @@ def whole(demo: Demo, image: str, state: str, text: str, action: str) -> Graph:
     graph = before_head(demo, image, state, text, f"head.{demo.head.inputs[0]}")
     head = _renamed(demo.head, {demo.head.outputs[0]: action}, "head", "whole")
     graph.tensors, graph.nodes = head.tensors | graph.tensors, graph.nodes + head.nodes
-    graph.name, graph.outputs = "whole", head.outputs
+    graph.name, graph.outputs = demo.name, head.outputs
     return graph.validate()
 
 

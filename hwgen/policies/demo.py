@@ -23,9 +23,10 @@ Runner = Callable[[Integers], Integers]
 
 @dataclass
 class Demo:
-    """encoder: image uint8 [3, 64, 64], text int8 [E] -> features int8 [F]. head: vector int8 [F + S + E] -> action
-    int8 [chunk * 3]. recorded: images, state and text of some demonstrations."""
+    """name: of its checkpoint. encoder: image uint8 [3, 64, 64], text int8 [E] -> features int8 [F]. head: vector int8
+    [F + S + E] -> action int8 [chunk * 3]. recorded: images, state and text of some demonstrations."""
 
+    name: str
     encoder: Graph
     head: Graph
     config: PolicyConfig
@@ -107,7 +108,7 @@ def load_demo(path: Path | str | None = None) -> Demo:
     config = PolicyConfig.from_dict(values)
     if set(graphs) != {"encoder", "head"}:
         raise InputError(f"checkpoint {path} holds the graphs {sorted(graphs)}, not an encoder and a head; retrain it")
-    demo = Demo(graphs["encoder"], graphs["head"], config, weights, extra)
+    demo = Demo(path.stem, graphs["encoder"], graphs["head"], config, weights, extra)
     _check(demo, path)
     return demo
 

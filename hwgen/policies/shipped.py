@@ -54,9 +54,7 @@ def save_part(text: str, folder: Path) -> Path:
     source = Path(name) if name.endswith(".safetensors") else checkpoint_file(name)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{source.stem}{'' if part == PARTS[0] else f'-{part}'}.onnx"
-    graph = compose.part(load_demo(source), part)
-    graph.name = graph.name if part != PARTS[0] else source.stem
-    model = qonnx_out.to_model(graph)
+    model = qonnx_out.to_model(compose.part(load_demo(source), part))
     if name in SHAPES:
         onnx.helper.set_model_props(model, {POLICY_KEY: name})
     onnx.save(model, str(file))

@@ -173,6 +173,10 @@ class _Emitter:
             octets += len(part.rows) * len(part.groups) * self.config.m // OCTET
             walk.gate = Gate("MM", octets)
 
+    def bank(self, buffer: str) -> int:
+        """The bank of a buffer."""
+        return self.plan.buffers[buffer].bank
+
     def byte(self, buffer: str, at: int) -> int:
         """Where a byte of a buffer lies in its bank."""
         return self.plan.buffers[buffer].word * self.config.v + at
@@ -247,13 +251,9 @@ class _Emitter:
     def _beside(self, op: MatOp, row: int) -> bool:
         """Whether a matrix operation may write and read its residual while another unit's operation that it follows
         still reads and writes."""
-        rows, bank = self.plan.ops[row], {name: buffer.bank for name, buffer in self.plan.buffers.items()}
-        reads = {bank[view.buffer] for view in rows.reads()}
-        return (
-            bank[op.out.buffer] != bank[rows.out.buffer]
-            and bank[op.x.buffer] not in reads
-            and (op.residual is None or bank[op.residual.buffer] not in reads)
-        )
+        rows, bank = self.plan.ops[row], self.bank
+        reads = {bank(view.buffer) for view in rows.reads()}
+        return bank(op.out.buffer) != bank(rows.out.buffer) and not reads & {bank(v.buffer) for v in op.reads()}
 
     def _late_readers(self, buffer: str) -> set[int]:
         """The operation that may still read this buffer as its residual, some clocks behind its steps: a bank cannot be

@@ -61,9 +61,9 @@ def _follows(emitter, op: VecOp) -> tuple[str, int] | None:
         return None
     if any(view.buffer == last.out.buffer for view in (op.second, op.residual) if view is not None):
         return None
-    bank = {name: emitter.plan.buffers[name].bank for name in emitter.plan.buffers}
-    theirs = {bank[view.buffer] for view in (last.x, last.residual) if view is not None}
-    if theirs & {bank[view.buffer] for view in (*op.reads(), op.out)} or bank[op.out.buffer] == bank[last.out.buffer]:
+    bank = emitter.bank
+    theirs = {bank(view.buffer) for view in last.reads()}
+    if theirs & {bank(view.buffer) for view in (*op.reads(), op.out)} or bank(op.out.buffer) == bank(last.out.buffer):
         return None
     writers = emitter.writers(op.x)
     if writers != [len(emitter.after) - 1]:

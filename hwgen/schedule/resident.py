@@ -125,10 +125,11 @@ def _walk(
             arrives = there.get(use.block, 0)
             if ring.at(use.block) is None:
                 way = (use.block[1] - use.block[0]) * config.stream_beats
-                before = ring.next, dict(ring.live)
+                may_stay = use.area.words <= budget and use.area.uses >= often
+                before = ring.next, dict(ring.live) if may_stay else {}
                 _, free = ring.place(use.block)
                 arrives = max(stream, free + LATENCY) + way
-                if arrives - array > patience * way and use.area.words <= budget and use.area.uses >= often:
+                if may_stay and arrives - array > patience * way:
                     ring.next, ring.live = before
                     resident.add(use.area.first)
                     budget -= use.area.words

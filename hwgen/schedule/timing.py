@@ -79,18 +79,21 @@ class Timing:
 
 class _Progress:
     def __init__(self) -> None:
-        self.clocks, self.counts = [np.array([0])], [np.array([0])]
-        self.total = 0
+        self.steps = np.zeros((2, 1024), np.int64)  # clocks and counts; the first `size` are there
+        self.size, self.total = 1, 0
 
     def add(self, clocks: np.ndarray, octets: int) -> None:
         """Each of these clocks adds `octets`."""
-        self.clocks.append(clocks)
-        self.counts.append(self.total + octets * np.arange(1, len(clocks) + 1))
-        self.total += octets * len(clocks)
+        end = self.size + len(clocks)
+        if end > self.steps.shape[1]:
+            self.steps = np.concatenate([self.steps, np.zeros((2, end), np.int64)], axis=1)
+        self.steps[0, self.size : end] = clocks
+        self.steps[1, self.size : end] = self.total + octets * np.arange(1, len(clocks) + 1)
+        self.size, self.total = end, self.total + octets * len(clocks)
 
     def reached(self, need: np.ndarray) -> np.ndarray:
         """First clock in which each need is reached; NEVER where it is not (yet)."""
-        clocks, counts = np.concatenate(self.clocks), np.concatenate(self.counts)
+        clocks, counts = self.steps[:, : self.size]
         at = np.searchsorted(counts, np.maximum(need, 0))
         return np.where(at < len(clocks), clocks[np.minimum(at, len(clocks) - 1)], NEVER)
 

@@ -32,7 +32,7 @@ def test_everything_stays_where_it_fits():
 
 
 def test_what_hides_behind_the_array_is_brought():
-    """The first block would be waited for; of the last two, which have few clocks a word, the ring holds one in time."""
+    """The first block would be waited for; of the last two, of few clocks a word, the ring holds one in time."""
     areas, uses = layers((10, 100), (20, 100), (20, 100), (20, 100), (20, 1), (20, 1))
     assert chosen(areas, uses, areas, CONFIG, 2) == {0, 90}
 

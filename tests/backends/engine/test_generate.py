@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from hwgen import backends
+from hwgen import backends, boards
 from hwgen.backends.design import GOLDEN_VECTORS
 from hwgen.backends.engine import generate
 from hwgen.backends.options import Options
@@ -129,6 +129,32 @@ def test_weights_beyond_the_chip_are_told(tmp_path):
     qonnx_out.save(mlp(np.random.default_rng(1), (2048, 2048, 2048, 2048)), tmp_path / "net.onnx")
     with pytest.raises(FitError, match="pynq-z2 has .* MB on the chip.*fewer bits, a smaller graph or a larger board"):
         backends.generate(tmp_path / "net.onnx", "pynq-z2", "engine", Options(), tmp_path / "net")
+
+
+def test_weights_beyond_the_chip_come_from_ddr_where_ports_are_to_spare():
+    """8 MB of weights, each for one clock: the ports are the limit."""
+    graph = mlp(np.random.default_rng(1), (2048, 4096, 2048))
+    one, three = (generate.choose(graph, boards.load("zcu104"), (32, 32), stream_ports=ports) for ports in (1, 3))
+    assert three.config.stream_ports == 3 and three.timing.latency < one.timing.latency
+    assert three.streamed_bytes > 4e6 and 0.9 < three.stream_share < one.stream_share <= 1
+    found = generate.report(three, boards.load("zcu104"), 0)
+    assert (found["ddr_ports"], found["streamed_bytes"]) == (4, three.streamed_bytes)
+    assert sum(layer["lost"].get("STREAM", 0) for layer in found["layers"]) > 0
+    with pytest.raises(FitError, match="32x32 .* does not fit zcu104|on the chip"):
+        generate.choose(graph, boards.load("zcu104"), (32, 32), weights="chip")
+
+
+def test_weights_can_be_asked_for_from_ddr():
+    graph = mlp(np.random.default_rng(1), (64, 64, 64, 64, 64))
+    design = generate.choose(graph, boards.load("zcu104"), (8, 8), weights="ddr")
+    assert design.config.stream_ports == 2 and 0 < design.config.weight_depth < 256 and design.streamed_bytes
+    assert not generate.choose(graph, boards.load("zcu104"), (8, 8)).config.stream_ports
+    for board, more, message in [
+        ("pynq-z2", {"weights": "ddr"}, "pynq-z2 has 0 memory ports for weights.*leave --weights ddr"),
+        ("zcu104", {"stream_ports": 4}, "zcu104 has 3 memory ports for weights.*--stream-ports 3 or fewer"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            generate.choose(graph, boards.load(board), (8, 8), **more)
 
 
 def test_an_unsupported_operator_names_node_reason_and_way_out(tmp_path):

@@ -23,7 +23,8 @@ _MEANING = {
     "param_depth": "words of requantization parameters", "row_param_depth": "words of the norms' parameters",
     "softmax_slots": "tables of exponentials", "row_words": "words of a row of a norm or softmax",
     "group_words": "words of a position of a group norm",
-    "slots": "activation tables", "prog_depth": "instructions of a unit", "residual": "residual additions",
+    "slots": "activation tables", "prog_depth": "instructions of the array", 
+    "unit_prog_depth": "instructions of another unit", "residual": "residual additions",
     "wide": "32-bit outputs", "padded": "padding of convolutions", "kv_depth": "words of keys and values",
     "vec_param_depth": "words of the vector unit's parameters", "vec_mul": "products of two tensors",
     "vec_maxpool": "maxima of windows", "vec_residual": "additions to products",
@@ -198,7 +199,8 @@ def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) ->
     rows = [ins for ins in program.row if isinstance(ins, Row)]
     vec = [ins for ins in program.vec if isinstance(ins, Vec)]
     win = [ins for ins in program.din if isinstance(ins, Windows)]
-    longest = max(*(len(getattr(program, unit.lower())) for unit in abi.INSTRUCTIONS), 1)
+    lengths = {unit: len(getattr(program, unit.lower())) for unit in abi.INSTRUCTIONS}
+    others = max(count for unit, count in lengths.items() if unit != "MM")
     return base.resized(
         act_depth=_round_up(act_words, 64),
         weight_depth=_round_up(len(program.weights), 512),
@@ -208,7 +210,8 @@ def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) ->
         row_words=_round_up(max((ins.words for ins in rows if not ins.group), default=0), 16) if rows else 0,
         group_words=max((ins.words for ins in rows if ins.group), default=0),
         slots=1 << (tables - 1).bit_length() if tables else 0,
-        prog_depth=max(16, 1 << (longest - 1).bit_length()),
+        prog_depth=_power_of_two(lengths["MM"]),
+        unit_prog_depth=_power_of_two(others),
         residual=any(ins.residual is not None for ins in mm),
         wide=any(ins.wide for ins in mm),
         padded=any(ins.inside is not None for ins in mm),
@@ -224,3 +227,8 @@ def _sized(base: EngineConfig, program: Program, act_words: int, tables: int) ->
 
 def _round_up(value: int, unit: int) -> int:
     return max(-(-value // unit), 1) * unit
+
+
+def _power_of_two(instructions: int) -> int:
+    """Words of a program memory."""
+    return max(16, 1 << (instructions - 1).bit_length())

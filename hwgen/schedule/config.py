@@ -21,6 +21,7 @@ class EngineConfig:
 
     group_words 0: no group norms.
     row_param_depth 0: no norms. softmax_slots 0: no softmax; neither: no row unit. slots 0: no activation tables.
+    prog_depth: instructions of the array; unit_prog_depth: of each other unit.
     vec_param_depth 0: no vector unit. kv_depth 0: no KV memory. win_ring: bytes of an image kept for windows; 0: no
     windows. stream_ports: bus masters that bring weights during a run; 0: all weights are resident. Every field is a
     parameter of the RTL.
@@ -39,6 +40,7 @@ class EngineConfig:
     group_words: int = 0
     slots: int = 0
     prog_depth: int = 16
+    unit_prog_depth: int = 16
     residual: bool = False
     wide: bool = False
     padded: bool = False

@@ -261,8 +261,8 @@ class _Emitter:
         passed = 0
         for i in reversed(range(len(self.after))):
             op = self.plan.ops[i]
-            if passed >= RESIDUAL_LAG or (not isinstance(op, MatOp) and op.out.rows == 1):
-                break  # the array waits for other units' operations anyhow
+            if passed >= RESIDUAL_LAG or (not isinstance(op, MatOp) and self.plan.takes_the_end(op)):
+                break
             if not isinstance(op, MatOp):
                 continue
             if op.residual is not None and op.residual.buffer == buffer:

@@ -24,6 +24,7 @@ EBR_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)
 MOST_WORDS = 1 << 16  # of a weight memory; no board has room for more
 SERIAL_EBR = 18  # of the bridge to the serial line
 LUT_PRODUCT = 17  # LUTs of a product of 8 bits, for each bit of its weight
+PROG_LUT_WORDS = 256  # programs, too (prog_queue.sv)
 LUT_RAM_WORDS = 64  # memories of at most so many words are made of LUTs
 MOST_PARAM_LUT_WORDS = 128  # parameters of the array that may be, where block RAM does not suffice
 ULTRA_WORDS = 1024  # weight memories deeper than this go to UltraRAM where the part has some
@@ -182,10 +183,11 @@ def _amd_memory(c: EngineConfig, where: Placement) -> dict[str, int]:
     in_blocks = c.param_depth > LUT_RAM_WORDS and not where.param_luts
     bram += -(-c.m * _param_bits(c) // 72) * -(-c.param_depth // 512) if in_blocks else 0
     bram += -(-c.v * 72 // 72) * -(-c.row_param_depth // 512) if c.row_param_depth > 64 else 0
-    if c.prog_depth > 256:  # see prog_queue.sv
-        units = {"ROW": c.has_rows, "VEC": c.vec_param_depth, "STREAM": c.stream_ports}
-        beats = sum(abi.beats(fields) for unit, fields in abi.INSTRUCTIONS.items() if units.get(unit, True))
-        bram += -(-beats * 128 // 72) * -(-c.prog_depth // 512)
+    units = {"ROW": c.has_rows, "VEC": c.vec_param_depth, "STREAM": c.stream_ports}
+    for unit, fields in abi.INSTRUCTIONS.items():
+        words = c.prog_depth if unit == "MM" else c.unit_prog_depth
+        if words > PROG_LUT_WORDS and units.get(unit, True):
+            bram += -(-abi.beats(fields) * 128 // 72) * -(-words // 512)
     vec_bits = c.v * (99 if c.vec_residual else 72)
     bram += -(-vec_bits // 72) * -(-c.vec_param_depth // 512) if c.vec_param_depth > 64 else 0
     bram += -(-c.v * -(-c.softmax_slots // 2) // 2)  # halves of a block hold two tables for one lane
@@ -233,4 +235,4 @@ def over(config: EngineConfig, board: Board) -> list[str]:
     """What the board has too little of, each as `bram36 840 of 312`."""
     need, has = resources(config, board), board.resources
     kinds = ("lut", "ff", "dsp", "bram36", "uram")
-    return [f"{kind} {need[kind]:,} of {getattr(has, kind):,}" for kind in kinds if need[kind] > getattr(has, kind)]
+    return [f"{kind} {need[kind]} of {getattr(has, kind)}" for kind in kinds if need[kind] > getattr(has, kind)]

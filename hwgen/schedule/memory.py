@@ -104,10 +104,10 @@ def _read_soon_after(plan: Plan, i: int) -> list[str]:
     """Operands of the matrix operations that may be issued before operation i has read its last residual."""
     out, steps = [], 0
     for op in plan.ops[i + 1 :]:
-        if steps >= RESIDUAL_LAG or (not isinstance(op, MatOp) and op.out.rows == 1):
-            break  # another unit's operation takes its source whole, so what is behind it comes later
+        if steps >= RESIDUAL_LAG or (not isinstance(op, MatOp) and plan.takes_the_end(op)):
+            break
         if not isinstance(op, MatOp):
-            continue  # but rows follow one another
+            continue  # rows follow one another, and a row may be complete long before the last one
         out.append(op.x.buffer)
         steps += op.steps
     return out

@@ -246,3 +246,13 @@ class Plan:
     outputs: list[Output] = field(default_factory=list)
     out_bytes: int = 0
     serial: bool = False  # every operation waits for all before it
+
+    def takes_the_end(self, op: RowOp) -> bool:
+        """Whether another unit's operation gives nothing before what it reads from is complete: it is of one row, which
+        has the last byte of that. (The array waits for it, so what comes behind comes later.)"""
+        writers = self.buffers[op.x.buffer].writers
+        if op.out.rows > 1 or len(writers) != 1:
+            return op.out.rows == 1
+        source = self.ops[writers[0]].out
+        last = source.start + (source.rows - 1) * source.pitch + source.channels - 1
+        return int(op.x.positions.max()) >= last

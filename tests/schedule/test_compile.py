@@ -28,7 +28,9 @@ def test_a_retrained_policy_takes_the_same_engine():
     assert compile_onto(two.graph, one.config).timing.latency == one.timing.latency
 
 
-@pytest.mark.parametrize("change", [{"weight_depth": 8}, {"ww": 3}, {"act_depth": 2}, {"prog_depth": 1}])
+@pytest.mark.parametrize(
+    "change", [{"weight_depth": 8}, {"ww": 3}, {"act_depth": 2}, {"prog_depth": 1}, {"unit_prog_depth": 0}]
+)
 def test_what_the_engine_lacks_is_told(change, rng):
     config = compile_graph(two_layers(rng), 8, 8).config.resized(**change)
     (name,) = change

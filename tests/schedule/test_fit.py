@@ -33,9 +33,11 @@ def test_a_kv_memory_makes_the_array_multiply_eight_bits():
 
 
 def test_long_programs_take_block_ram():
-    """In 512 words of 72 bits: 1 + 9 + 2 beats of DIN, MM and DOUT, and DIN's two of windows."""
-    short, long = (fit.resources(EngineConfig(8, 8, prog_depth=depth), ZCU104)["bram36"] for depth in (256, 1024))
-    assert long - short == -(-(3 + 9 + 2) * 128 // 72) * 2
+    """In 512 words of 72 bits: the array's nine beats; three of DIN and two of DOUT."""
+    depths = ((256, 256), (1024, 256), (1024, 1024))
+    configs = (EngineConfig(8, 8, prog_depth=mm, unit_prog_depth=others) for mm, others in depths)
+    short, long, all_long = (fit.resources(config, ZCU104)["bram36"] for config in configs)
+    assert long - short == 2 * 16 and all_long - long == 2 * (6 + 4)
 
 
 def test_what_was_routed_on_the_ecp5():

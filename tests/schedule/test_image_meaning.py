@@ -57,7 +57,7 @@ def test_engines_with_few_banks(graph, array, seed, banks):
     """With few banks the plan is serial, or there is none; then the error says so."""
     config = EngineConfig(
         *array, banks=banks, act_depth=2048, weight_depth=1 << 16, param_depth=2048, row_param_depth=1024, slots=16,
-        row_words=64, prog_depth=256, residual=True, wide=True,
+        row_words=64, prog_depth=256, unit_prog_depth=256, residual=True, wide=True,
     )  # fmt: skip
     try:
         design = compile_onto(graph, config)

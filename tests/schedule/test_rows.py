@@ -55,3 +55,24 @@ def test_rows_follow_each_other_at_a_word_a_clock(rng):
     spans = compile_graph(b.build(), 64, 64).timing.spans
     row = next(span for span in spans if span.unit == "ROW")
     assert row.last - row.first == 197 * 4 - 1 + 4 + 3 + 9 + 3 + 12
+
+
+@pytest.mark.parametrize("unit", ["ROW", "VEC"])
+@pytest.mark.parametrize("begin", [0, 6])
+def test_the_first_row_may_be_done_before_the_last_residual_is_read(seed, unit, begin):
+    """A class token's norm: one row, that of an operation which goes on adding; what reads it follows at once."""
+    rng = np.random.default_rng(seed)
+    for width in (8, 16, 24, 40):
+        b = GraphBuilder("class token")
+
+        def layer(x, outputs, b=b, **more):
+            acc = b.linear(x, rng.integers(-128, 128, (b.tensor(x).shape[-1], outputs)), 2.0**-9)
+            return b.requantize(acc, bits=8, scale=2**-4, **more)
+
+        x = layer(b.input("x", (40, width), bits=8, signed=True, scale=2**-4), width)
+        y = layer(layer(x, 4 * width), width, residual=x)  # so the bank of x is the emptiest
+        first = b.reshape(b.slice(y, 0, begin, begin + 1), (width,))
+        normed = b.layernorm(first, 1.0, bits=8, scale=2**-5) if unit == "ROW" else b.mul(first, first, scale=2**-4)
+        b.output(layer(normed, 8), "y")
+        design = compile_graph(b.build(), 8, 16)
+        assert check(design, seed).latency == design.timing.latency, (seed, width)

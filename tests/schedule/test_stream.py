@@ -34,7 +34,7 @@ def layers(rng, rows: int, widths: tuple[int, ...]):
 
 def on(design, words: int, ports: int):
     """(configuration, program) of the design with so many weight words and ports."""
-    config = design.config.resized(weight_depth=words, stream_ports=ports, prog_depth=64)
+    config = design.config.resized(weight_depth=words, stream_ports=ports, prog_depth=64, unit_prog_depth=64)
     return config, stream(design.program, config)
 
 

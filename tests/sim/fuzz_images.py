@@ -24,7 +24,8 @@ def depths(engine: dict) -> dict[int, tuple[int, int]]:
     rows = engine["row_param_depth"] + engine["softmax_slots"]
     there = {"ROW": rows, "VEC": engine["vec_param_depth"], "STREAM": engine.get("stream_ports", 0)}
     for unit, fields in abi.INSTRUCTIONS.items():
-        out[f"PROG_{unit}"] = engine["prog_depth"] if there.get(unit, 1) else 0, abi.beats(fields)
+        words = engine["prog_depth" if unit == "MM" else "unit_prog_depth"]
+        out[f"PROG_{unit}"] = words if there.get(unit, 1) else 0, abi.beats(fields)
     return {abi.TARGETS[name]: value for name, value in out.items()}
 
 

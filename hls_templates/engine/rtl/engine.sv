@@ -24,7 +24,8 @@ module engine
     parameter bit          VEC_RESIDUAL    = 1,      ///< it adds a third tensor to products
     parameter int          KV_DEPTH        = 0,      ///< words of the KV memory; 0: none
     parameter int          SLOTS           = 4,      ///< activation tables; 0: none
-    parameter int          PROG_DEPTH      = 64,     ///< instructions of each unit
+    parameter int          PROG_DEPTH      = 64,     ///< instructions of the array
+    parameter int          UNIT_PROG_DEPTH = 16,     ///< instructions of each other unit
     parameter bit          RESIDUAL        = 1,      ///< residual input
     parameter bit          WIDE            = 1,      ///< 32-bit results
     parameter bit          PADDED          = 1,      ///< steps of the array that read padding
@@ -167,13 +168,13 @@ module engine
       .TABLE_DEPTH(SLOTS),
       .ROW_PARAM_DEPTH(ROW_PARAM_DEPTH),
       .SOFTMAX_SLOTS(SOFTMAX_SLOTS),
-      .PROG_DIN_DEPTH(PROG_DEPTH),
+      .PROG_DIN_DEPTH(UNIT_PROG_DEPTH),
       .PROG_MM_DEPTH(PROG_DEPTH),
-      .PROG_ROW_DEPTH(ROW_UNIT ? PROG_DEPTH : 0),
-      .PROG_DOUT_DEPTH(PROG_DEPTH),
+      .PROG_ROW_DEPTH(ROW_UNIT ? UNIT_PROG_DEPTH : 0),
+      .PROG_DOUT_DEPTH(UNIT_PROG_DEPTH),
       .VEC_PARAM_DEPTH(VEC_PARAM_DEPTH),
-      .PROG_VEC_DEPTH(VEC_PARAM_DEPTH > 0 ? PROG_DEPTH : 0),
-      .PROG_STREAM_DEPTH(STREAM_PORTS > 0 ? PROG_DEPTH : 0),
+      .PROG_VEC_DEPTH(VEC_PARAM_DEPTH > 0 ? UNIT_PROG_DEPTH : 0),
+      .PROG_STREAM_DEPTH(STREAM_PORTS > 0 ? UNIT_PROG_DEPTH : 0),
       .WIN_RING(WIN_RING),
       .WIN_PORTS(WIN_PORTS),
       .HASH(HASH)
@@ -278,7 +279,7 @@ module engine
   prog_queue #(
       .BEATS (WIN_RING > 0 ? DIN_BEATS : 1),
       .W     (DIN_WIDTH),
-      .D     (PROG_DEPTH),
+      .D     (UNIT_PROG_DEPTH),
       .TARGET(TGT_PROG_DIN)
   ) u_din_queue (
       .clk_i,
@@ -298,7 +299,7 @@ module engine
   prog_queue #(
       .BEATS (DOUT_BEATS),
       .W     ($bits(dout_instr_t)),
-      .D     (PROG_DEPTH),
+      .D     (UNIT_PROG_DEPTH),
       .TARGET(TGT_PROG_DOUT)
   ) u_dout_queue (
       .clk_i,
@@ -368,7 +369,7 @@ module engine
     prog_queue #(
         .BEATS (STREAM_BEATS),
         .W     ($bits(stream_instr_t)),
-        .D     (PROG_DEPTH),
+        .D     (UNIT_PROG_DEPTH),
         .TARGET(TGT_PROG_STREAM)
     ) u_queue (
         .clk_i,
@@ -518,7 +519,7 @@ module engine
     prog_queue #(
         .BEATS (ROW_BEATS),
         .W     ($bits(row_instr_t)),
-        .D     (PROG_DEPTH),
+        .D     (UNIT_PROG_DEPTH),
         .TARGET(TGT_PROG_ROW)
     ) u_queue (
         .clk_i,
@@ -592,7 +593,7 @@ module engine
     vec_unit #(
         .V(V),
         .PARAM_DEPTH(VEC_PARAM_DEPTH),
-        .PROG_DEPTH(PROG_DEPTH),
+        .PROG_DEPTH(UNIT_PROG_DEPTH),
         .MUL(VEC_MUL),
         .MAXPOOL(VEC_MAXPOOL),
         .RESIDUAL(VEC_RESIDUAL),

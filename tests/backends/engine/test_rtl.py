@@ -13,7 +13,7 @@ ZCU104 = boards.load("zcu104")
 CONFIG = EngineConfig(16, 32)
 OTHER = {
     "n": 8, "m": 16, "ww": 4, "banks": 5, "act_depth": 128, "weight_depth": 1024, "param_depth": 32,
-    "row_param_depth": 16, "slots": 2, "prog_depth": 32, "residual": True, "wide": True,
+    "row_param_depth": 16, "slots": 2, "prog_depth": 32, "unit_prog_depth": 32, "residual": True, "wide": True,
     "softmax_slots": 2, "row_words": 16, "group_words": 2, "padded": True, "kv_depth": 64, "vec_param_depth": 16,
     "vec_mul": True, "vec_maxpool": True, "vec_residual": True, "win_ring": 1024, "win_ports": 2, "stream_ports": 1,
 }  # fmt: skip

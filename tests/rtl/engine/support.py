@@ -24,8 +24,8 @@ def everything(n: int, m: int, **more: int | bool) -> EngineConfig:
     depth = 600 * 600 // (n * m) * 8 + 4096
     return EngineConfig(
         n, m, ww=8, act_depth=2048, weight_depth=depth, param_depth=2048, row_param_depth=1024, slots=16,
-        prog_depth=128, residual=True, wide=True, padded=True, win_ring=4096, win_ports=2, row_words=64,
-        softmax_slots=4, group_words=8,
+        prog_depth=128, unit_prog_depth=128, residual=True, wide=True, padded=True, win_ring=4096, win_ports=2,
+        row_words=64, softmax_slots=4, group_words=8,
         **more,
     )  # fmt: skip
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.rtl
 @cache
 def engine(n: int, m: int, ww: int):
     """The engine with every unit, and programs as long as unrolled loops need."""
-    config = everything(n, m, **UNITS).resized(prog_depth=1024, param_depth=4096, ww=ww)
+    config = everything(n, m, **UNITS).resized(prog_depth=1024, unit_prog_depth=1024, param_depth=4096, ww=ww)
     folder = ROOT / "build" / "test-cache" / f"engine-networks-{n}x{m}-{ww}"
     code = rtl.write(config, boards.load(BOARD), "networks", folder)
     return config, code, build(folder)

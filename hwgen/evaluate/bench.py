@@ -23,6 +23,7 @@ from rich.table import Column, Table
 from hwgen import boards
 from hwgen.backends.engine import generate
 from hwgen.boards import Board
+from hwgen.errors import FitError
 from hwgen.evaluate.simulate_engine import complete_report, run_with_progress
 from hwgen.evaluate.vectors import read_golden
 from hwgen.graph import qonnx_in
@@ -74,9 +75,14 @@ def bench(
 def measure(file: Path, network: str, array: tuple[int, int], board: Board, folder: Path, console: Console) -> dict:
     """Compile a QONNX file for an array, write the design to `folder` and simulate it; returns its facts.
 
-    An array that the board does not hold is measured, too; `over` says what is too much. Raises HwgenError.
+    Weights come from DDR where the board has no room for them. An array that the board does not hold even so is
+    measured, too, with all weights on the chip; `over` says what is too much. Raises HwgenError.
     """
-    design = compile_graph(qonnx_in.load(file), *array)
+    graph = qonnx_in.load(file)
+    try:
+        design = generate.choose(graph, board, array)
+    except FitError:
+        design = compile_graph(graph, *array)
     console.print(f"compiled for {_by(array)}: {design.timing.latency:,} clocks")
     generate.write(design, board, folder, file)
     inputs, want = ({k: v[EXTREMES:][:FRAMES] for k, v in d.items()} for d in read_golden(folder, design.graph))
@@ -85,7 +91,7 @@ def measure(file: Path, network: str, array: tuple[int, int], board: Board, fold
     seconds = time.process_time() - begin  # building is the work of other processes
     report = complete_report(folder, want, result)
     keys = ("array", "macs", "multipliers", "predicted_cycles", "latency_cycles", "latency_cycles_min", "utilization",
-            "bit_exact", "vectors", "cycles", "streamed_bytes", "ddr_ports", "layers")  # fmt: skip
+            "bit_exact", "vectors", "cycles", "resources", "streamed_bytes", "ddr_ports", "layers")  # fmt: skip
     return {
         "network": network, "weight_bits": design.config.ww, **{key: report[key] for key in keys},
         "bound_cycles": bound(report), "share_of_bound": bound(report) / report["latency_cycles"],

@@ -26,12 +26,13 @@ def fitted(design: Design, board: Board, ports: int, from_ddr: bool = False) -> 
         why = str(error)
     else:
         why = f"no weights of it come from DDR over {ports} ports"
+    least = design.config.resized(prog_depth=SHORT_PROGRAM, unit_prog_depth=SHORT_PROGRAM, stream_ports=ports)
     try:
-        fit.check(design.config.resized(weight_depth=1, prog_depth=SHORT_PROGRAM, stream_ports=ports), board)
+        fit.check(least.resized(weight_depth=1), board)
     except FitError:  # not for its weights alone
         raise FitError(why) from None
     count = len(design.program.weights)
-    most = fit.weight_words(design.config.resized(prog_depth=SHORT_PROGRAM, stream_ports=ports), board)
+    most = fit.weight_words(least, board)
     shares = [int(count * share) for share in DDR_SHARES] if from_ddr else range(most, 0, -fit.BRAM_WORDS)
     for words in (words for words in shares if 0 < words <= most and words < count):
         try:

@@ -23,7 +23,7 @@ _MEANING = {
     "param_depth": "words of requantization parameters", "row_param_depth": "words of the norms' parameters",
     "softmax_slots": "tables of exponentials", "row_words": "words of a row of a norm or softmax",
     "group_words": "words of a position of a group norm",
-    "slots": "activation tables", "prog_depth": "instructions of the array", 
+    "slots": "activation tables", "prog_depth": "instructions of the array",
     "unit_prog_depth": "instructions of another unit", "residual": "residual additions",
     "wide": "32-bit outputs", "padded": "padding of convolutions", "kv_depth": "words of keys and values",
     "vec_param_depth": "words of the vector unit's parameters", "vec_mul": "products of two tensors",

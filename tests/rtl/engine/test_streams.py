@@ -44,7 +44,12 @@ def engine(n: int, m: int, ports: int):
     """(configuration, its folder with RTL and simulator) that all graphs of `layers` share."""
     config = compile_graph(layers(np.random.default_rng(0), n, m), n, m).config
     config = config.resized(
-        weight_depth=DEPTHS[ports], stream_ports=ports, prog_depth=256, act_depth=1024, param_depth=128
+        weight_depth=DEPTHS[ports],
+        stream_ports=ports,
+        prog_depth=256,
+        unit_prog_depth=256,
+        act_depth=1024,
+        param_depth=128,
     )
     return config, ROOT / "build" / "test-cache" / f"streams-{n}x{m}-{ports}"
 

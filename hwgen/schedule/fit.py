@@ -235,4 +235,4 @@ def over(config: EngineConfig, board: Board) -> list[str]:
     """What the board has too little of, each as `bram36 840 of 312`."""
     need, has = resources(config, board), board.resources
     kinds = ("lut", "ff", "dsp", "bram36", "uram")
-    return [f"{kind} {need[kind]} of {getattr(has, kind)}" for kind in kinds if need[kind] > getattr(has, kind)]
+    return [f"{kind} {need[kind]:,} of {getattr(has, kind):,}" for kind in kinds if need[kind] > getattr(has, kind)]

@@ -59,6 +59,7 @@ def check_reach(config: EngineConfig, plan: Plan) -> None:
         "kv_depth": MAX_KV_DEPTH,
         "act_depth": bank_bytes(config) // config.v,
         "prog_depth": MAX_PROGRAM,
+        "unit_prog_depth": MAX_PROGRAM,
     }
     for what, limit in limits.items():
         if (need := getattr(config, what)) > limit:
@@ -79,7 +80,7 @@ def _largest(plan: Plan, what: str) -> str:
 def _take(op: MatOp | RowOp | VecOp, what: str, plan: Plan) -> int:
     """About how much of a memory an operation takes."""
     kinds = {"weight_depth": MatOp, "param_depth": MatOp, "kv_depth": MatOp, "prog_depth": MatOp,
-             "row_param_depth": RowOp, "row_words": RowOp, "group_words": RowOp, "vec_param_depth": VecOp}  # fmt: skip
+             "unit_prog_depth": RowOp | VecOp, "row_param_depth": RowOp, "row_words": RowOp, "group_words": RowOp, "vec_param_depth": VecOp}  # fmt: skip
     if not isinstance(op, kinds[what]):
         return -1
     if what == "weight_depth":

@@ -1,4 +1,4 @@
-"""How far softmax and the norms are from float64 rounded to the same grid: the figures of docs/numerics.md.
+"""How far each operator is from float64 rounded to the same grid: the figures of docs/numerics.md.
 
 python -m tests.graph.measure_errors [values]
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hwgen.graph import GraphBuilder, run
+from hwgen.graph.activations import FUNCTIONS
 
 Real = Callable[[np.ndarray], np.ndarray]
 
@@ -65,11 +66,68 @@ def norm(rng: np.random.Generator, kind: str) -> tuple[GraphBuilder, tuple[int, 
     return b, (channels, space), real
 
 
+def any_scale(rng: np.random.Generator, power_of_two: bool, low: int, high: int) -> float:
+    """A power of two, or any number that float32 holds."""
+    scale = 2.0 ** rng.integers(low, high)
+    return float(np.float32(scale if power_of_two else scale * rng.uniform(0.6, 1.6)))
+
+
+def sums(rng: np.random.Generator, power_of_two: bool) -> tuple[GraphBuilder, tuple[int, ...], Real]:
+    """A linear layer with a bias, rounded; sums of convolutions and products of matrices are rounded alike."""
+    ins, outs = (int(2 ** rng.uniform(0, 7)) for _ in range(2))
+    weight, step = rng.integers(-128, 128, (ins, outs)), any_scale(rng, power_of_two, -8, -4)
+    weight_scale = np.array([any_scale(rng, power_of_two, -9, -5) for _ in range(outs)])
+    bias = np.float32(np.round(rng.normal(0, 50, outs)) * weight_scale * step).astype(float)
+    b = GraphBuilder()
+    acc = b.linear(b.input("x", (ins,), scale=step), weight, weight_scale, bias)
+    b.output(b.requantize(acc, scale=any_scale(rng, power_of_two, -3, 1)), "y")
+    return b, (ins,), lambda x: (x * step) @ (weight * weight_scale) + bias
+
+
+def product(rng: np.random.Generator, power_of_two: bool) -> tuple[GraphBuilder, tuple[int, ...], Real]:
+    """The first half of the rows times the second."""
+    d, step = int(2 ** rng.uniform(0, 8)), any_scale(rng, power_of_two, -7, -4)
+    b = GraphBuilder()
+    x = b.input("x", (2, d), scale=step)
+    y = b.mul(b.slice(x, 0, 0, 1), b.slice(x, 0, 1, 2), scale=any_scale(rng, power_of_two, -6, -2))
+    b.output(y, "y")
+    return b, (2, d), lambda x: x[:, :1] * step * (x[:, 1:] * step)
+
+
+def table(rng: np.random.Generator) -> tuple[GraphBuilder, tuple[int, ...], Real]:
+    """Any activation function over any scales."""
+    name, step = str(rng.choice(sorted(FUNCTIONS))), any_scale(rng, bool(rng.integers(2)), -6, -3)
+    b = GraphBuilder()
+    b.output(b.activation(b.input("x", (256,), scale=step), name, scale=any_scale(rng, True, -7, -4)), "y")
+    return b, (256,), lambda x: FUNCTIONS[name](x * step)
+
+
+def average(rng: np.random.Generator) -> tuple[GraphBuilder, tuple[int, ...], Real]:
+    """Means over all positions, of any number."""
+    c, t, step = int(2 ** rng.uniform(0, 5)), int(2 ** rng.uniform(0, 7)), any_scale(rng, True, -7, -4)
+    b = GraphBuilder()
+    b.output(b.avgpool(b.input("x", (c, t), scale=step), scale=any_scale(rng, True, -7, -4)), "y")
+    return b, (c, t), lambda x: x.mean(-1, keepdims=True) * step
+
+
+MAKERS = {
+    "Sums, powers of two": lambda rng: sums(rng, True),
+    "Sums, any scales": lambda rng: sums(rng, False),
+    "Mul, powers of two": lambda rng: product(rng, True),
+    "Mul, any scales": lambda rng: product(rng, False),
+    "Average": average,
+    "Lookup": table,
+    "Softmax": softmax,
+    **{kind: lambda rng, kind=kind: norm(rng, kind) for kind in ("LayerNorm", "RMSNorm", "GroupNorm")},
+}
+"""What makes a graph of one operator: (builder, shape of x, function of x in float64)."""
+
+
 def measure(kind: str, wanted: int, seed: int = 0) -> tuple[int, int, int, float]:
     """(values, those that differ from rounded float64, the most steps, the largest error in steps before rounding)."""
     rng, count, off, most, worst = np.random.default_rng(seed), 0, 0, 0, 0.0
     while count < wanted:
-        b, shape, real = softmax(rng) if kind == "Softmax" else norm(rng, kind)
+        b, shape, real = MAKERS[kind](rng)
         x = rows(rng, shape, max(1, 4096 // int(np.prod(shape))))
         y, t = run(b.build(), {"x": x})["y"], b.tensor("y")
         want = np.clip(real(x) / t.scale, t.dtype.lo, t.dtype.hi)
@@ -81,8 +139,8 @@ def measure(kind: str, wanted: int, seed: int = 0) -> tuple[int, int, int, float
 
 if __name__ == "__main__":
     wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000_000
-    for kind in ("Softmax", "LayerNorm", "RMSNorm", "GroupNorm"):
+    for kind in MAKERS:
         count, off, most, worst = measure(kind, wanted)
         print(
-            f"{kind:10} {count:9,} values, {off / count:.4%} differ, by {most} at most; largest error {worst:.3f} steps"
+            f"{kind:20} {count:9,} values, {off / count:.4%} differ, by {most} at most; largest error {worst:.3f} steps"
         )

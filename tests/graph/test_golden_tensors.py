@@ -100,6 +100,19 @@ def test_groupnorm_is_close_to_float(seed):
     assert (np.abs(y - np.clip(want, -128, 127)) <= 0.5 + 1e-2).all()
 
 
+@pytest.mark.parametrize("kind", ["Sums, powers of two", "Mul, powers of two"])
+def test_powers_of_two_are_float64_rounded_half_to_even(kind, seed):
+    _, off, _, worst = measure(kind, cases(50_000, 3_000_000), seed)
+    assert off == 0 and worst <= 0.5
+
+
+@pytest.mark.parametrize("kind", ["Sums, any scales", "Mul, any scales", "Average", "Lookup"])
+def test_any_scales_are_within_a_step_of_float64(kind, seed):
+    """Multipliers have 17 bits, tables pass through float32: only ties and what lies beside them may differ."""
+    _, _, most, worst = measure(kind, cases(50_000, 3_000_000), seed)
+    assert most <= 1 and worst < 0.502
+
+
 @pytest.mark.parametrize("kind", ["Softmax", "LayerNorm", "RMSNorm", "GroupNorm"])
 def test_the_errors_are_those_of_the_documentation(kind, seed):
     """A step at most, and hardly ever: in few draws one row of near ties may weigh much."""

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwgen.graph import dequantize_outputs, qonnx_in, qonnx_out, quantize_inputs, run
+from hwgen.graph import dequantize_outputs, ops, qonnx_in, qonnx_out, quantize_inputs, run
 from hwgen.graph.random_graphs import random_inputs
 from tests.graph.executor import compare, execute
 from tests.graph.strategies import SEEDS, foreign_cnns, foreign_mlps, graphs
+from tests.reference.graphs import full_house
 from tests.support import cases
 
 
@@ -25,6 +26,17 @@ def test_golden_equals_the_executor_for_powers_of_two(drawn):
 def test_golden_is_within_a_step_for_any_scale(drawn):
     graph, seed = drawn
     compare(graph, qonnx_out.to_model(graph, batch=8), random_inputs(graph, seed), exact=False)
+
+
+def test_every_operator_comes_back_and_means_the_same_to_the_executor(seed):
+    """One graph that has them all: exported, imported, and executed by QONNX on onnxruntime."""
+    graph, x = full_house(seed)
+    model = qonnx_out.to_model(graph, batch=len(x["image"]))
+    again = qonnx_in.load(model)
+    assert {n.op for n in graph.nodes} == {n.op for n in again.nodes} == set(ops.OPS)
+    for name, want in run(graph, x).items():
+        assert np.array_equal(run(again, x)[name], want)
+    assert compare(graph, model, x, exact=False)["values"] > 10_000
 
 
 @settings(max_examples=cases(30, 500))

@@ -85,7 +85,7 @@ def with_streams(design: Design, words: int, ports: int) -> Design:
     program, timing = _streamed(design.plan, design.config.resized(weight_depth=words, stream_ports=ports))
     config = _sized(design.config, program, 0, 0).resized(weight_depth=words, stream_ports=ports)
     config = config.resized(act_depth=design.config.act_depth, slots=design.config.slots)
-    _check_address_range(config)
+    limits.check_reach(config, design.plan)
     _check_fields(program)
     return Design(design.graph, config, design.plan, program, timing)
 

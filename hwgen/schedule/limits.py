@@ -80,7 +80,8 @@ def _largest(plan: Plan, what: str) -> str:
 def _take(op: MatOp | RowOp | VecOp, what: str, plan: Plan) -> int:
     """About how much of a memory an operation takes."""
     kinds = {"weight_depth": MatOp, "param_depth": MatOp, "kv_depth": MatOp, "prog_depth": MatOp,
-             "unit_prog_depth": RowOp | VecOp, "row_param_depth": RowOp, "row_words": RowOp, "group_words": RowOp, "vec_param_depth": VecOp}  # fmt: skip
+             "unit_prog_depth": RowOp | VecOp, "row_param_depth": RowOp, "row_words": RowOp, "group_words": RowOp,
+             "vec_param_depth": VecOp}  # fmt: skip
     if not isinstance(op, kinds[what]):
         return -1
     if what == "weight_depth":

@@ -165,7 +165,6 @@ def _in_few_banks(graph: Graph, base: EngineConfig) -> tuple[EngineConfig, Plan,
 
 
 def _program(graph: Graph, config: EngineConfig) -> tuple[Plan, Program, int]:
-    limits.check_sizes(graph, config)
     plan = lower(graph, config.n, config.m, config.v)
     words = memory.allocate(plan, config.v, config.banks)
     return plan, emit(plan, config), words

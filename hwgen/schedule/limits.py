@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hwgen.errors import FitError
@@ -10,6 +12,7 @@ from hwgen.runtime import abi
 from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, EngineConfig
 from hwgen.schedule.plan import MatOp, Plan, RowOp
 from hwgen.schedule.vector import VecOp
+from hwgen.schedule.views import MOVES
 
 _WAY_OUT = "use a larger --array, or split the graph"
 _LARGE = 1 << 16
@@ -19,32 +22,30 @@ MAX_PARTS = 8
 """Banks that an image would fill, at most."""
 
 
-def bank_bytes(config: EngineConfig) -> int:
+def bank_bytes(n: int, m: int) -> int:
     """Bytes of a bank of activations that instructions can reach."""
-    return (1 << abi.ADDR_BITS) * min(config.n, config.m, 16)
+    return (1 << abi.ADDR_BITS) * min(n, m, 16)
 
 
-def check_sizes(graph: Graph, config: EngineConfig) -> None:
-    """Raise FitError naming the first tensor that no bank can hold. Sums are never stored, images come in parts."""
-    limit, names = bank_bytes(config), set(graph.inputs)
+def check_sizes(graph: Graph, channels_first: Callable[[str], bool], n: int, m: int, v: int) -> None:
+    """Raise FitError naming the first tensor that no bank can hold, before anything is made for each of its numbers.
+    Sums are never stored, what is moved is where it was, images come in parts."""
+    limit = bank_bytes(n, m)
+
+    def check(who: str, name: str, takes: int, most: int) -> None:
+        if takes > most:
+            raise FitError(f"{who} of shape {graph.tensors[name].shape} takes {takes:,} bytes; a memory bank of the "
+                           f"engine holds {limit:,} on a {n}x{m} array: {_WAY_OUT}")  # fmt: skip
+
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        check(f"input {name!r}", name, tensor.size, limit * (MAX_PARTS if len(tensor.shape) == 3 else 1))
     for node in graph.nodes:
-        if not isinstance(node, ops.ACCUMULATING):
-            names.add(node.output)
-    for name in (name for name in graph.tensors if name in names):
-        shape = graph.tensors[name].shape
-        if (size := graph.tensors[name].size) < _LARGE:
-            continue
-        # Channels fill whole words, whichever axis they are.
-        least = min(size // c * (-(-c // config.v) * config.v) for c in (shape[0], shape[-1]))
-        image = name in graph.inputs and len(shape) == 3  # which may come in parts
-        if least > limit * (MAX_PARTS if image else 1):
-            raise FitError(f"{_who(graph, name)} has {size:,} numbers of shape {shape}; a memory bank of the engine "
-                           f"holds {limit:,} bytes on a {config.n}x{config.m} array: {_WAY_OUT}")  # fmt: skip
-
-
-def _who(graph: Graph, name: str) -> str:
-    node = graph.producer(name)
-    return f"input {name!r}" if node is None else f"node {node.name!r} ({node.op}): its result"
+        tensor = graph.tensors[node.output]
+        if tensor.size >= _LARGE and not isinstance(node, (*ops.ACCUMULATING, *MOVES)):
+            channels = tensor.shape[0 if channels_first(node.output) else -1]
+            takes = tensor.size // channels * (-(-channels // v) * v)  # channels fill whole words
+            check(f"node {node.name!r} ({node.op}): its result", node.output, takes, limit)
 
 
 def check_reach(config: EngineConfig, plan: Plan) -> None:
@@ -57,7 +58,7 @@ def check_reach(config: EngineConfig, plan: Plan) -> None:
         "group_words": MAX_GROUP_WORDS,
         "vec_param_depth": 1 << abi.PADDR_BITS,
         "kv_depth": MAX_KV_DEPTH,
-        "act_depth": bank_bytes(config) // config.v,
+        "act_depth": bank_bytes(config.n, config.m) // config.v,
         "prog_depth": MAX_PROGRAM,
         "unit_prog_depth": MAX_PROGRAM,
     }
@@ -79,9 +80,11 @@ def _largest(plan: Plan, what: str) -> str:
 
 def _take(op: MatOp | RowOp | VecOp, what: str, plan: Plan) -> int:
     """About how much of a memory an operation takes."""
-    kinds = {"weight_depth": MatOp, "param_depth": MatOp, "kv_depth": MatOp, "prog_depth": MatOp,
-             "unit_prog_depth": RowOp | VecOp, "row_param_depth": RowOp, "row_words": RowOp, "group_words": RowOp,
-             "vec_param_depth": VecOp}  # fmt: skip
+    kinds = {
+        "weight_depth": MatOp, "param_depth": MatOp, "kv_depth": MatOp, "prog_depth": MatOp,
+        "unit_prog_depth": RowOp | VecOp, "row_param_depth": RowOp, "row_words": RowOp, "group_words": RowOp,
+        "vec_param_depth": VecOp,
+    }  # fmt: skip
     if not isinstance(op, kinds[what]):
         return -1
     if what == "weight_depth":

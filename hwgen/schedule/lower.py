@@ -11,7 +11,7 @@ from hwgen.graph import Graph, ops
 from hwgen.graph.phases import without_transposed
 from hwgen.graph.types import Tensor, along_axis
 from hwgen.runtime.abi import BEAT_BYTES
-from hwgen.schedule import conv, lower_kv, lower_vec, weights, windows
+from hwgen.schedule import conv, limits, lower_kv, lower_vec, weights, windows
 from hwgen.schedule.kv import Words
 from hwgen.schedule.order import arrange
 from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
@@ -42,6 +42,7 @@ class _Lowering:
         self.fused: set[str] = set()  # nodes done as part of an earlier one
 
     def run(self) -> Plan:
+        limits.check_sizes(self.graph, self.views.channels_first, self.n, self.m, self.v)
         self.views.inputs()
         self.views.place_concats()
         for node in self.graph.nodes:

@@ -44,5 +44,5 @@ def package(graph: Graph, config: EngineConfig, code: int, folder: Path) -> tupl
     design = compile_onto(graph, config)
     manifest = describe(design, boards.load(BOARD), code)
     file = folder / "policy.hwpkg"
-    write_package(file, manifest, image(design.program, config, code), golden_vectors(graph, 1))
+    write_package(file, manifest, image(design.program, config, code), golden_vectors(graph, 1), stream=design.stream)
     return design, read_package(file)

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 
 from hwgen import boards
-from hwgen.backends.engine import generate
+from hwgen.backends.engine import generate, rtl
 from hwgen.build.verilate import build
 from hwgen.errors import FitError
 from hwgen.evaluate.design_sim import DesignSim
 from hwgen.graph import GraphBuilder, golden
+from hwgen.graph.random_graphs import random_inputs
 from hwgen.runtime import abi
 from hwgen.runtime.package import read_package
 from hwgen.runtime.simlib import SimError
 from hwgen.schedule import Design, compile_graph, compile_onto
 from hwgen.schedule.instructions import Fetch
+from tests.rtl.engine.support import everything, package
+from tests.rtl.engine.test_random_networks import UNITS, drawn
 from tests.support import ROOT, cases
 
 BOARD = boards.load("zcu104")
@@ -131,3 +134,27 @@ def test_a_fault_of_a_port_ends_the_run_and_no_more(seed):
             sim.sim.load(package.image, stream=package.stream)
             result = sim.run(inputs)
             assert same(result, design.graph, inputs) and set(result.latency.tolist()) == {design.timing.latency}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("depth", [200, 600])
+def test_networks_of_every_operator(depth, seed, tmp_path):
+    """Most of their weights in DDR, with every unit of the engine at work beside; in a weight memory of some words."""
+    config = everything(8, 8, **UNITS).resized(prog_depth=1024, param_depth=4096, weight_depth=depth, stream_ports=2)
+    folder, ran, streams = ROOT / "build" / "test-cache" / f"streams-networks-{depth}", 0, 0
+    code = rtl.write(config, BOARD, "networks", folder)
+    library = build(folder)
+    for i in range(cases(4, 200)):
+        graph, where = drawn(seed, i, 8), f"seed {seed}, network {i}"
+        inputs = random_inputs(graph, (seed, i), 2)
+        try:
+            design, pkg = package(graph, config, code, tmp_path)
+        except FitError:
+            continue
+        with DesignSim(pkg, library) as sim:
+            result = sim.run(inputs)
+        assert same(result, graph, inputs), where
+        assert set(result.latency.tolist()) == {design.timing.latency}, where
+        ran, streams = ran + 1, streams + bool(design.stream)
+    print(f"{ran} networks, {streams} of them with weights in DDR")
+    assert streams

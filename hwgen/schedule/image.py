@@ -8,6 +8,8 @@ from hwgen.runtime import abi
 from hwgen.schedule.config import EngineConfig
 from hwgen.schedule.instructions import Nop, Program
 
+WORDS = 1024  # packed at once, for bits are bytes meanwhile
+
 
 def image(program: Program, config: EngineConfig, design_hash: int) -> bytes:
     """The whole image, a multiple of 16 bytes."""
@@ -47,9 +49,13 @@ def _section(target: str, words: int, data: bytes, always: bool = False) -> list
 
 def pack_weights(words: list[np.ndarray], config: EngineConfig) -> bytes:
     """Weight words [M*N] int8 -> ww bits each, least significant first, padded to whole beats."""
-    if not words:
-        return b""
+    return b"".join(_packed(words[at : at + WORDS], config) for at in range(0, len(words), WORDS))
+
+
+def _packed(words: list[np.ndarray], config: EngineConfig) -> bytes:
     values = np.stack(words).astype(np.uint8)
+    if config.ww == 8 and values.shape[1] == config.weight_beats * abi.BEAT_BYTES:
+        return values.tobytes()
     bits = np.unpackbits(values[:, :, None], axis=2, bitorder="little")[:, :, : config.ww].reshape(len(words), -1)
     bits = np.pad(bits, ((0, 0), (0, config.weight_beats * 128 - bits.shape[1])))
     return np.packbits(bits, axis=1, bitorder="little").tobytes()

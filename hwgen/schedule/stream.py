@@ -16,7 +16,7 @@ from hwgen.errors import FitError
 from hwgen.runtime.abi import BEAT_BYTES
 from hwgen.schedule.config import EngineConfig
 from hwgen.schedule.instructions import MM, Fetch, Gate, Nop, Program
-from hwgen.schedule.resident import LEAST_BEATS, Area, Ring, Use, chosen
+from hwgen.schedule.resident import LEAST_BEATS, Area, Block, Ring, Use, chosen
 
 BLOCKS = 2  # of the largest, for which the ring has room: one that is read and one that comes
 
@@ -43,7 +43,7 @@ def stream(program: Program, config: EngineConfig, gaps: list[int] | None = None
         if area.first in resident:
             area.moved = len(words)
             words += program.weights[area.first : area.end]
-    return _Streamed(program, config, areas, words).run()
+    return _Streamed(program, config, uses, words).run()
 
 
 def pack(program: Program, config: EngineConfig, packed: bytes) -> bytes:
@@ -58,20 +58,20 @@ def pack(program: Program, config: EngineConfig, packed: bytes) -> bytes:
 class _Streamed:
     """The program with its weights moved: to the resident words, or to where a block lies in the ring."""
 
-    def __init__(self, program: Program, config: EngineConfig, areas: list[Area], words: list[np.ndarray]):
-        self.program, self.config, self.areas = program, config, areas
+    def __init__(self, program: Program, config: EngineConfig, uses: list[Use], words: list[np.ndarray]):
+        self.program, self.config, self.uses = program, config, iter(uses)
         self.base = len(words)
         self.ring = Ring(config.weight_depth - len(words))
         self.out = replace(program, mm=[], stream=[], weights=words, streamed=[])
-        self.offsets: dict[tuple[int, int], int] = {}  # where in the buffer's words each block lies
-        self.there: dict[tuple[int, int], int] = {}  # words brought up to each block's last
+        self.offsets: dict[Block, int] = {}  # where in the buffer's words each block lies
+        self.there: dict[Block, int] = {}  # words brought up to each block's last
         self.octets = self.brought = self.waited = 0
 
     def run(self) -> Program:
         for ins in self.program.mm:
             block = None
             if isinstance(ins, MM) and ins.w_bank == "WEIGHTS":
-                block, ins = self._moved(ins)
+                block, ins = self._moved(ins, next(self.uses))
             self.out.mm.append(ins)
             if isinstance(ins, MM):
                 self.octets += int(ins.ends().sum()) * self.config.m // 8
@@ -81,17 +81,16 @@ class _Streamed:
             fetch.stride = len(self.out.streamed) * self.config.stream_beats
         return self.out
 
-    def _moved(self, ins: MM) -> tuple[tuple[int, int] | None, MM]:
+    def _moved(self, ins: MM, use: Use) -> tuple[Block | None, MM]:
         """(block in the ring, instruction) with the address of its weights in the smaller memory."""
-        block = first, end = _block(ins)
-        area = next(area for area in self.areas if area.first <= first < area.end)
+        block, area = use.block, use.area
         if area.moved >= 0:
             return None, replace(ins, w=ins.w - area.first + area.moved)
         at = self.ring.at(block)
         if at is None:
             at, free = self.ring.place(block)
             self._fetch(block, at, free, ins.name)
-        ins = replace(ins, w=self.base + at + ins.w - first)
+        ins = replace(ins, w=self.base + at + ins.w - block[0])
         count = self.there[block]
         if count <= self.waited:
             return block, ins
@@ -101,7 +100,7 @@ class _Streamed:
             return block, ins
         return block, replace(ins, gate=Gate("STREAM", count))
 
-    def _fetch(self, block: tuple[int, int], at: int, free: int, name: str) -> None:
+    def _fetch(self, block: Block, at: int, free: int, name: str) -> None:
         first, end = block
         if block not in self.offsets:
             self.offsets[block] = len(self.out.streamed)
@@ -113,7 +112,7 @@ class _Streamed:
         self.there[block] = self.brought
 
 
-def _block(ins: MM) -> tuple[int, int]:
+def _block(ins: MM) -> Block:
     """The words from the first to behind the last that an operation reads."""
     moves = [(loop.count - 1) * loop.w for loop in ins.loops]
     return ins.w + sum(min(move, 0) for move in moves), ins.w + sum(max(move, 0) for move in moves) + 1

@@ -36,6 +36,7 @@ class Kind:
 
 KINDS = (
     Kind("LeRobot ACT", "act", "is_act"),
+    Kind("LeRobot Diffusion Policy", "diffusion", "is_diffusion", parts=("encoder", "unet")),
     Kind("LeRobot TD-MPC", "tdmpc", "is_tdmpc"),
     Kind("LeRobot SmolVLA", "smolvla", "is_smolvla", parts=("state", "action-in", "action-out")),
     Kind("OpenVLA-OFT action head", "oft", "is_head", "build_head"),

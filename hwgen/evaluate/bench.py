@@ -37,9 +37,11 @@ WIDTH = 150  # where there is no terminal
 ARRAYS = {
     "zoo:octo-smallstem-128": (32, 64),
     "zoo:resnet18-84,bits=4": (32, 64),
+    "zoo:resnet18-84": (32, 64),
     "zoo:vit-tiny": (32, 32),
     "zoo:deit-tiny-224,bits=4": (32, 64),
     "zoo:octo-small-diffusion-head": (32, 64),
+    "zoo:oft-l1-head,width=1024": (32, 32),
 }
 """The networks of the table in docs/zoo.md, and on which array."""
 OTHERS = (32, 64)
@@ -114,10 +116,10 @@ def show(rows: Iterable[dict], board: Board) -> None:
     """Print the table to stdout."""
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH)
-    heads = ("array", "weights", "clocks", "array at work", "utilization", "of what is possible", "exact")
+    heads = ("array", "weights", "from DDR", "clocks", "array at work", "utilization", "of what is possible", "exact")
     table = Table(
         Column("network", no_wrap=True),
-        *(Column(head, justify="right", no_wrap=head in heads[:3]) for head in heads),
+        *(Column(head, justify="right", no_wrap=head in heads[:4]) for head in heads),
         Column(f"too much for {board.name}"),
         box=box.SIMPLE_HEAD,
         title="Multiplications / multipliers / clocks, one observation, RTL simulated, DDR included",
@@ -125,7 +127,8 @@ def show(rows: Iterable[dict], board: Board) -> None:
     )
     for facts in rows:
         table.add_row(
-            facts["network"], _by(facts["array"]), f"{facts['weight_bits']} bit", f"{facts['latency_cycles']:,}",
+            facts["network"], _by(facts["array"]), f"{facts['weight_bits']} bit",
+            f"{facts['streamed_bytes'] / 1e6:.1f} MB", f"{facts['latency_cycles']:,}",
             f"{facts['cycles']['array_busy'] / facts['latency_cycles']:.1%}", f"{facts['utilization']:.1%}",
             f"{facts['share_of_bound']:.1%}", "yes" if exact(facts) else "NO", ", ".join(facts["over"]) or "-",
         )  # fmt: skip

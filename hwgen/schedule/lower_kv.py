@@ -23,8 +23,8 @@ def operand(low, node: ops.MatMul) -> tuple[View, list[Part], Words]:
     first, second = (low.tensor(name) for name in node.inputs)
     if graph.tensors[node.inputs[1]].dtype.hi > 127:
         raise UnsupportedError(
-            f"node {node.name!r} (MatMul): its second operand {node.inputs[1]!r} is uint8, and the engine "
-            f"multiplies signed weights only; quantize it to int8, or to 7 bits"
+            f"node {node.name!r} (MatMul): its second operand {node.inputs[1]!r} is unsigned with 8 bits, and the "
+            f"engine multiplies signed weights only; quantize it to int8, or to 7 bits"
         )
     a, b = graph.in_shapes(node)
     heads = int(np.prod(a[:-2]))

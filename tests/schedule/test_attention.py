@@ -71,3 +71,14 @@ def test_an_unsigned_second_operand_is_refused():
     b.output(b.requantize(b.matmul(x, y), bits=8, scale=64.0), "z")
     with pytest.raises(UnsupportedError, match=r"\(MatMul\): its second operand 'y' is unsigned.*int8"):
         compile_graph(b.build(), 8, 8)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_seven_unsigned_bits_are_values_that_the_array_multiplies(swapped, seed):
+    """As keys, whose rows are transposed, and as values."""
+    b = GraphBuilder("product")
+    x = b.input("x", (1, 4, 4), bits=8, signed=True, scale=1.0)
+    y = b.input("y", (1, 4, 4), bits=7, signed=False, scale=1.0)
+    y = b.transpose(y, (0, 2, 1)) if swapped else y
+    b.output(b.requantize(b.matmul(x, y), bits=8, scale=64.0), "z")
+    check(b.build(), (8, 8), seed)

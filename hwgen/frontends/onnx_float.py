@@ -31,6 +31,9 @@ QUANTIZERS = {"Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold", "F
               "DequantizeLinear"}  # fmt: skip
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 
+DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
+"""What attributes and inputs that are missing or wrong end in."""
+
 
 def is_float(source: str | Path | bytes | onnx.ModelProto) -> bool:
     """True of a model without quantizers, all of whose inputs are float."""
@@ -62,6 +65,10 @@ def load(source: str | Path | bytes | onnx.ModelProto) -> FloatGraph:
                 results = _convert(reader, node, args)
             except HwgenError as error:
                 problems.append(str(error))
+            except DAMAGE as error:
+                reason = " ".join(f"{type(error).__name__} {error}".split())
+                problems.append(f"node {node.label!r} ({node.op}): its inputs, attributes and shapes do not fit "
+                                f"together ({reason}); export the model again")  # fmt: skip
         values.update(zip(node.outputs, results, strict=False))
     complain(problems + _outputs(reader, model, values, bool(problems)), "model")
     return simplify(reader.net.build())

@@ -60,6 +60,8 @@ class Weighted(Float):
         raise NotImplementedError
 
     def out_shape(self, shapes: list[Shape]) -> Shape:
+        if self.bias is not None:
+            check_channels(self.channels, bias=self.bias)
         return self.integer(self.weight).out_shape(shapes)
 
     @property
@@ -233,9 +235,7 @@ class Affine(Float):
 
     def out_shape(self, shapes: list[Shape]) -> Shape:
         if self.gain.size > 1 or self.bias.size > 1:
-            channels = shapes[0][self.axis]
-            if {self.gain.size, self.bias.size} - {1, channels}:
-                raise ValueError(f"{self.gain.size} gains and {self.bias.size} biases do not fit {channels} channels")
+            check_channels(shapes[0][self.axis], gain=self.gain, bias=self.bias)
         return shapes[0]
 
     def compute(self, x: np.ndarray) -> np.ndarray:
@@ -277,6 +277,10 @@ class LayerNorm(Float):
     eps: float
     rms: bool = False
 
+    def out_shape(self, shapes: list[Shape]) -> Shape:
+        check_channels(shapes[0][-1], gamma=self.gamma, beta=self.beta)
+        return shapes[0]
+
     def compute(self, x: np.ndarray) -> np.ndarray:
         return (normalized(x, self.eps, self.rms) * self.gamma + self.beta).astype(F32)
 
@@ -293,6 +297,7 @@ class GroupNorm(Float):
     def out_shape(self, shapes: list[Shape]) -> Shape:
         if not shapes[0] or self.groups < 1 or shapes[0][0] % self.groups:
             raise ValueError(f"the channels of {shapes[0]} do not divide into {self.groups} groups")
+        check_channels(shapes[0][0], gamma=self.gamma, beta=self.beta)
         return shapes[0]
 
     def compute(self, x: np.ndarray) -> np.ndarray:
@@ -386,6 +391,13 @@ class Slice(Float):
         at = [slice(None)] * x.ndim
         at[self.axis] = slice(self.start, self.stop, self.step)
         return x[tuple(at)]
+
+
+def check_channels(channels: int, **parameters: np.ndarray) -> None:
+    """Raise ValueError unless each parameter has one number, or one per channel."""
+    for name, values in parameters.items():
+        if np.shape(values) not in ((), (1,), (channels,)):
+            raise ValueError(f"its {name} has shape {np.shape(values)}, but there are {channels} channels")
 
 
 def normalized(x: np.ndarray, eps: float, rms: bool) -> np.ndarray:

@@ -12,9 +12,9 @@ ort = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from hwgen.errors import InputError, UnsupportedError  # noqa: E402
+from hwgen.errors import HwgenError, InputError, UnsupportedError  # noqa: E402
 from hwgen.frontends.onnx_float import is_float, load  # noqa: E402
-from tests.support import ROOT  # noqa: E402
+from tests.support import ROOT, cases  # noqa: E402
 
 TORCH = ROOT / "tests" / "data" / "torch"
 FILES = sorted(file.name for file in TORCH.glob("*.onnx"))
@@ -183,6 +183,41 @@ def test_masks_are_refused():
     mask = np.where(np.tri(4) > 0, 0, -np.inf).astype(F32)[None]
     with pytest.raises(UnsupportedError, match="n_Add_y.*mask"):
         load(model([node("Add", "x mask")], {"x": (1, 4, 4)}, {"mask": mask}))
+
+
+OTHERS = ["Relu", "Add", "MatMul", "Conv", "Transpose", "Concat", "Softmax", "Gather", "LayerNormalization", "Reshape",
+          "Slice", "Split", "MaxPool", "Pad"]  # fmt: skip
+
+
+def damaged(seed: int) -> onnx.ModelProto:
+    """One of the files, with some of its nodes changed."""
+    rng = np.random.default_rng(seed)
+    proto = onnx.load(TORCH / FILES[rng.integers(len(FILES))])
+    for _ in range(rng.integers(1, 4)):
+        n = proto.graph.node[rng.integers(len(proto.graph.node))]
+        kind = rng.integers(5)
+        if kind == 0 and n.attribute:
+            del n.attribute[int(rng.integers(len(n.attribute)))]
+        elif kind == 1 and n.input:
+            del n.input[int(rng.integers(len(n.input)))]
+        elif kind == 2 and n.input:
+            n.input[int(rng.integers(len(n.input)))] = str(rng.choice(["", *(i.name for i in proto.graph.initializer)]))
+        elif kind == 3:
+            n.op_type = str(rng.choice(OTHERS))
+        elif n.attribute:
+            a = n.attribute[int(rng.integers(len(n.attribute)))]
+            a.i = int(rng.integers(-9, 9))
+            a.ints[:] = rng.integers(-9, 9, rng.integers(0, 5)).tolist()
+    return proto
+
+
+@pytest.mark.parametrize("seed", range(cases(40, 2000)))
+def test_damaged_files_end_in_errors_of_one_line(seed):
+    try:
+        graph = load(damaged(seed))
+        graph.run({k: np.ones((2, *shape), F32) for k, shape in graph.inputs.items()})
+    except HwgenError as error:
+        assert "\n" not in str(error)
 
 
 def test_what_is_no_model():

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwgen.errors import GraphError, HwgenError, InputError, UnsupportedError
+from hwgen.errors import HwgenError, InputError, UnsupportedError
 from hwgen.graph import Graph
 from hwgen.quantize import calibration, sensitivity
 from hwgen.quantize import float_ops as ops
@@ -107,7 +107,7 @@ class Quantizer:
 
     def run(self, say: Progress) -> Result:
         """The result; raises UnsupportedError with everything that has no integer form."""
-        problems, values = [], {}
+        problems = []
         for name in self.graph.inputs:
             self._input(name)
         for i, (node, values) in enumerate(self.graph.steps(self.data)):
@@ -334,4 +334,3 @@ HANDLERS = {
     "Concat": Q.concat,
 }  # fmt: skip
 """What each operator of a float network becomes: function(quantizer, node, float values) -> pending tensor."""
-__all__ = ["GraphError", "Options", "Quantizer", "Result", "quantize"]

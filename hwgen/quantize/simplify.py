@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from hwgen.quantize import float_ops as ops
 from hwgen.quantize.floats import FloatGraph
-
-MOVES = (ops.Reshape, ops.Transpose, ops.Slice, ops.Concat)
 
 
 def simplify(graph: FloatGraph) -> FloatGraph:
@@ -115,14 +111,3 @@ def _drop_unused(graph: FloatGraph) -> None:
             kept.append(node)
     graph.nodes = kept[::-1]
     graph.shapes = {k: v for k, v in graph.shapes.items() if k in needed or k in graph.inputs}
-
-
-def multiplications(graph: FloatGraph) -> int:
-    """Of layers with weights, for progress and sizes."""
-    count = 0
-    for node in graph.nodes:
-        if isinstance(node, ops.Weighted):
-            count += node.integer(node.weight).macs([graph.shapes[i] for i in node.inputs])
-        elif isinstance(node, ops.MatMul):
-            count += prod(graph.shapes[node.inputs[0]]) * graph.shapes[node.name][-1]
-    return count

@@ -1,8 +1,8 @@
 """Networks as policies are made of on the whole engine: golden, JAX, TensorFlow and the RTL compute the same integers,
 and every run takes the clocks that the compiler said.
 
-In full, engines of six array sizes and stored weights of 2 to 8 bits run 17 networks each, and a table shows how many
-of them used each operator and each kind of instruction.
+In full, engines of six array sizes that store weights of 3 to 8 bits run 17 networks each, with weights of 2 bits and
+more, and a table shows how many of them used each operator and each kind of instruction.
 """
 
 from collections import Counter

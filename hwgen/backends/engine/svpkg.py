@@ -150,11 +150,10 @@ The engine refuses an image whose magic, ABI version, design hash, section bound
 """
 _STREAM_TEXT = """\
 Weights that stay in DDR lie in a buffer at STREAM_PTR, in beats of 16 bytes. A weight word is B = ceil(N*M*WW/128)
-beats, as in the load image; with P ports, port p reads beats p*C to (p+1)*C of each, C = ceil(B/P), of which those
-beyond B are padding. The buffer is P regions, one behind the other; region p has port p's beats of every word. A STREAM
-instruction brings `words` words to `word` and on: port p reads words*C beats from beat `offset` + p*`stride`. Bits
-above a word's last weight are zero. The engine
-checks nothing of it but the answers of the bus.
+beats, as in the load image; with P ports and C = ceil(B/P), port p reads beats p*C to (p+1)*C of each; those from B on
+are zero. The buffer is P regions, one behind the other; region p has port p's beats of every word. A STREAM instruction
+brings `words` words to `word` and on: port p reads words*C beats from beat `offset` + p*`stride`. The engine checks
+nothing of it but the answers of the bus.
 """
 _INSTRUCTION_TEXT = (
     """\

@@ -12,6 +12,7 @@ from hwgen.graph.builder import GraphBuilder
 from hwgen.runtime import abi
 from hwgen.runtime.package import Package, read_package
 from hwgen.schedule import compile_graph
+from hwgen.schedule.compile import with_streams
 
 
 def graph(rng: np.random.Generator) -> Graph:
@@ -48,6 +49,17 @@ class Small:
         return self.package.image
 
     @property
+    def stream_bytes(self) -> int:
+        """Of the stream buffer, what the program reads."""
+        if not self.package.stream:
+            return 0
+        engine, (at, size) = self.package.manifest["engine"], sections(self)[abi.TARGETS["PROG_STREAM"]]
+        mine = -(-engine["n"] * engine["m"] * engine["ww"] // 128 // engine["stream_ports"])
+        words = [abi.unpack(abi.STREAM, self.image[i : i + 16]) for i in range(at + 16, at + 16 + size, 16)]
+        others = engine["stream_ports"] - 1
+        return 16 * max(word["offset"] + others * word["stride"] + word["words"] * mine for word in words)
+
+    @property
     def out_bytes(self) -> int:
         return self.package.manifest["out_bytes"]
 
@@ -60,9 +72,13 @@ class Small:
         return bool((outputs[:, self.written] == self.outputs[frames][:, self.written]).all())
 
 
-def make(folder: Path, rng: np.random.Generator, n: int = 8, m: int = 8) -> Small:
-    """Compile and write the design for an n x m array."""
-    generate.write(compile_graph(graph(rng), n, m), boards.load("zcu104"), folder)
+def make(folder: Path, rng: np.random.Generator, n: int = 8, m: int = 8, ports: int = 0) -> Small:
+    """Compile and write the design for an n x m array; with ports, the weight memory holds three quarters, and the rest
+    comes over them."""
+    design = compile_graph(graph(rng), n, m)
+    if ports:
+        design = with_streams(design, 3 * len(design.program.weights) // 4, ports)
+    generate.write(design, boards.load("zcu104"), folder)
     return load(folder)
 
 

@@ -125,7 +125,9 @@ def section(rng: Rng, old: bytes, known: dict[int, tuple[int, int]]) -> bytes:
 
 def instruction(image: bytearray, parts: dict[int, tuple[int, int]], rng: Rng) -> None:
     """One field of one instruction."""
-    unit, fields = list(abi.INSTRUCTIONS.items())[rng.integers(4)]
+    units = [unit for unit in abi.INSTRUCTIONS if abi.TARGETS[f"PROG_{unit}"] in parts]
+    unit = units[rng.integers(len(units))]
+    fields = abi.INSTRUCTIONS[unit]
     at, size = parts[abi.TARGETS[f"PROG_{unit}"]]
     step = 16 * abi.beats(fields)
     start = at + 16 + step * int(rng.integers(size // step))

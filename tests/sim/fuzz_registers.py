@@ -17,11 +17,11 @@ from tests.sim.fuzz_images import altered, judge
 Rng = np.random.Generator
 REG = {item.name: item.offset for item in abi.REGISTERS}
 WRITABLE = [item.name for item in abi.REGISTERS if item.access == "rw" and item.name != "CONTROL"]
-POINTERS = ("LOAD_PTR", "IN_PTR", "OUT_PTR")
+POINTERS = ("LOAD_PTR", "IN_PTR", "OUT_PTR", "STREAM_PTR")
 CODE = {name: code for code, (name, _) in abi.ERRORS.items()}
 NAME = {code: name for name, code in CODE.items()}
 START, LOAD, SOFT_RESET, CLEAR_DONE, IRQ_ENABLE = 1, 2, 4, 8, 0x100
-IMAGES, INPUTS, OUTPUTS = 0, 1 << 20, 2 << 20  # in the memory
+IMAGES, INPUTS, OUTPUTS, STREAM = 0, 1 << 20, 2 << 20, 3 << 20  # in the memory
 END_SOON = 20_000  # clocks: no command may take longer once the watchdog is set
 LIMIT = 2000  # a watchdog that ends a program which was altered
 
@@ -68,6 +68,8 @@ class Fuzz:
 
     def put_input(self) -> None:
         self.sim.view(self.sim.base + INPUTS, self.small.inputs.shape[1])[:] = self.small.inputs[0]
+        stream = np.frombuffer(self.small.package.stream, np.uint8)
+        self.sim.view(self.sim.base + STREAM, stream.size)[:] = stream
 
     def put_image(self, image: bytes) -> None:
         self.sim.view(self.sim.base + IMAGES, len(image))[:] = np.frombuffer(image, np.uint8)
@@ -78,6 +80,7 @@ class Fuzz:
         """Pointers and watchdog as a driver sets them."""
         self.point("IN_PTR", self.sim.base + INPUTS)
         self.point("OUT_PTR", self.sim.base + OUTPUTS)
+        self.point("STREAM_PTR", self.sim.base + STREAM)
         self.write("WATCHDOG", 0)
 
     # --- one case -----------------------------------------------------------------------------------------------------
@@ -114,7 +117,7 @@ class Fuzz:
             elif what == 2:
                 self.write(str(rng.choice(WRITABLE)), word(rng))
             elif what == 3:
-                pointer = POINTERS[rng.integers(3)]
+                pointer = POINTERS[rng.integers(len(POINTERS))]
                 self.point(pointer, self._address(rng, pointer))
             elif what == 4:
                 self._touch_nothing(rng)
@@ -132,7 +135,7 @@ class Fuzz:
             if what == 0:
                 self.put_image(altered(self.small, self.engine, rng) if rng.integers(2) else self.small.image)
             elif what == 1:
-                pointer = POINTERS[rng.integers(3)]
+                pointer = POINTERS[rng.integers(len(POINTERS))]
                 self.point(pointer, self._address(rng, pointer))
             elif what == 2:
                 self.aim()
@@ -196,8 +199,9 @@ class Fuzz:
         if self.resident == "altered":
             return dict.fromkeys(["DONE", "AXI_READ", "AXI_WRITE", "BAD_INSTRUCTION", "WATCHDOG", "PORT_CONFLICT"])
         watchdog, ends = self.registers["WATCHDOG"], {}
-        places = (("IN_PTR", self.small.inputs.shape[1], "AXI_READ"), ("OUT_PTR", self.small.out_bytes, "AXI_WRITE"))
-        for pointer, size, error in places:
+        places = [("IN_PTR", self.small.inputs.shape[1], "AXI_READ"), ("OUT_PTR", self.small.out_bytes, "AXI_WRITE")]
+        places.append(("STREAM_PTR", self.small.stream_bytes, "AXI_READ"))
+        for pointer, size, error in (place for place in places if place[1]):
             at = self.pointer(pointer) & ~15  # the bus is 16 bytes wide: the lowest bits are not looked at
             if not self.sim.base <= at <= at + size <= self.sim.base + self.sim.size:
                 ends[error] = None
@@ -232,6 +236,9 @@ class Fuzz:
             return
         if self.sim.view(at, frame.size).tobytes() != frame.tobytes():
             return
+        stream = self.small.package.stream
+        if stream and self.sim.view(self.pointer("STREAM_PTR") & ~15, len(stream)).tobytes() != stream:
+            return
         seen = self.sim.view(out, self.small.out_bytes)[None]
         assert self.small.same(seen, slice(1)), f"another result than golden's: {self._state()}"
 
@@ -256,7 +263,7 @@ class Fuzz:
 
     def _address(self, rng: Rng, pointer: str) -> int:
         """Where the buffer may be, nearly is, or is not."""
-        home = self.sim.base + {"LOAD_PTR": IMAGES, "IN_PTR": INPUTS, "OUT_PTR": OUTPUTS}[pointer]
+        home = self.sim.base + {"LOAD_PTR": IMAGES, "IN_PTR": INPUTS, "OUT_PTR": OUTPUTS, "STREAM_PTR": STREAM}[pointer]
         end = self.sim.base + self.sim.size
         near = home + int(rng.integers(0, 8192))
         last, odd = 16 * int(rng.integers(0, 40)), int(rng.integers(1, 300))

@@ -16,9 +16,9 @@ COUNT = cases(300, 50_000)
 BATCH = 2000  # cases between two new simulators
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    small = designs.make(tmp_path_factory.mktemp("small"), np.random.default_rng(1))
+@pytest.fixture(scope="module", params=[0, pytest.param(1, marks=pytest.mark.full)], ids=["resident", "streamed"])
+def small(request, tmp_path_factory):
+    small = designs.make(tmp_path_factory.mktemp("small"), np.random.default_rng(1), ports=request.param)
     verilate.build(small.folder)
     return small
 

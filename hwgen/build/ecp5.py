@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hwgen import boards
 from hwgen.backends.engine import board_top
-from hwgen.build import ecp5_registers, ecp5_report, ecp5_tools, process, reports, vivado, yosys
+from hwgen.build import ecp5_fanout, ecp5_registers, ecp5_report, ecp5_tools, process, reports, vivado, yosys
 from hwgen.errors import InputError, ToolError
 
 SEEDS = (1, 2, 3, 4, 5, 6)  # tried one after the other until one meets the clock
@@ -74,6 +74,8 @@ def _synthesize(rtl: Path, work: Path, top: str, name: str, tell: process.Progre
         if not (work / file).is_file():
             raise ToolError(f"{work / file} is missing though yosys ended well: make the bitstream again")
     packed = ecp5_registers.pack(work / f"{name}.json", top)
+    copies = ecp5_fanout.spread(work / f"{name}.json", top)
+    tell(f"{copies} copies of registers and gates that go to many places")
     tell(f"{packed.registers} registers moved into {packed.memories} memories and {packed.multipliers} multipliers")
 
 

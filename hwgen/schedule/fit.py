@@ -7,6 +7,7 @@ yosys counts for the engines of the AMD boards (docs/build.md), and through an 8
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hwgen.boards import Board
@@ -25,6 +26,7 @@ MOST_WORDS = 1 << 16  # of a weight memory; no board has room for more
 SERIAL_EBR = 18  # of the bridge to the serial line
 LUT_PRODUCT = 17  # LUTs of a product of 8 bits, for each bit of its weight
 PROG_LUT_WORDS = 256  # programs, too (prog_queue.sv)
+SMALLEST = 8  # rows and columns of an array
 LUT_RAM_WORDS = 64  # memories of at most so many words are made of LUTs
 MOST_PARAM_LUT_WORDS = 128  # parameters of the array that may be, where block RAM does not suffice
 ULTRA_WORDS = 1024  # weight memories deeper than this go to UltraRAM where the part has some
@@ -154,9 +156,25 @@ def _memories(c: EngineConfig) -> list[tuple[int, int, int]]:
 
 def _ecp5_memory(c: EngineConfig) -> dict[str, int]:
     ebr = sum(many * _ebr(bits, words) for many, bits, words in _memories(c) if words > LUT_RAM_WORDS)
-    program = abi.width(abi.MM)  # in columns of a beat, as the loader writes it
-    ebr += sum(_ebr(min(128, program - column), c.prog_depth) for column in range(0, program, 128))
+    ebr += len({_program_slice(bit) for bit in _read_of_program(c)}) * -(-c.prog_depth // EBR_SHAPES[0][1])
     return {"bram36": -(-(ebr + SERIAL_EBR) // 2), "uram": 0}
+
+
+def _read_of_program(c: EngineConfig) -> Iterator[int]:
+    """The bits of an array's instruction that something reads; yosys drops the blocks of which it finds none."""
+    idle = () if c.padded else ("y", "x", "y_last", "x_last")
+    for name, lsb, width in abi.MM:
+        if name not in idle and not (idle and name.startswith(("y_step", "x_step"))):
+            yield from range(lsb, lsb + (min(width, _bits(c.param_depth)) if name.startswith("p_step") else width))
+
+
+def _program_slice(bit: int) -> tuple[int, int]:
+    """(beat, block) of a bit of the program: the loader writes beats, and each is cut into blocks of 36 bits."""
+    return bit // 128, bit % 128 // EBR_SHAPES[0][0]
+
+
+def _bits(words: int) -> int:
+    return max(words - 1, 1).bit_length()
 
 
 def _ebr(bits: int, words: int) -> int:
@@ -223,10 +241,11 @@ def stream_ports(board: Board) -> int:
 def check(config: EngineConfig, board: Board) -> dict[str, int | str]:
     """The estimate, when it fits the board. Raises FitError naming what does not, by how much, and what would."""
     if too_much := over(config, board):
+        smaller = "a smaller --array, " if config.n > SMALLEST or config.m > SMALLEST else ""
         raise FitError(
             f"array {config.n}x{config.m} with {config.weight_depth} weight words of {config.ww} bits does not fit "
             f"{board.name}: "
-            f"{', '.join(too_much)}; take a smaller --array, fewer weight bits, or a larger board"
+            f"{', '.join(too_much)}; take {smaller}fewer weight bits, or a larger board"
         )
     return resources(config, board)
 

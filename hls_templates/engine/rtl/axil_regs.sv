@@ -1,9 +1,9 @@
 /// AXI4-Lite register file: the register map of hwgen/runtime/abi.py.
 ///
-/// Contract: 32-bit registers at 12-bit addresses. A write takes effect in the clock in which the later of address and data is accepted
-/// (commands: `cmd_*_o` in that very clock); it waits only for the answer of the write before. Byte strobes are respected; writes to
+/// Contract: 32-bit registers at 12-bit addresses. A write takes effect in the clock behind the one in which the later of address and data is
+/// accepted (commands: `cmd_*_o` in that clock); it waits only for the answer of the write before. Byte strobes are respected; writes to
 /// read-only or unknown addresses do nothing, unknown addresses read 0, every answer is OKAY. No path from a bus input to a bus output.
-/// Latency: read data two clocks after the address, one read every three clocks; one write a clock.
+/// Latency: read data three clocks after the address, one read every four clocks; one write a clock.
 /// Pointers and the image length are given out as they were when `busy_i` rose: software may prepare the next run during a run.
 module axil_regs
   import hwgen_pkg::*;
@@ -58,16 +58,11 @@ module axil_regs
   // Write channel: each half is kept until its partner is there.
   logic aw_kept_q, w_kept_q, commit;
   logic [9:0] aw_q;
-  logic [11:0] waddr;
-  logic [31:0] w_q, wdata, wmask;
-  logic [3:0] strb_q, wstrb;
+  logic [31:0] w_q;
+  logic [3:0] strb_q;
   assign s_axil_awready_o = !aw_kept_q;
   assign s_axil_wready_o  = !w_kept_q;
   assign commit = (s_axil_awvalid_i || aw_kept_q) && (s_axil_wvalid_i || w_kept_q) && (!s_axil_bvalid_o || s_axil_bready_i);
-  assign waddr            = {aw_kept_q ? aw_q : s_axil_awaddr_i[11:2], 2'b00};
-  assign wdata            = w_kept_q ? w_q : s_axil_wdata_i;
-  assign wstrb            = w_kept_q ? strb_q : s_axil_wstrb_i;
-  assign wmask            = {{8{wstrb[3]}}, {8{wstrb[2]}}, {8{wstrb[1]}}, {8{wstrb[0]}}};
   assign s_axil_bresp_o   = 2'b00;
 
   always_ff @(posedge clk_i) begin
@@ -91,9 +86,19 @@ module axil_regs
     return (old & ~mask) | (data & mask);
   endfunction
 
-  logic control_write, aw_control_q;
-  always_ff @(posedge clk_i) if (!aw_kept_q) aw_control_q <= s_axil_awaddr_i[11:2] == REG_CONTROL[11:2];
-  assign control_write    = commit && (aw_kept_q ? aw_control_q : s_axil_awaddr_i[11:2] == REG_CONTROL[11:2]);
+  // The write, a clock after it was accepted.
+  logic commit_q, control_write;
+  logic [11:0] waddr;
+  logic [31:0] wdata, wmask;
+  logic [3:0] wstrb;
+  always_ff @(posedge clk_i) begin
+    commit_q <= rst_ni && commit;
+    waddr    <= {aw_kept_q ? aw_q : s_axil_awaddr_i[11:2], 2'b00};
+    wdata    <= w_kept_q ? w_q : s_axil_wdata_i;
+    wstrb    <= w_kept_q ? strb_q : s_axil_wstrb_i;
+  end
+  assign wmask            = {{8{wstrb[3]}}, {8{wstrb[2]}}, {8{wstrb[1]}}, {8{wstrb[0]}}};
+  assign control_write    = commit_q && waddr == REG_CONTROL;
   assign cmd_start_o      = control_write && wdata[0] && wstrb[0];
   assign cmd_load_o       = control_write && wdata[1] && wstrb[0];
   assign cmd_reset_o      = control_write && wdata[2] && wstrb[0];
@@ -103,7 +108,7 @@ module axil_regs
   logic [31:0] load_beats_q;
   always_ff @(posedge clk_i) begin
     if (control_write && wstrb[1]) irq_enable_o <= wdata[8];
-    if (commit) begin
+    if (commit_q) begin
       if (waddr == REG_LOAD_PTR_LO) load_ptr_q[31:0] <= merged(load_ptr_q[31:0], wdata, wmask);
       if (waddr == REG_LOAD_PTR_HI) load_ptr_q[63:32] <= merged(load_ptr_q[63:32], wdata, wmask);
       if (waddr == REG_LOAD_BEATS) load_beats_q <= merged(load_beats_q, wdata, wmask);
@@ -168,17 +173,25 @@ module axil_regs
     words[REG_COMPUTE[7:2]] = counters_i[6];
     words[REG_RUNS[7:2]] = counters_i[7];
   end
+  // In two clocks: one word of each PART, then the part.
+  localparam int PART = 8;
   logic [9:0] raddr_q;  // a register of its own: it goes to a thousand places
-  logic read_q;  // an address was taken in the clock before
-  assign s_axil_arready_o = !read_q && !s_axil_rvalid_o;
+  logic [WORDS/PART-1:0][31:0] parts_q;
+  logic [6:0] part_q;  // above all parts: no register
+  logic read_q, read2_q;  // an address was taken one clock ago, two
+  assign s_axil_arready_o = !read_q && !read2_q && !s_axil_rvalid_o;
   assign s_axil_rresp_o   = 2'b00;
   always_ff @(posedge clk_i) begin
     if (s_axil_arready_o) raddr_q <= s_axil_araddr_i[11:2];
-    read_q <= s_axil_arready_o && s_axil_arvalid_i;
-    if (read_q) s_axil_rdata_o <= raddr_q[9:6] == 0 ? words[raddr_q[5:0]] : '0;
-    s_axil_rvalid_o <= read_q || (s_axil_rvalid_o && !s_axil_rready_i);
+    read_q  <= s_axil_arready_o && s_axil_arvalid_i;
+    read2_q <= read_q;
+    for (int i = 0; i < WORDS / PART; i++) parts_q[i] <= words[PART*i+int'(raddr_q[2:0])];
+    part_q <= raddr_q[9:3];
+    if (read2_q) s_axil_rdata_o <= part_q < 7'(WORDS / PART) ? parts_q[part_q[2:0]] : '0;
+    s_axil_rvalid_o <= read2_q || (s_axil_rvalid_o && !s_axil_rready_i);
     if (!rst_ni) begin
       read_q          <= 1'b0;
+      read2_q         <= 1'b0;
       s_axil_rvalid_o <= 1'b0;
     end
   end

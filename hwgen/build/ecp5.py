@@ -19,6 +19,7 @@ from hwgen.errors import InputError, ToolError
 SEEDS = (1, 2, 3, 4, 5, 6)  # tried one after the other until one meets the clock
 # The heap placer spreads an engine over twice the wire length; router2 never parts the last wires.
 PLACE_AND_ROUTE = ("--placer", "static", "--router", "router1")
+WIRE_PS = 800  # between two gates: what yosys weighs against their delay
 FOLDER, CLOCK = "ecp5", "clk"  # CLOCK: the net behind the PLL, in every board's top
 _MILESTONE = re.compile(r"Promoting|Placer Time|SA placement time|Max frequency|Routing \d|Router2 time|ERROR")
 
@@ -41,7 +42,7 @@ def run(folder: Path, progress: process.Progress = None, seeds: tuple[int, ...] 
     work.mkdir(parents=True)
     tools = ecp5_tools.versions()
     began = time.monotonic()
-    _synthesize(folder / "rtl", work, top, name, tell)
+    synthesize(folder / "rtl", work, top, name, tell)
     shutil.copyfile(board.folder / board.ecp5.constraints, work / f"{name}.lpf")
     found = _route(work, name, board, seeds, tell)
     ecp5_tools.must([ecp5_tools.find("ecppack"), "--compress", f"{name}.config", f"{name}.bit"], work, "pack.log")
@@ -57,7 +58,7 @@ def run(folder: Path, progress: process.Progress = None, seeds: tuple[int, ...] 
     return bit
 
 
-def _synthesize(rtl: Path, work: Path, top: str, name: str, tell: process.Progress) -> None:
+def synthesize(rtl: Path, work: Path, top: str, name: str, tell: process.Progress) -> None:
     """NAME.json and scopes.il from DIR/rtl."""
     files = sorted(file.name for file in rtl.glob("*.sv"))
     if f"{top}.sv" not in files:
@@ -66,7 +67,9 @@ def _synthesize(rtl: Path, work: Path, top: str, name: str, tell: process.Progre
     shutil.copyfile(ecp5_tools.primitives(), work / "primitives.v")
     commands = [
         yosys.read_slang(top, [*(f"../rtl/{file}" for file in files), "primitives.v"], "--keep-hierarchy"),
-        f"synth_ecp5 -top {top} -json {name}.json",
+        f"synth_ecp5 -top {top} -run begin:map_luts",
+        f"techmap -map +/lattice/latches_map.v; abc9 -W {WIRE_PS}; clean",  # as it does, but for the 300 ps
+        f"synth_ecp5 -top {top} -run map_cells: -json {name}.json",
         "tee -q -o scopes.il dump t:$scopeinfo",
     ]
     yosys.run(commands, cwd=work, log=work / "synth.log", limit_hours=process.hours(ecp5_tools.HOURS), progress=tell)

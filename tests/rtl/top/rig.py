@@ -85,7 +85,7 @@ class Watch:
 
     def count(self) -> None:
         """From the clock in which a START acts, that behind its later half, to the first clock with irq."""
-        if self.started is not None and self.value("irq_o"):
+        if self.started is not None and self.clock > self.started and self.value("irq_o"):
             self.latency, self.started = self.clock - self.started, None
         for half, payload in (("aw", "awaddr"), ("w", "wdata")):
             if self.value(f"s_axi_ctrl_{half}valid") and self.value(f"s_axi_ctrl_{half}ready"):

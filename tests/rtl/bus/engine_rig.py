@@ -221,11 +221,11 @@ class Rig:
         return await self.settled()
 
     async def start(self, source, target) -> int:
-        """START with these buffers (offsets in memory); returns the clock in which it acts, behind its acceptance."""
+        """START with these buffers (offsets in memory); returns the clock of the accepted command."""
         self.din.loaded = self.dout.loaded = True
         await self.pointer("IN_PTR", self.memory.base + source)
         await self.pointer("OUT_PTR", self.memory.base + target)
-        return await self.write("CONTROL", START) + 1
+        return await self.write("CONTROL", START)
 
 
 def instruction(**values) -> dict[str, int]:

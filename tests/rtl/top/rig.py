@@ -84,15 +84,15 @@ class Watch:
             assert address // 4096 == (address + 16 * length + 15) // 4096, f"{name} burst crosses 4 KiB: {now}"
 
     def count(self) -> None:
-        """From the clock in which a START acts, that behind its later half, to the first clock with irq."""
-        if self.started is not None and self.clock > self.started and self.value("irq_o"):
+        """From the clock in which the later half of a START is taken to the first clock with irq."""
+        if self.started is not None and self.value("irq_o"):
             self.latency, self.started = self.clock - self.started, None
         for half, payload in (("aw", "awaddr"), ("w", "wdata")):
             if self.value(f"s_axi_ctrl_{half}valid") and self.value(f"s_axi_ctrl_{half}ready"):
                 self.half[half] = self.value(f"s_axi_ctrl_{payload}")
         if len(self.half) == 2:
             if self.half["aw"] == REG["CONTROL"] and self.half["w"] & START:
-                self.started = self.clock + 1
+                self.started = self.clock
             self.half = {}
 
 

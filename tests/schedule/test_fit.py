@@ -44,8 +44,8 @@ def test_what_was_routed_on_the_ecp5():
     """Within 5 % of nextpnr's count of the demo's head without norms; the memory blocks to the very one."""
     config = EngineConfig(8, 8, ww=4, act_depth=128, weight_depth=6656, param_depth=176, prog_depth=16, residual=True)
     found = fit.resources(config, boards.load("ulx3s"))
-    assert found["lut"] == pytest.approx(22695, rel=0.05) and found["ff"] == pytest.approx(12291, rel=0.05)
-    assert found["dsp"] == 96 and found["bram36"] == -(-183 // 2)
+    assert found["lut"] == pytest.approx(23001, rel=0.05) and found["ff"] == pytest.approx(13195, rel=0.05)
+    assert found["dsp"] == 96 and found["bram36"] == -(-187 // 2)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,17 @@ def test_weights_that_need_ports_are_refused_without():
         fit.check_weights(graph, ZCU104)
     fit.check_weights(graph, ZCU104, fit.stream_ports(ZCU104))
     assert [fit.stream_ports(boards.load(name)) for name in ("zcu104", "pynq-z2", "ulx3s")] == [3, 0, 0]
+
+
+def test_the_smallest_array_is_not_advised_to_shrink():
+    ecp5 = boards.load("ulx3s")
+    for array, told in (((8, 8), "; take fewer weight bits, or"), ((8, 16), "; take a smaller --array, fewer weight")):
+        with pytest.raises(FitError, match=told):
+            fit.check(EngineConfig(*array, ww=8, weight_depth=1 << 15), ecp5)
+
+
+def test_padding_reads_more_of_the_ecp5_s_program():
+    plain, padded = (
+        fit.resources(EngineConfig(8, 8, padded=padded), boards.load("ulx3s"))["bram36"] for padded in (False, True)
+    )
+    assert plain < padded <= plain + 3

@@ -17,8 +17,9 @@ from hwgen.build import ecp5_fanout, ecp5_registers, ecp5_report, ecp5_tools, pr
 from hwgen.errors import InputError, ToolError
 
 SEEDS = (1, 2, 3, 4, 5, 6)  # tried one after the other until one meets the clock
-# The heap placer spreads an engine over twice the wire length; router2 never parts the last wires.
-PLACE_AND_ROUTE = ("--placer", "static", "--router", "router1")
+# The heap placer spreads an engine over twice the wire length; router2 never parts the last wires. router1 ends, then
+# parts and routes again what is too slow.
+PLACE_AND_ROUTE = ("--placer", "static", "--router", "router1", "--tmg-ripup")
 WIRE_PS = 800  # between two gates: what yosys weighs against their delay
 FOLDER, CLOCK = "ecp5", "clk"  # CLOCK: the net behind the PLL, in every board's top
 _MILESTONE = re.compile(r"Promoting|Placer Time|SA placement time|Max frequency|Routing \d|Router2 time|ERROR")

@@ -120,7 +120,7 @@ def _row_multipliers(c: EngineConfig, how: Products) -> int:
 def _cells(c: EngineConfig, how: Products) -> dict[str, int]:
     """LUT and FF: so many for everything, a product, an output lane, a lane of the row unit."""
     if how.dsp_bits == DSP_BITS["ecp5"]:  # adders count as LUTs, and the serial bridge is there
-        luts, ffs = (12900, 57, 740, 1900), (6130, 32, 514, 1300)
+        luts, ffs = (13430, 57, 740, 1900), (7030, 32, 514, 1300)
     else:
         luts, ffs = (6200, 23, 884, 787), (7400, 51, 581, 709)
     parts = (1, c.multipliers, c.m, c.v if c.row_param_depth else 0)

@@ -20,7 +20,7 @@ def routes(*achieved):
     """A nextpnr whose n-th run (by its seed) reaches the n-th clock."""
     cases = ""
     for seed, mhz in enumerate(achieved, 1):
-        report = REPORT | {"fmax": {"$glbnet$clk": {"achieved": mhz, "constraint": 90.0}}}
+        report = REPORT | {"fmax": {"$glbnet$clk": {"achieved": mhz, "constraint": 90.0 * ecp5.ASKED}}}
         cases += f"{seed}) cat > head.timing.json <<'E'\n{json.dumps(report)}\nE\n;;\n"
     return (
         VERSION
@@ -59,7 +59,9 @@ def test_a_bitstream_and_its_figures(design):
     assert found["design_hash"] == report["design_hash"] and found["tool"] == "nextpnr-ecp5 0.7-1-gabc"
     assert found["critical_path"]["to"]["module"] == "requantize"
     assert report["resources"]["source"] == "nextpnr" and report["resources"]["dsp"] == 96
-    assert "FREQUENCY PORT" in (design / "ecp5" / "head.lpf").read_text()
+    asked = boards.load("ulx3s").clock_mhz * ecp5.ASKED
+    pins = (design / "ecp5" / "head.lpf").read_text()
+    assert "FREQUENCY PORT" in pins and f'FREQUENCY NET "clk" {asked:.3f} MHZ;' in pins
     assert any("seed 1" in line for line in lines) and any("Max frequency" in line for line in lines)
 
 

@@ -72,13 +72,15 @@ class Small:
         return bool((outputs[:, self.written] == self.outputs[frames][:, self.written]).all())
 
 
-def make(folder: Path, rng: np.random.Generator, n: int = 8, m: int = 8, ports: int = 0) -> Small:
+def make(
+    folder: Path, rng: np.random.Generator, n: int = 8, m: int = 8, ports: int = 0, board: str = "zcu104"
+) -> Small:
     """Compile and write the design for an n x m array; with ports, the weight memory holds three quarters, and the rest
     comes over them."""
     design = compile_graph(graph(rng), n, m)
     if ports:
         design = with_streams(design, 3 * len(design.program.weights) // 4, ports)
-    generate.write(design, boards.load("zcu104"), folder)
+    generate.write(design, boards.load(board), folder)
     return load(folder)
 
 

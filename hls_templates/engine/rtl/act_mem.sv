@@ -3,8 +3,8 @@
 /// Every read port shows its address in clock c and gets the data in c+3 (RAM, output register, bank select). Addresses count in units
 /// of the port's own width: port A (array) N bytes, port R (residual) M bytes, the others whole words of V bytes. Writes happen at
 /// the end of the clock in which they are shown; the mask names octets (8 bytes).
-/// There is no arbitration: the compiler never lets two units use one port of one bank in the same clock. `conflict_o` tells, one
-/// clock later, when a program breaks that.
+/// There is no arbitration: the compiler never lets two units use one port of one bank in the same clock. `conflict_o` tells, two
+/// clocks later, when a program breaks that.
 module act_mem
   import hwgen_pkg::*;
 #(
@@ -60,7 +60,7 @@ module act_mem
   assign addr = {rd_addr_i, 17'(r_addr_i >> R_SUB), 17'(a_addr_i >> A_SUB)};
 
   logic [BANKS-1:0][V*8-1:0] bank_data;
-  logic [BANKS-1:0] clash;
+  logic [BANKS-1:0] clash, clash_q;
 
   for (genvar b = 0; b < BANKS; b++) begin : g_bank
     logic re, we;
@@ -179,7 +179,8 @@ module act_mem
     else if (en_q2[0]) a_data_o <= a_part;
     if (en_q2[1]) r_data_o <= r_part;
     for (int i = 0; i < WORD_READERS; i++) if (en_q2[2+i]) rd_data_o[i] <= word[2+i];
-    conflict_o <= rst_ni && |clash;
+    clash_q    <= clash;
+    conflict_o <= rst_ni && |clash_q;
   end
   logic unused;
   assign unused = &{1'b0, a_addr_q2, r_addr_q2};

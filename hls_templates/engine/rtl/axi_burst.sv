@@ -20,17 +20,18 @@ module axi_burst (
     output logic [ 5:0] len_o,        ///< beats - 1
     //
     input  logic        drain_i,      ///< level: take nothing new
-    output logic        idle_o        ///< no command here
+    output logic        idle_o        ///< no command here; a register
 );
   logic active_q, next_q;
   logic [59:0] addr_q, next_addr_q;  // in beats
   logic [31:0] left_q, next_beats_q;  // left_q: beats after the first one
-  logic many_q;  // more than 64 beats are left: known before the sums are
+  logic many_q, next_many_q;  // more than 64 beats are left: known before the sums are
 
   logic [31:0] beats;  // of the command that comes to the front
   logic [6:0] past;  // where the last beat lies when it lies in this block of 64
-  logic last, taken, accept, load;
+  logic last, taken, accept, load, cmd_many;
   assign beats = next_q ? next_beats_q : cmd_beats_i;
+  assign cmd_many = cmd_beats_i > 32'd64;
   assign past  = {1'b0, left_q[5:0]} + {1'b0, addr_q[5:0]};
   assign last  = !many_q && !past[6];
   assign valid_o     = active_q && !hold_i;
@@ -40,32 +41,37 @@ module axi_burst (
   assign cmd_ready_o = !next_q;
   assign accept      = cmd_valid_i && cmd_ready_o && !drain_i;
   assign load        = !active_q || (taken && last);  // the front place is free for a command
-  assign idle_o      = !active_q && !next_q;
+
+  // `idle_o` is a register of its own: what is done begins there.
+  logic active, next;  // in the next clock
+  always_comb begin
+    active = load ? next_q || accept : active_q;
+    next   = !load && (next_q || accept);
+    if (drain_i) begin
+      next = 1'b0;
+      if (!valid_o || ready_i) active = 1'b0;
+    end
+    if (!rst_ni) {active, next} = '0;
+  end
 
   always_ff @(posedge clk_i) begin
+    active_q <= active;
+    next_q   <= next;
+    idle_o   <= !active && !next;
+    if (!next_q) begin  // the place behind the front is free: whatever is offered, in case it stays there
+      next_addr_q  <= cmd_addr_i[63:4];
+      next_beats_q <= cmd_beats_i;
+      next_many_q  <= cmd_many;
+    end
     if (taken) begin
       addr_q  <= {addr_q[59:6] + 1'b1, 6'b0};
       left_q <= {left_q[31:6] - 26'(!past[6]), past[5:0]};
       many_q <= left_q[31:6] != 26'(!past[6]);
     end
     if (load) begin
-      active_q <= next_q || accept;
-      next_q   <= 1'b0;
-      addr_q   <= next_q ? next_addr_q : cmd_addr_i[63:4];
-      left_q   <= beats - 32'd1;
-      many_q   <= beats[31:7] != 0 || (beats[6] && beats[5:0] != 0);
-    end else if (accept) begin
-      next_q       <= 1'b1;
-      next_addr_q  <= cmd_addr_i[63:4];
-      next_beats_q <= cmd_beats_i;
-    end
-    if (drain_i) begin
-      next_q <= 1'b0;
-      if (!valid_o || ready_i) active_q <= 1'b0;
-    end
-    if (!rst_ni) begin
-      active_q <= 1'b0;
-      next_q   <= 1'b0;
+      addr_q <= next_q ? next_addr_q : cmd_addr_i[63:4];
+      left_q <= beats - 32'd1;
+      many_q <= next_q ? next_many_q : cmd_many;
     end
   end
   logic unused;

@@ -43,7 +43,8 @@ module axi_rd #(
 
   logic burst_idle, ar, beat, done;
   logic [5:0] len;
-  logic [CW-1:0] open_q;  // bursts asked for and not finished
+  logic [CW-1:0] open_q, opened;  // bursts asked for and not finished; in the next clock
+  logic none_q;  // open_q == 0
   logic [5:0] at_q;  // beat within the burst
   logic [27:0] head;
 
@@ -74,7 +75,7 @@ module axi_rd #(
   assign m_axi_rready_o = beat_ready_i || drain_i;
   assign beat_valid_o   = m_axi_rvalid_i && !drain_i;
   assign beat_data_o    = m_axi_rdata_i;
-  assign idle_o         = burst_idle && open_q == 0;
+  assign idle_o         = burst_idle && none_q;
 
   // The addresses of the open bursts, for the error report only.
   logic addr_valid, addr_full;
@@ -95,11 +96,14 @@ module axi_rd #(
   assign err_o      = beat && m_axi_rresp_i[1];
   assign err_addr_o = {head[27:6], head[5:0] + at_q, 4'b0};  // a burst never leaves its 1 KiB
 
+  assign opened = open_q + CW'(ar) - CW'(done);
   always_ff @(posedge clk_i) begin
-    open_q <= open_q + CW'(ar) - CW'(done);
+    open_q <= opened;
+    none_q <= opened == 0;
     if (beat) at_q <= m_axi_rlast_i ? '0 : at_q + 1'b1;
     if (!rst_ni) begin
       open_q <= '0;
+      none_q <= 1'b1;
       at_q   <= '0;
     end
   end

@@ -48,7 +48,8 @@ module axi_wr #(
 
   logic burst_idle, aw;
   logic [ 5:0] len;
-  logic [CW-1:0] open_q;  // bursts without an answer
+  logic [CW-1:0] open_q, opened;  // bursts without an answer; in the next clock
+  logic none_q;  // open_q == 0
   logic [27:0] head_addr;
 
   axi_burst u_burst (
@@ -121,10 +122,12 @@ module axi_wr #(
   assign m_axi_bready_o = 1'b1;
   assign err_o          = m_axi_bvalid_i && m_axi_bresp_i[1];
   assign err_addr_o     = {head_addr, 4'b0};
-  assign idle_o         = burst_idle && open_q == 0;
+  assign idle_o         = burst_idle && none_q;
 
+  assign opened = open_q + CW'(aw) - CW'(m_axi_bvalid_i);
   always_ff @(posedge clk_i) begin
-    open_q <= open_q + CW'(aw) - CW'(m_axi_bvalid_i);
+    open_q <= opened;
+    none_q <= opened == 0;
     if (offer) begin
       at_q          <= last ? '0 : at_q + 1'b1;
       kept_data_q   <= m_axi_wdata_o;
@@ -134,6 +137,7 @@ module axi_wr #(
     kept_q <= m_axi_wvalid_o && !m_axi_wready_i;
     if (!rst_ni) begin
       open_q <= '0;
+      none_q <= 1'b1;
       at_q   <= '0;
       kept_q <= 1'b0;
     end

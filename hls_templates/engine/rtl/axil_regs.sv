@@ -1,9 +1,9 @@
 /// AXI4-Lite register file: the register map of hwgen/runtime/abi.py.
 ///
-/// Contract: 32-bit registers at 12-bit addresses. A write takes effect in the clock in which the later of address and data is accepted
-/// (commands: `cmd_*_o` in that very clock); it waits only for the answer of the write before. Byte strobes are respected; writes to
-/// read-only or unknown addresses do nothing, unknown addresses read 0, every answer is OKAY. No path from a bus input to a bus output.
-/// Latency: read data two clocks after the address, one read every three clocks; one write a clock.
+/// Contract: 32-bit registers at 12-bit addresses. Address and data of a write are accepted together, in the clock behind the one in which both
+/// are there (and the answer of the write before is taken); it takes effect in that clock (commands: `cmd_*_o`). Byte strobes are respected;
+/// writes to read-only or unknown addresses do nothing, unknown addresses read 0, every answer is OKAY. No path from a bus input to a bus output.
+/// Latency: read data three clocks after the address, one read every four clocks; one write every two clocks.
 /// Pointers and the image length are given out as they were when `busy_i` rose: software may prepare the next run during a run.
 module axil_regs
   import hwgen_pkg::*;
@@ -55,33 +55,30 @@ module axil_regs
     input  logic [31:0]      error_info_i,
     input  logic [ 7:0][31:0] counters_i        ///< LATENCY, ISSUED, WAIT_DIN, WAIT_MM, WAIT_ROW, TAIL, COMPUTE, RUNS
 );
-  // Write channel: each half is kept until its partner is there.
-  logic aw_kept_q, w_kept_q, commit;
-  logic [9:0] aw_q;
-  logic [11:0] waddr;
-  logic [31:0] w_q, wdata, wmask;
-  logic [3:0] strb_q, wstrb;
-  assign s_axil_awready_o = !aw_kept_q;
-  assign s_axil_wready_o  = !w_kept_q;
-  assign commit = (s_axil_awvalid_i || aw_kept_q) && (s_axil_wvalid_i || w_kept_q) && (!s_axil_bvalid_o || s_axil_bready_i);
-  assign waddr            = {aw_kept_q ? aw_q : s_axil_awaddr_i[11:2], 2'b00};
-  assign wdata            = w_kept_q ? w_q : s_axil_wdata_i;
-  assign wstrb            = w_kept_q ? strb_q : s_axil_wstrb_i;
-  assign wmask            = {{8{wstrb[3]}}, {8{wstrb[2]}}, {8{wstrb[1]}}, {8{wstrb[0]}}};
+  // Write channel. What is offered stays until it is accepted, so that the address is looked at a clock before.
+  localparam int WRITTEN = 11;  // registers that software writes
+  localparam logic [11:0] ADDRESSES[WRITTEN] = '{
+      REG_CONTROL, REG_LOAD_PTR_LO, REG_LOAD_PTR_HI, REG_LOAD_BEATS, REG_IN_PTR_LO, REG_IN_PTR_HI, REG_OUT_PTR_LO, REG_OUT_PTR_HI,
+      REG_STREAM_PTR_LO, REG_STREAM_PTR_HI, REG_WATCHDOG
+  };
+  logic accept_q;
+  logic [WRITTEN-1:0] meant_q, write;
+  logic [31:0] wdata, wmask;
+  logic [3:0] wstrb;
+  assign s_axil_awready_o = accept_q;
+  assign s_axil_wready_o  = accept_q;
   assign s_axil_bresp_o   = 2'b00;
+  assign wdata            = s_axil_wdata_i;
+  assign wstrb            = s_axil_wstrb_i;
+  assign wmask            = {{8{wstrb[3]}}, {8{wstrb[2]}}, {8{wstrb[1]}}, {8{wstrb[0]}}};
+  assign write            = meant_q & {WRITTEN{accept_q}};
 
   always_ff @(posedge clk_i) begin
-    if (!aw_kept_q) aw_q <= s_axil_awaddr_i[11:2];
-    if (!w_kept_q) begin
-      w_q    <= s_axil_wdata_i;
-      strb_q <= s_axil_wstrb_i;
-    end
-    aw_kept_q       <= (s_axil_awvalid_i || aw_kept_q) && !commit;
-    w_kept_q        <= (s_axil_wvalid_i || w_kept_q) && !commit;
-    s_axil_bvalid_o <= commit || (s_axil_bvalid_o && !s_axil_bready_i);
+    accept_q <= s_axil_awvalid_i && s_axil_wvalid_i && !accept_q && (!s_axil_bvalid_o || s_axil_bready_i);
+    for (int i = 0; i < WRITTEN; i++) meant_q[i] <= s_axil_awaddr_i[11:2] == ADDRESSES[i][11:2];
+    s_axil_bvalid_o <= accept_q || (s_axil_bvalid_o && !s_axil_bready_i);
     if (!rst_ni) begin
-      aw_kept_q       <= 1'b0;
-      w_kept_q        <= 1'b0;
+      accept_q        <= 1'b0;
       s_axil_bvalid_o <= 1'b0;
     end
   end
@@ -91,30 +88,25 @@ module axil_regs
     return (old & ~mask) | (data & mask);
   endfunction
 
-  logic control_write, aw_control_q;
-  always_ff @(posedge clk_i) if (!aw_kept_q) aw_control_q <= s_axil_awaddr_i[11:2] == REG_CONTROL[11:2];
-  assign control_write    = commit && (aw_kept_q ? aw_control_q : s_axil_awaddr_i[11:2] == REG_CONTROL[11:2]);
-  assign cmd_start_o      = control_write && wdata[0] && wstrb[0];
-  assign cmd_load_o       = control_write && wdata[1] && wstrb[0];
-  assign cmd_reset_o      = control_write && wdata[2] && wstrb[0];
-  assign cmd_clear_done_o = control_write && wdata[3] && wstrb[0];
+  assign cmd_start_o      = write[0] && wdata[0] && wstrb[0];
+  assign cmd_load_o       = write[0] && wdata[1] && wstrb[0];
+  assign cmd_reset_o      = write[0] && wdata[2] && wstrb[0];
+  assign cmd_clear_done_o = write[0] && wdata[3] && wstrb[0];
 
   logic [63:0] load_ptr_q, in_ptr_q, out_ptr_q, stream_ptr_q;
   logic [31:0] load_beats_q;
   always_ff @(posedge clk_i) begin
-    if (control_write && wstrb[1]) irq_enable_o <= wdata[8];
-    if (commit) begin
-      if (waddr == REG_LOAD_PTR_LO) load_ptr_q[31:0] <= merged(load_ptr_q[31:0], wdata, wmask);
-      if (waddr == REG_LOAD_PTR_HI) load_ptr_q[63:32] <= merged(load_ptr_q[63:32], wdata, wmask);
-      if (waddr == REG_LOAD_BEATS) load_beats_q <= merged(load_beats_q, wdata, wmask);
-      if (waddr == REG_IN_PTR_LO) in_ptr_q[31:0] <= merged(in_ptr_q[31:0], wdata, wmask);
-      if (waddr == REG_IN_PTR_HI) in_ptr_q[63:32] <= merged(in_ptr_q[63:32], wdata, wmask);
-      if (waddr == REG_OUT_PTR_LO) out_ptr_q[31:0] <= merged(out_ptr_q[31:0], wdata, wmask);
-      if (waddr == REG_OUT_PTR_HI) out_ptr_q[63:32] <= merged(out_ptr_q[63:32], wdata, wmask);
-      if (waddr == REG_STREAM_PTR_LO) stream_ptr_q[31:0] <= merged(stream_ptr_q[31:0], wdata, wmask);
-      if (waddr == REG_STREAM_PTR_HI) stream_ptr_q[63:32] <= merged(stream_ptr_q[63:32], wdata, wmask);
-      if (waddr == REG_WATCHDOG) watchdog_o <= merged(watchdog_o, wdata, wmask);
-    end
+    if (write[0] && wstrb[1]) irq_enable_o <= wdata[8];
+    if (write[1]) load_ptr_q[31:0] <= merged(load_ptr_q[31:0], wdata, wmask);
+    if (write[2]) load_ptr_q[63:32] <= merged(load_ptr_q[63:32], wdata, wmask);
+    if (write[3]) load_beats_q <= merged(load_beats_q, wdata, wmask);
+    if (write[4]) in_ptr_q[31:0] <= merged(in_ptr_q[31:0], wdata, wmask);
+    if (write[5]) in_ptr_q[63:32] <= merged(in_ptr_q[63:32], wdata, wmask);
+    if (write[6]) out_ptr_q[31:0] <= merged(out_ptr_q[31:0], wdata, wmask);
+    if (write[7]) out_ptr_q[63:32] <= merged(out_ptr_q[63:32], wdata, wmask);
+    if (write[8]) stream_ptr_q[31:0] <= merged(stream_ptr_q[31:0], wdata, wmask);
+    if (write[9]) stream_ptr_q[63:32] <= merged(stream_ptr_q[63:32], wdata, wmask);
+    if (write[10]) watchdog_o <= merged(watchdog_o, wdata, wmask);
     if (!busy_i) begin
       load_ptr_o   <= load_ptr_q;
       load_beats_o <= load_beats_q;
@@ -168,17 +160,25 @@ module axil_regs
     words[REG_COMPUTE[7:2]] = counters_i[6];
     words[REG_RUNS[7:2]] = counters_i[7];
   end
+  // In two clocks: one word of each PART, then the part.
+  localparam int PART = 8;
   logic [9:0] raddr_q;  // a register of its own: it goes to a thousand places
-  logic read_q;  // an address was taken in the clock before
-  assign s_axil_arready_o = !read_q && !s_axil_rvalid_o;
+  logic [WORDS/PART-1:0][31:0] parts_q;
+  logic [6:0] part_q;  // above all parts: no register
+  logic read_q, read2_q;  // an address was taken one clock ago, two
+  assign s_axil_arready_o = !read_q && !read2_q && !s_axil_rvalid_o;
   assign s_axil_rresp_o   = 2'b00;
   always_ff @(posedge clk_i) begin
     if (s_axil_arready_o) raddr_q <= s_axil_araddr_i[11:2];
-    read_q <= s_axil_arready_o && s_axil_arvalid_i;
-    if (read_q) s_axil_rdata_o <= raddr_q[9:6] == 0 ? words[raddr_q[5:0]] : '0;
-    s_axil_rvalid_o <= read_q || (s_axil_rvalid_o && !s_axil_rready_i);
+    read_q  <= s_axil_arready_o && s_axil_arvalid_i;
+    read2_q <= read_q;
+    for (int i = 0; i < WORDS / PART; i++) parts_q[i] <= words[PART*i+int'(raddr_q[2:0])];
+    part_q <= raddr_q[9:3];
+    if (read2_q) s_axil_rdata_o <= part_q < 7'(WORDS / PART) ? parts_q[part_q[2:0]] : '0;
+    s_axil_rvalid_o <= read2_q || (s_axil_rvalid_o && !s_axil_rready_i);
     if (!rst_ni) begin
       read_q          <= 1'b0;
+      read2_q         <= 1'b0;
       s_axil_rvalid_o <= 1'b0;
     end
   end

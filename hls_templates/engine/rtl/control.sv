@@ -65,6 +65,8 @@ module control
   logic done_q, error_q, clear_q;
   logic [7:0] code_q;
   logic [31:0] timer_q;  // clocks since the command
+  logic [31:0] limit_q;  // the watchdog's clocks, less the two until its fault is seen
+  logic guarded_q, late_q;
 
   assign run_o    = state_q == RUN;
   assign load_o   = state_q == LOAD;
@@ -74,35 +76,41 @@ module control
   assign irq_o    = irq_enable_i && (done_q || error_q);
   assign status_o = {16'b0, code_q, 2'b0, drain_o, loaded_o, error_q, done_q, busy_o, state_q == IDLE && !error_q};
 
-  // What goes wrong in this clock.
+  // What goes wrong. A unit that fails is never done, and the last access comes long before the end, so all but the bus' errors may be told
+  // a clock late.
+  logic fault_q, fault;
+  logic [7:0] fault_code_q, fault_code;
+  logic [31:0] fault_info_q, fault_info;
+  always_comb begin
+    fault = 1'b1;
+    fault_code = ERR_NONE;
+    fault_info = '0;
+    if (load_o && load_err_i) begin
+      fault_code = load_code_i;
+      fault_info = load_info_i;
+    end else if (run_o && bad_instr_i != 0) begin
+      fault_code = ERR_BAD_INSTRUCTION;
+      for (int i = 5; i >= 0; i--) if (bad_instr_i[i]) fault_info = {4'(i), 12'b0, prog_index_i[i]};
+    end else if (run_o && conflict_i) begin
+      fault_code = ERR_PORT_CONFLICT;
+    end else if (late_q) begin
+      fault_code = ERR_WATCHDOG;
+      fault_info = load_o ? load_beats_i : {26'b0, done_i};
+    end else begin
+      fault = 1'b0;
+    end
+  end
+  always_ff @(posedge clk_i) begin
+    fault_q      <= fault && busy_o;
+    fault_code_q <= fault_code;
+    fault_info_q <= fault_info;
+  end
   logic fail;
   logic [7:0] code;
   logic [31:0] info;
-  always_comb begin
-    fail = 1'b1;
-    code = ERR_NONE;
-    info = '0;
-    if (rd_err_i) begin
-      code = ERR_AXI_READ;
-      info = rd_err_addr_i;
-    end else if (wr_err_i) begin
-      code = ERR_AXI_WRITE;
-      info = wr_err_addr_i;
-    end else if (load_o && load_err_i) begin
-      code = load_code_i;
-      info = load_info_i;
-    end else if (run_o && bad_instr_i != 0) begin
-      code = ERR_BAD_INSTRUCTION;
-      for (int i = 5; i >= 0; i--) if (bad_instr_i[i]) info = {4'(i), 12'b0, prog_index_i[i]};
-    end else if (run_o && conflict_i) begin
-      code = ERR_PORT_CONFLICT;
-    end else if (watchdog_i != 0 && timer_q >= watchdog_i) begin
-      code = ERR_WATCHDOG;
-      info = load_o ? load_beats_i : {26'b0, done_i};
-    end else begin
-      fail = 1'b0;
-    end
-  end
+  assign fail = rd_err_i || wr_err_i || fault_q;
+  assign code = rd_err_i ? ERR_AXI_READ : wr_err_i ? ERR_AXI_WRITE : fault_code_q;
+  assign info = rd_err_i ? rd_err_addr_i : wr_err_i ? wr_err_addr_i : fault_info_q;
 
   // Commands.
   logic ready, start, load, unloaded, finished;
@@ -115,6 +123,9 @@ module control
   always_ff @(posedge clk_i) begin
     clear_q <= 1'b0;
     timer_q <= timer_q + 1'b1;
+    guarded_q <= watchdog_i != 0;
+    limit_q   <= watchdog_i > 32'd2 ? watchdog_i - 32'd2 : '0;
+    late_q    <= guarded_q && busy_o && timer_q >= limit_q;
     if (cmd_clear_done_i) done_q <= 1'b0;
     if (start || load) begin
       state_q  <= load ? LOAD : RUN;

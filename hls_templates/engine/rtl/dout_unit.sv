@@ -3,6 +3,7 @@
 /// Contract: an EXEC instruction sends `beats` beats, from consecutive 16-byte places from `addr` in `bank`, to base_i + offset. It starts when
 /// progress[gate_unit] >= gate; the k-th activation word that it touches is read when progress[dep_unit] >= need + k * need_step.
 /// Words are read only while there is room for them (DEPTH credits). A NOP, or no beats, does nothing. Field `ptr` is not looked at.
+/// An instruction is popped a clock before it can begin, the first one also before `run_i` rises; none behind the last.
 /// Latency: word allowed in clock t -> write command (first word) in t, read address shown in t+1, data in t+4, first beat offered
 /// in t+5, then a beat a clock, also over instruction boundaries. `done_o` in the clock after the last write answer.
 module dout_unit
@@ -17,6 +18,7 @@ module dout_unit
     input  logic                 clear_i,       ///< back to the start; what was fetched is dropped
     input  logic       [   63:0] base_i,        ///< output buffer
     input  progress_t            progress_i,
+    input  progress_t            adds_i,        ///< progress_i of the next clock, less that of this one
     // program queue
     input  dout_instr_t          instr_i,
     input  logic                 valid_i,
@@ -37,7 +39,7 @@ module dout_unit
     input  logic                 wr_idle_i,     ///< the write master has nothing under way
     //
     output logic                 done_o,        ///< level: the program is done and DDR has it
-    output logic                 bad_instr_o    ///< level: unknown opcode at the head
+    output logic                 bad_instr_o    ///< level: unknown opcode
 );
   if (V != 16 && V != 32 && V != 64 && V != 128) begin : g_illegal
     $fatal(1, "dout_unit: V=%0d must be 16, 32, 64 or 128", V);
@@ -47,42 +49,72 @@ module dout_unit
   localparam int unsigned SW = SUB == 0 ? 1 : SUB;  // bits of a beat's place in its word
   localparam int unsigned CW = $clog2(DEPTH) + 1;
 
-  // The words of the instruction at the head.
-  logic ended_q;  // the last instruction was popped
-  logic [20:0] word_q;  // the next to read, counted from the instruction's first
+  // The instruction, and its words.
+  dout_instr_t cur_q;
+  logic idle_q, exec_q, nop_q;  // none here; one that sends beats; one that does nothing
+  logic more_q;  // the last instruction was not taken yet
+  logic ended_q;  // it is done with
+  logic [16:0] addr_q;  // of the next word to read
   logic [20:0] left_q;  // words behind that one
-  logic [20:0] places;  // beats from the beginning of the first word to the last
-  logic first_q, final_q;  // it is the instruction's first word; its last, when it is not the first
-  logic [SW-1:0] first_sub;
-  count_t need_q, need;
-  logic nop, exec, open, needed, final_word, go;
+  logic [20:0] places, more;  // at the head: beats from the beginning of the first word to the last; words behind the first
+  logic first_q, final_q;  // it is the instruction's first word; its last
+  logic [SW-1:0] head_sub, sub_first_q, sub_last_q;  // the first and the last beat's place in its word
+  logic gate_waits, need_waits;  // registers
+  logic open, turn, ready, go;
   logic [CW-1:0] credit_q;
+  logic room_q, room;  // credit_q != 0, in the next clock
+  logic can_q, ends_q;  // there is a word and room for it; the instruction's last word
   logic pop_word;
   if (SUB == 0) begin : g_whole
-    assign first_sub = '0;
+    assign head_sub = '0;
   end else begin : g_part
-    assign first_sub = instr_i.addr[SW-1:0];
+    assign head_sub = instr_i.addr[SW-1:0];
   end
-  assign places      = 21'(first_sub) + 21'(instr_i.beats);
-  assign nop         = instr_i.opcode == OP_NOP || (instr_i.opcode == OP_EXEC && instr_i.beats == 0);
-  assign exec        = instr_i.opcode == OP_EXEC && instr_i.beats != 0;
-  assign open        = run_i && valid_i && !ended_q && reached(progress_i, instr_i.gate_unit, instr_i.gate);
-  assign final_word  = first_q ? places <= 21'(PARTS) : final_q;
-  assign need        = first_q ? instr_i.need : need_q;
-  // Both are compared, so that nothing waits for the choice.
-  assign needed      = first_q ? reached(progress_i, instr_i.dep_unit, instr_i.need) : reached(progress_i, instr_i.dep_unit, need_q);
+  assign places      = 21'(head_sub) + 21'(instr_i.beats);
+  assign more        = (places - 21'd1) >> SUB;
+  // Few gates from these registers to what goes far.
+  assign open        = run_i && !gate_waits;
   // The first word goes together with the write command.
-  assign cmd_valid_o = open && exec && first_q && credit_q != 0 && needed;
-  assign go          = open && exec && credit_q != 0 && needed && (!first_q || cmd_ready_i);
-  assign cmd_addr_o  = base_i + 64'(instr_i.offset);
-  assign cmd_beats_o = 32'(instr_i.beats);
-  assign pop_o       = (go && final_word) || (open && nop);
+  assign cmd_valid_o = open && can_q && first_q && !need_waits;
+  assign go          = open && can_q && !need_waits && (!first_q || cmd_ready_i);
+  assign cmd_addr_o  = base_i + 64'(cur_q.offset);
+  assign cmd_beats_o = 32'(cur_q.beats);
+  assign turn        = idle_q || (open && (nop_q || (ends_q && !need_waits && (!first_q || cmd_ready_i))));
+  assign ready       = valid_i && more_q;
+  assign pop_o       = turn && ready;
+  assign room        = pop_word || (go ? credit_q != CW'(1) : room_q);
+  // In the next clock.
+  logic exec, final_word;
+  assign exec        = turn ? ready && instr_i.opcode == OP_EXEC && instr_i.beats != 0 : exec_q;
+  assign final_word  = turn ? more == 0 : go ? left_q == 21'd1 : final_q;
+  need_wait u_gate (
+      .clk_i,
+      .progress_i,
+      .adds_i,
+      .load_i(turn),
+      .unit_i(instr_i.gate_unit),
+      .need_i(instr_i.gate),
+      .step_i('0),
+      .free_i(1'b0),
+      .wait_o(gate_waits)
+  );
+  need_wait u_need (
+      .clk_i,
+      .progress_i,
+      .adds_i,
+      .load_i(turn),
+      .unit_i(instr_i.dep_unit),
+      .need_i(instr_i.need),
+      .step_i(go ? 24'(cur_q.need_step) : '0),
+      .free_i(1'b0),
+      .wait_o(need_waits)
+  );
 
   // Which beats of a word are sent.
   logic [SW-1:0] from, upto, head_from, head_upto;
   logic marks_valid, marks_full;
-  assign from = first_q ? first_sub : '0;
-  assign upto = final_word ? SW'(places - 21'd1) & SW'(PARTS - 1) : SW'(PARTS - 1);
+  assign from = first_q ? sub_first_q : '0;
+  assign upto = final_q ? sub_last_q : SW'(PARTS - 1);
   bus_fifo #(
       .W(2 * SW),
       .DEPTH(DEPTH)
@@ -135,33 +167,52 @@ module dout_unit
   assign rd_en_o = flight_q[0];
 
   always_ff @(posedge clk_i) begin
-    if (pop_o && instr_i.last) ended_q <= 1'b1;
-    if (open && !nop && !exec) bad_instr_o <= 1'b1;
+    if (turn && !idle_q && !more_q) ended_q <= 1'b1;
+    if (pop_o) more_q <= !instr_i.last;
+    if (open && !idle_q && !nop_q && !exec_q) bad_instr_o <= 1'b1;
     flight_q <= {flight_q[2:0], go};
     credit_q <= credit_q - CW'(go) + CW'(pop_word);
+    room_q   <= room;
+    exec_q   <= exec;
+    final_q  <= final_word;
+    can_q    <= exec && room;
+    ends_q   <= exec && room && final_word;
     if (go) begin
-      rd_bank_o <= instr_i.bank;
-      rd_addr_o <= 17'((instr_i.addr >> SUB) + ADDR_BITS'(word_q));
-      word_q    <= final_word ? '0 : word_q + 1'b1;
-      first_q   <= final_word;
-      left_q    <= first_q ? ((places - 21'd1) >> SUB) - 21'd1 : left_q - 21'd1;
-      final_q   <= first_q ? places <= 21'(2 * PARTS) : left_q == 21'd1;
-      need_q    <= need + 24'(instr_i.need_step);
+      rd_bank_o <= cur_q.bank;
+      rd_addr_o <= addr_q;
+      addr_q    <= addr_q + 1'b1;
+      left_q    <= left_q - 1'b1;
+      first_q   <= 1'b0;
+    end
+    if (turn) begin
+      cur_q       <= instr_i;
+      idle_q      <= !ready;
+      nop_q       <= ready && (instr_i.opcode == OP_NOP || (instr_i.opcode == OP_EXEC && instr_i.beats == 0));
+      addr_q      <= 17'(instr_i.addr >> SUB);
+      left_q      <= more;
+      first_q     <= 1'b1;
+      sub_first_q <= head_sub;
+      sub_last_q  <= SW'(places - 21'd1) & SW'(PARTS - 1);
     end
     if (sent) begin
       inside_q <= !pop_word;
       sub_q    <= sub + 1'b1;
     end
     if (!rst_ni || clear_i) begin
+      idle_q      <= 1'b1;
+      exec_q      <= 1'b0;
+      can_q       <= 1'b0;
+      ends_q      <= 1'b0;
+      nop_q       <= 1'b0;
+      more_q      <= 1'b1;
       ended_q     <= 1'b0;
       bad_instr_o <= 1'b0;
       flight_q    <= '0;
       credit_q    <= CW'(DEPTH);
-      word_q      <= '0;
-      first_q     <= 1'b1;
+      room_q      <= 1'b1;
       inside_q    <= 1'b0;
     end
   end
   logic unused;
-  assign unused = &{1'b0, instr_i.ptr, marks_valid, marks_full, words_full};
+  assign unused = &{1'b0, cur_q, marks_valid, marks_full, words_full};
 endmodule

@@ -128,7 +128,7 @@ module engine
   logic [15:0] stream_index;
   logic mm_done, row_done, vec_done, mm_bad, row_bad, vec_bad, ev_issue;
   logic [2:0] ev_wait;
-  // The array and the vector unit take an instruction before they look at it; the others leave a bad one in the queue.
+  // Row and stream unit leave a bad instruction in the queue; the others take it before they look at it.
   logic [15:0] din_index, mm_index, row_index, dout_index, vec_index;
   localparam int DIN_WIDTH = (WIN_RING > 0) ? $bits(din_instr_t) : DIN_PLAIN_BITS;
   logic [DIN_WIDTH-1:0] din_word;
@@ -233,6 +233,7 @@ module engine
       .loaded_o(loaded),
       .progress_o(progress),
       .din_adds_o(adds.din),
+      .adds_i(adds),
       .mm_count_i(mm_count),
       .row_count_i(row_count),
       .vec_count_i(vec_count),
@@ -243,7 +244,7 @@ module engine
       .dout_instr_i(dout_instr),
       .dout_valid_i(dout_valid),
       .dout_pop_o(dout_pop),
-      .prog_index_i({stream_index, vec_index - 16'd1, dout_index, row_index, mm_index - 16'd1, din_index}),
+      .prog_index_i({stream_index, vec_index - 16'd1, dout_index - 16'd1, row_index, mm_index - 16'd1, din_index - 16'd1}),
       .mm_done_i(mm_done),
       .row_done_i(row_done),
       .vec_done_i(vec_done),

@@ -85,6 +85,7 @@ module engine_bus
     output logic              loaded_o,         ///< level: a valid program is resident
     output progress_t         progress_o,
     output count_t            din_adds_o,       ///< what `progress_o.din` grows by at the end of this clock
+    input  progress_t         adds_i,           ///< `progress_o` of the next clock, less that of this one; its `din` is not looked at
     input  count_t            mm_count_i,
     input  count_t            row_count_i,
     input  count_t            vec_count_i,
@@ -316,6 +317,8 @@ module engine_bus
   );
 
   count_t din_count;
+  progress_t adds;
+  assign adds = '{stream: adds_i.stream, vec: adds_i.vec, dout: '0, row: adds_i.row, mm: adds_i.mm, din: din_adds_o};
   assign progress_o = '{stream: stream_count_i, vec: vec_count_i, dout: '0, row: row_count_i, mm: mm_count_i, din: din_count};
 
   din_unit #(
@@ -329,6 +332,7 @@ module engine_bus
       .clear_i     (clear_o),
       .base_i      (in_ptr),
       .progress_i  (progress_o),
+      .adds_i      (adds),
       .instr_i     (din_instr_i),
       .valid_i     (din_valid_i),
       .pop_o       (din_pop_o),
@@ -336,7 +340,7 @@ module engine_bus
       .cmd_ready_i (rd_cmd_ready),
       .cmd_addr_o  (din_cmd_addr),
       .cmd_beats_o (din_cmd_beats),
-      .beat_valid_i(rd_beat_valid && run_o),
+      .beat_valid_i(rd_beat_valid),   // outside of a run it takes none
       .beat_ready_o(din_beat_ready),
       .beat_data_i (rd_beat),
       .wr_en_o     (din_wr_en_o),
@@ -364,6 +368,7 @@ module engine_bus
       .clear_i     (clear_o),
       .base_i      (out_ptr),
       .progress_i  (progress_o),
+      .adds_i      (adds),
       .instr_i     (dout_instr_i),
       .valid_i     (dout_valid_i),
       .pop_o       (dout_pop_o),
@@ -414,4 +419,6 @@ module engine_bus
       .m_axi_bvalid_i,
       .m_axi_bready_o
   );
+  logic unused;
+  assign unused = &{1'b0, adds_i};
 endmodule

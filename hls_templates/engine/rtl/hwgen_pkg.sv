@@ -293,6 +293,19 @@ package hwgen_pkg;
     logic [3:0] opcode;
   } stream_instr_t;
 
+  /// What `unit` has counted; 0 for UNIT_NONE.
+  function automatic count_t counted(progress_t progress, logic [2:0] unit);
+    unique case (unit)
+      UNIT_DIN: return progress.din;
+      UNIT_MM: return progress.mm;
+      UNIT_ROW: return progress.row;
+      UNIT_DOUT: return progress.dout;
+      UNIT_VEC: return progress.vec;
+      UNIT_STREAM: return progress.stream;
+      default: return '0;
+    endcase
+  endfunction
+
   /// Whether `unit` has written at least `need` octets; UNIT_NONE never waits.
   function automatic logic reached(progress_t progress, logic [2:0] unit, count_t need);
     unique case (unit)

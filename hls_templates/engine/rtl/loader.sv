@@ -3,8 +3,8 @@
 /// Contract: while `load_i`, one read command for the whole image, then the beats: header, sections, END. The image must end exactly with its
 /// END beat; every word must lie inside the depth of its target. Then `done_o`, else `err_o` with code and beat index; both hold
 /// until `load_i` falls, which also resets the loader. Memories written before an error keep what was written.
-/// Latency: a beat taken in clock c is on the loader bus in clock c+1. What a header says is judged in the clock after it, in which no beat
-/// is taken; `done_o`/`err_o` two clocks after the deciding header, one after a beat of words that is one too many.
+/// Latency: a beat taken in clock c is on the loader bus in clock c+1. What a header says is judged in the two clocks after it, in which no
+/// beat is taken; `done_o`/`err_o` three clocks after the deciding header, two after a beat of words that is one too many.
 /// One beat a clock, but a table beat takes 16: tables are written entry by entry (`ld_beat_o` counts entries 0..255, the
 /// entry is `ld_data_o[7:0]`), so that table memories have a byte-wide write port.
 module loader
@@ -133,20 +133,22 @@ module loader
     endcase
   end
 
-  // Header checks: compared while the header is there, judged from registers in the next clock.
+  // Header checks: told apart while the header is there, compared in the next clock, judged in the one behind it.
   logic [23:0] first, words;
-  logic take, is_end, section_ok;
+  logic take, is_end;
   logic [31:0] taken_q;
   logic begun_q, empty_q;  // `load_i` since a clock; an image of no beats
+  logic [31:0] rest_q;  // beats behind the next one
   logic last_of_image_q;  // the next beat is the last one
-  logic check_q, check_header_q, check_last_q;  // what is judged: the image's header or a section's; it was the last beat
+  logic check_q, check_header_q, check_last_q;  // what is compared: the image's header or a section's; it was the last beat
+  logic judge_q, good_q, end2_q;  // what is judged; END
+  logic [7:0] code_q;  // when it is not good
+  logic over_q, void_q;  // the last beat was taken in a section; there is none
   logic magic_ok_q, hash_ok_q, known_q, end_q;
   logic [31:0] depth_q, past_q;  // past_q: behind the last word
   assign first  = beat_data_i[55:32];
   assign words  = beat_data_i[87:64];
   assign is_end = target == TGT_END;
-  // END must be the last beat, and only END may be.
-  assign section_ok = magic_ok_q && known_q && (past_q <= depth_q || end_q) && end_q == check_last_q;
   always_ff @(posedge clk_i) begin
     check_q         <= take && (state_q == HEADER || state_q == SECTION);
     check_header_q  <= state_q == HEADER;
@@ -160,8 +162,22 @@ module loader
     past_q          <= 32'(first) + 32'(words);
     begun_q         <= rst_ni && load_i;
     empty_q         <= beats_i == 0;
-    last_of_image_q <= take ? taken_q + 32'd2 == beats_i : taken_q + 32'd1 == beats_i;
-    if (!rst_ni || !load_i) check_q <= 1'b0;
+    rest_q          <= !begun_q ? beats_i - 1'b1 : take ? rest_q - 1'b1 : rest_q;
+    last_of_image_q <= begun_q && (take ? rest_q == 32'd1 : rest_q == 0);
+    // END must be the last beat, and only END may be.
+    judge_q <= check_q;
+    good_q  <= magic_ok_q && (check_header_q ? !check_last_q && hash_ok_q :
+        known_q && (past_q <= depth_q || end_q) && end_q == check_last_q);
+    end2_q  <= end_q && !check_header_q;
+    code_q  <= check_header_q && magic_ok_q && !check_last_q ? ERR_HASH : ERR_BAD_IMAGE;
+    over_q  <= state_q == WORDS && take && last_of_image_q;
+    void_q  <= state_q == HEADER && begun_q && empty_q;
+    if (!rst_ni || !load_i) begin
+      check_q <= 1'b0;
+      judge_q <= 1'b0;
+      over_q  <= 1'b0;
+      void_q  <= 1'b0;
+    end
   end
 
   // Position in the section.
@@ -182,22 +198,10 @@ module loader
   assign beats_taken_o = taken_q;
 
   logic fail;
-  logic [7:0] fail_code;
-  always_comb begin
-    fail      = 1'b0;
-    fail_code = ERR_BAD_IMAGE;
-    if (check_q && check_header_q) begin
-      fail = !magic_ok_q || check_last_q || !hash_ok_q;
-      if (magic_ok_q && !check_last_q) fail_code = ERR_HASH;
-    end else if (check_q) begin
-      fail = !section_ok;
-    end else if (load_i) begin
-      fail = (state_q == HEADER && begun_q && empty_q) || (state_q == WORDS && take && last_of_image_q);
-    end
-  end
+  assign fail = (judge_q && !good_q) || over_q || void_q;
 
   always_ff @(posedge clk_i) begin
-    hold_q <= !rst_ni || !load_i || fail || state_q == FINISHED || (take && (state_q != WORDS || table_q)) ||
+    hold_q <= !rst_ni || !load_i || fail || check_q || state_q == FINISHED || (take && (state_q != WORDS || table_q)) ||
         (table_busy_q && entry_q != 4'd14);
     ld_we_o <= 1'b0;
     if (cmd_valid_o && cmd_ready_i) cmd_sent_q <= 1'b1;
@@ -245,13 +249,14 @@ module loader
         default: ;
       endcase
     end
-    if (check_q && !check_header_q && end_q && !fail) done_o <= 1'b1;
+    if (judge_q && good_q && end2_q) done_o <= 1'b1;
     if (fail) begin
       err_o        <= 1'b1;
-      err_code_o   <= fail_code;
-      err_info_o   <= taken_q - 32'(check_q);
+      err_code_o   <= judge_q ? code_q : ERR_BAD_IMAGE;
+      err_info_o   <= taken_q - 32'(judge_q || over_q);
       state_q      <= FINISHED;
       table_busy_q <= 1'b0;  // nothing is written behind an error
+      ld_we_o      <= 1'b0;
     end
 
     if (!rst_ni || !load_i) begin

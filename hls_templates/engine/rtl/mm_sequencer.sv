@@ -6,9 +6,8 @@
 /// A step whose coordinates (`y`, `x`) are not within 0 .. `y_last`, `x_last` reads padding (`pad_o`): it needs nothing.
 /// A NOP waits for its gate only.
 /// Addresses advance by the step of the outermost level that moves, so steps hold the difference, not the stride.
-/// Timing: the outputs are registered: a step issued in clock t (`ev_issue_o`) is seen in t+1. No clock is lost between instructions.
-/// Everything that decides about a step is known by its sign or a flag in a register: how far the counters are ahead of the need is
-/// carried along instead of compared, which takes what the counters are about to add (`adds_i`).
+/// Timing: the outputs are registered: a step issued in clock t (`ev_issue_o`) is seen in t+1; what names it is void unless `step_o`.
+/// No clock is lost between instructions. Everything that decides about a step is a flag in a register (see `need_wait`).
 module mm_sequencer
   import hwgen_pkg::*;
 #(
@@ -42,7 +41,9 @@ module mm_sequencer
     output logic [          2:0] ev_wait_o   ///< in every other clock until the last issue: waits for [0] DIN [1] MM [2] ROW, VEC
 );
   mm_instr_t cur_q;
-  logic active_q, ended_q;
+  mm_instr_t loops_q;  // its counts and steps: of the next one already while the last step waits
+  logic idle_q, ended_q;
+  logic more_q;  // the last instruction was not taken yet
 
   // --- loop nest: flags say where each level is, in this step and (without _q) in the one behind it
   logic [LEVELS-1:0][COUNT_BITS-1:0] left_q;  // rounds after this one
@@ -51,10 +52,10 @@ module mm_sequencer
   logic [LEVELS-1:0] once_q, twice_q;  // levels of one round, of two
   logic [LEVELS-1:0] moves_q, moves;  // the outermost level that moves behind this step, one-hot
   logic [LEVELS-1:0] inner_q;  // the levels inside that one, which begin again
-  logic finish_q;  // the instruction's last step
-  logic [LEVELS-1:0] single;  // levels of one round, of the instruction at the head
+  logic [LEVELS-1:0] single, double;  // the same of the instruction at the head
   for (genvar l = 0; l < LEVELS; l++) begin : g_single
     assign single[l] = instr_i.count[l] == 0;
+    assign double[l] = instr_i.count[l] == 1;
   end
   always_comb begin
     for (int l = 0; l < LEVELS; l++) begin
@@ -84,12 +85,12 @@ module mm_sequencer
     p_step = '0;
     need_step = '0;
     for (int l = 0; l < LEVELS; l++) begin
-      a_step |= cur_q.a_step[l] & {ADDR_BITS{moves_q[l]}};
-      w_step |= cur_q.w_step[l] & {ADDR_BITS{moves_q[l]}};
-      o_step |= cur_q.o_step[l] & {ADDR_BITS{moves_q[l]}};
-      r_step |= cur_q.r_step[l] & {ADDR_BITS{moves_q[l]}};
-      p_step |= cur_q.p_step[l] & {PADDR_BITS{moves_q[l]}};
-      need_step |= cur_q.need_step[l] & {NEED_BITS{moves_q[l]}};
+      a_step |= loops_q.a_step[l] & {ADDR_BITS{moves_q[l]}};
+      w_step |= loops_q.w_step[l] & {ADDR_BITS{moves_q[l]}};
+      o_step |= loops_q.o_step[l] & {ADDR_BITS{moves_q[l]}};
+      r_step |= loops_q.r_step[l] & {ADDR_BITS{moves_q[l]}};
+      p_step |= loops_q.p_step[l] & {PADDR_BITS{moves_q[l]}};
+      need_step |= loops_q.need_step[l] & {NEED_BITS{moves_q[l]}};
     end
   end
 
@@ -97,30 +98,11 @@ module mm_sequencer
   logic [ADDR_BITS-1:0] a_q, w_q, o_q, r_q;
   logic [PADDR_BITS-1:0] p_q;
 
-  // --- hazards: how far the counters are ahead of what the gate and the step need; negative: not there yet
-  typedef logic signed [NEED_BITS:0] ahead_t;
-  ahead_t gate_ahead_q, dep_ahead_q;
-  function automatic count_t of_unit(progress_t counts, logic [2:0] unit);
-    unique case (unit)
-      UNIT_DIN: return counts.din;
-      UNIT_MM: return counts.mm;
-      UNIT_ROW: return counts.row;
-      UNIT_DOUT: return counts.dout;
-      UNIT_VEC: return counts.vec;
-      UNIT_STREAM: return counts.stream;
-      default: return '0;
-    endcase
-  endfunction
-  function automatic ahead_t ahead(progress_t counts, progress_t adds, logic [2:0] unit, count_t need);
-    return ahead_t'(of_unit(counts, unit)) + ahead_t'(of_unit(adds, unit)) - ahead_t'(signed'(need));
-  endfunction
-
-  // In the next clock, when this instruction stays, and when the one at the head is taken.
-  ahead_t gate_stay, gate_load, dep_stay, dep_load;
-  logic gate_free_q, dep_free_q;  // a unit that keeps no one waiting
-  logic gate_wait_q, dep_wait_q;
-
-  logic exec_q, nop_q, issue, retire, load, stop;
+  // --- hazards
+  // What is here: nothing, steps, a NOP; `bad_o` follows none of them. `renew_q`: behind this there is nothing, or the next instruction.
+  logic exec_q, nop_q, live_q, renew_q;
+  logic gate_wait, dep_wait;  // registers
+  logic issue, move, turn, ready, load, stop;
   logic pad_q, pad;  // this step reads padding, and the next clock's does
   if (PADDED) begin : g_pad
     // Both coordinates twice, from 0 and from one behind the last, so that signs tell.
@@ -133,10 +115,10 @@ module mm_sequencer
       y_step = '0;
       x_step = '0;
       for (int l = 0; l < LEVELS; l++) begin
-        if (issue && moves_q[l]) y_step |= coord_t'(signed'(cur_q.y_step[l]));
-        if (issue && moves_q[l]) x_step |= coord_t'(signed'(cur_q.x_step[l]));
+        if (issue && moves_q[l]) y_step |= coord_t'(signed'(loops_q.y_step[l]));
+        if (issue && moves_q[l]) x_step |= coord_t'(signed'(loops_q.x_step[l]));
       end
-      at = load ? start : {at_q[3] + x_step, at_q[2] + x_step, at_q[1] + y_step, at_q[0] + y_step};
+      at = turn ? start : {at_q[3] + x_step, at_q[2] + x_step, at_q[1] + y_step, at_q[0] + y_step};
       pad = at[0][COORD_BITS] || !at[1][COORD_BITS] || at[2][COORD_BITS] || !at[3][COORD_BITS];
     end
     always_ff @(posedge clk_i) begin
@@ -147,104 +129,111 @@ module mm_sequencer
     assign pad = 1'b0;
     assign pad_q = 1'b0;
   end
-  assign issue  = exec_q && !gate_wait_q && !dep_wait_q;
-  assign retire = (issue && finish_q) || (nop_q && !gate_wait_q);
-  assign stop   = retire && cur_q.last;
-  assign load   = run_i && !ended_q && !bad_o && valid_i && (!active_q || (retire && !cur_q.last));
-  assign pop_o  = load;
-  assign gate_stay = gate_ahead_q + ahead_t'(of_unit(adds_i, cur_q.gate_unit));
-  assign dep_stay = dep_ahead_q + ahead_t'(of_unit(adds_i, cur_q.dep_unit)) - (issue ? ahead_t'(signed'(need_step)) : '0);
-  assign gate_load = ahead(progress_i, adds_i, instr_i.gate_unit, instr_i.gate);
-  assign dep_load = ahead(progress_i, adds_i, instr_i.dep_unit, instr_i.need);
+  // Few gates to what goes far: `renew_q` selects, `move` enables, and whether there is a next instruction is asked beside them.
+  assign issue = exec_q && !gate_wait && !dep_wait;
+  assign move  = idle_q || (live_q && !gate_wait && !dep_wait);
+  assign turn  = renew_q && move;
+  assign stop  = turn && !idle_q && !more_q;
+  assign ready = run_i && !bad_o && valid_i && more_q;
+  assign load  = turn && ready;
+  assign pop_o = load;
+  need_wait u_gate (
+      .clk_i,
+      .progress_i,
+      .adds_i,
+      .load_i(turn),
+      .unit_i(instr_i.gate_unit),
+      .need_i(instr_i.gate),
+      .step_i('0),
+      .free_i(1'b0),
+      .wait_o(gate_wait)
+  );
+  need_wait u_dep (
+      .clk_i,
+      .progress_i,
+      .adds_i,
+      .load_i(turn),
+      .unit_i(instr_i.dep_unit),
+      .need_i(instr_i.need),
+      .step_i(issue ? need_step : '0),
+      .free_i(pad || (turn ? instr_i.opcode == OP_NOP : nop_q)),
+      .wait_o(dep_wait)
+  );
   assign done_o  = ended_q;
 
   assign ev_issue_o = issue;
   logic [2:0] waits_for;
   always_comb begin
-    waits_for = gate_wait_q ? cur_q.gate_unit : cur_q.dep_unit;
+    waits_for = gate_wait ? cur_q.gate_unit : cur_q.dep_unit;
     ev_wait_o = '0;
     if (run_i && !ended_q && !issue) begin
-      if (active_q && waits_for == UNIT_MM) ev_wait_o[1] = 1'b1;
-      else if (active_q && (waits_for == UNIT_ROW || waits_for == UNIT_VEC)) ev_wait_o[2] = 1'b1;
+      if (!idle_q && waits_for == UNIT_MM) ev_wait_o[1] = 1'b1;
+      else if (!idle_q && (waits_for == UNIT_ROW || waits_for == UNIT_VEC)) ev_wait_o[2] = 1'b1;
       else ev_wait_o[0] = 1'b1;  // also: the first instruction is on its way
     end
   end
 
   always_ff @(posedge clk_i) begin
-    gate_ahead_q <= load ? gate_load : gate_stay;
-    dep_ahead_q  <= load ? dep_load : dep_stay;
-    gate_wait_q  <= load ? gate_load[NEED_BITS] && instr_i.gate_unit <= UNIT_STREAM : gate_stay[NEED_BITS] && !gate_free_q;
-    dep_wait_q   <= !pad && (load ? dep_load[NEED_BITS] && instr_i.dep_unit <= UNIT_STREAM : dep_stay[NEED_BITS] && !dep_free_q);
-    if (issue) begin
-      a_q    <= a_q + a_step;
-      w_q    <= w_q + w_step;
-      o_q    <= o_q + o_step;
-      r_q    <= r_q + r_step;
-      p_q    <= p_q + p_step;
-      wrap_q <= wrap;
-      zero_q <= zero;
-      near_q <= near;
-      finish_q <= &wrap;
-      moves_q <= moves;
-      inner_q <= ended(wrap);
+    if (move) begin
+      a_q     <= renew_q ? instr_i.a : a_q + a_step;
+      w_q     <= renew_q ? instr_i.w : w_q + w_step;
+      o_q     <= renew_q ? instr_i.o : o_q + o_step;
+      r_q     <= renew_q ? instr_i.r : r_q + r_step;
+      p_q     <= renew_q ? instr_i.p : p_q + p_step;
+      wrap_q  <= renew_q ? single : wrap;
+      zero_q  <= renew_q ? '1 : zero;
+      near_q  <= renew_q ? double : near;
+      moves_q <= renew_q ? outermost(single) : moves;
+      inner_q <= renew_q ? ended(single) : ended(wrap);
+      renew_q <= renew_q ? !ready || instr_i.opcode == OP_NOP || (instr_i.opcode == OP_EXEC && instr_i.count == 0) : &wrap;
       for (int l = 0; l < LEVELS; l++) begin
-        if (inner_q[l]) left_q[l] <= cur_q.count[l];
+        if (renew_q) left_q[l] <= instr_i.count[l];
+        else if (inner_q[l]) left_q[l] <= loops_q.count[l];
         else if (moves_q[l]) left_q[l] <= left_q[l] - 1'b1;
       end
     end
-    if (load) begin
-      cur_q  <= instr_i;
-      a_q    <= instr_i.a;
-      w_q    <= instr_i.w;
-      o_q    <= instr_i.o;
-      r_q    <= instr_i.r;
-      p_q    <= instr_i.p;
-      zero_q <= '1;
-      left_q <= instr_i.count;
-      gate_free_q <= instr_i.gate_unit > UNIT_STREAM;
-      dep_free_q <= instr_i.dep_unit > UNIT_STREAM;
-      finish_q <= instr_i.count == 0;
-      moves_q <= outermost(single);
-      inner_q <= ended(single);
-      for (int l = 0; l < LEVELS; l++) begin
-        wrap_q[l]  <= single[l];
-        near_q[l]  <= instr_i.count[l] == 1;
-        once_q[l]  <= single[l];
-        twice_q[l] <= instr_i.count[l] == 1;
-      end
+    if (renew_q) begin
+      loops_q <= instr_i;
+      once_q  <= single;
+      twice_q <= double;
     end
-    exec_q   <= load ? instr_i.opcode == OP_EXEC : exec_q && !retire;
-    nop_q    <= load ? instr_i.opcode == OP_NOP : nop_q && !retire;
-    active_q <= load || (active_q && !retire);
-    ended_q  <= ended_q || stop;
-    bad_o    <= bad_o || (active_q && !exec_q && !nop_q);
+    if (turn) begin
+      cur_q  <= instr_i;
+      idle_q <= !ready;
+      exec_q <= ready && instr_i.opcode == OP_EXEC;
+      nop_q  <= ready && instr_i.opcode == OP_NOP;
+      live_q <= ready && (instr_i.opcode == OP_EXEC || instr_i.opcode == OP_NOP);
+    end
+    if (load) more_q <= !instr_i.last;
+    ended_q <= ended_q || stop;
+    bad_o   <= bad_o || (!idle_q && !live_q);
 
     step_o  <= issue;
     first_o <= &(zero_q | ~cur_q.red_mask);
     last_o  <= issue && &(wrap_q | ~cur_q.red_mask);
-    if (issue) begin
-      pad_o <= pad_q;
-      a_o   <= a_q;
-      w_o   <= w_q;
-      o_o   <= o_q;
-      r_o   <= r_q;
-      p_o   <= p_q;
-      ctl_o <= cur_q;
-    end
+    pad_o   <= pad_q;
+    a_o     <= a_q;
+    w_o     <= w_q;
+    o_o     <= o_q;
+    r_o     <= r_q;
+    p_o     <= p_q;
+    ctl_o   <= cur_q;
 
+    if (!rst_ni || clear_i || !run_i) begin
+      idle_q  <= 1'b1;
+      exec_q  <= 1'b0;
+      nop_q   <= 1'b0;
+      live_q  <= 1'b0;
+      renew_q <= 1'b1;
+      more_q  <= 1'b1;
+      ended_q <= 1'b0;
+    end
     if (!rst_ni || clear_i) begin
-      active_q <= 1'b0;
-      exec_q   <= 1'b0;
-      nop_q    <= 1'b0;
-      ended_q  <= 1'b0;
-      bad_o    <= 1'b0;
-      step_o   <= 1'b0;
-      last_o   <= 1'b0;
-    end else if (!run_i) begin
-      active_q <= 1'b0;
-      exec_q   <= 1'b0;
-      nop_q    <= 1'b0;
-      ended_q  <= 1'b0;
+      bad_o  <= 1'b0;
+      step_o <= 1'b0;
+      last_o <= 1'b0;
     end
   end
+  logic unused;
+  assign unused = &{1'b0, loops_q};
 endmodule

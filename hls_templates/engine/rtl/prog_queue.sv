@@ -84,7 +84,7 @@ module prog_queue #(
     tail_q   <= tail_q + 2'(push);
     head_q   <= head_q + 2'(shift);
     stored_q <= stored_q + 3'(arrive) - 3'(pop_i);
-    index_o  <= index_o + 16'(pop_i);
+    if (pop_i) index_o <= index_o + 1'b1;
     // after a wrap only what is stored counts; the fetches behind it are dropped
     level_q  <= wrap ? stored_q + 3'd1 - 3'(pop_i) : level_q + 3'(fetch) - 3'(pop_i);
     if (!rst_ni || clear_i || !enable_i) begin

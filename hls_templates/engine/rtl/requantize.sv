@@ -113,21 +113,29 @@ module requantize #(
     rest_q  <= (v & below_q) != 0;
   end
 
-  // 6: clamp. Rounding up crosses neither bound from inside, so the comparisons need not wait for it. The bounds are
-  // made a clock before, and compared with 32 bits: what does not fit those is beyond the bound of its sign.
+  // 6: clamp. Rounding up crosses neither bound from inside, so the comparisons need not wait for it. Narrow bounds have 9 bits and are
+  // compared with as many: what does not fit those is beyond the bound of its sign. Wide bounds are the range of 32 bits, and no comparison.
   control_t control;
   logic positive;  // a ReLU at the clamp
-  logic signed [31:0] lo_q, hi_q, low;
-  logic fits;  // whole_q has 32 bits
+  logic wide_q, floor_q;  // wide; and no value below zero
+  logic signed [8:0] lo_q, hi_q;
+  logic signed [31:0] low;
+  logic sign, fits32, fits9, over, under;
   assign control  = control_q[LATENCY-2];
   assign positive = !RESIDUAL && control.relu;
   assign low      = signed'(whole_q[31:0]);
-  assign fits     = &whole_q[VW-1:31] || !(|whole_q[VW-1:31]);
+  assign sign     = whole_q[VW-1];
+  assign fits32   = whole_q[VW-1:31] == {VW - 31{sign}};
+  assign fits9    = whole_q[30:8] == {23{sign}} && fits32;
+  assign over     = wide_q ? !sign && (!fits32 || &low[30:0]) : fits9 ? signed'(low[8:0]) >= hi_q : !sign;
+  assign under    = wide_q ? sign && (!fits32 || floor_q) : fits9 ? signed'(low[8:0]) < lo_q : sign;
   always_ff @(posedge clk_i) begin
-    lo_q <= positive && (control.wide || control.lo < 0) ? '0 : control.wide ? 32'sh80000000 : 32'(control.lo);
-    hi_q <= control.wide ? 32'sh7FFFFFFF : 32'(control.hi);
-    if (fits ? low >= hi_q : !whole_q[VW-1]) y_o <= hi_q;
-    else if (fits ? low < lo_q : whole_q[VW-1]) y_o <= lo_q;
+    wide_q  <= control.wide;
+    floor_q <= positive;
+    lo_q    <= positive && control.lo < 0 ? '0 : control.lo;
+    hi_q    <= control.hi;
+    if (over) y_o <= wide_q ? 32'sh7FFFFFFF : 32'(hi_q);
+    else if (under) y_o <= !wide_q ? 32'(lo_q) : floor_q ? '0 : 32'sh80000000;
     else y_o <= low + 32'(half_q && (low[0] || rest_q));
   end
   logic unused_shift;

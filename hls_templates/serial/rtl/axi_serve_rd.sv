@@ -52,7 +52,8 @@ module axi_serve_rd
     logic [AW-1:0] beat;
     logic [7:0]    len;
   } burst_t;
-  logic [1:0] stage_q;  // 0 free, 1 summed, 2 judged
+  logic free_q;
+  logic [1:0] stage_q;  // 1 summed, 2 judged, 3 known
   logic [63:0] addr_q;
   logic [7:0] len_q;
   logic plain_q, low_q, host_ok_q, memory_ok_q;
@@ -61,7 +62,7 @@ module axi_serve_rd
   logic push, list_full, list_valid, pop;
   burst_t burst, head;
 
-  assign s_axi_arready_o = stage_q == 0;
+  assign s_axi_arready_o = free_q;
   assign burst.host      = host_ok_q;
   assign burst.bad       = !host_ok_q && !memory_ok_q;
   assign burst.beat      = host_ok_q ? AW'(MEMORY_BEATS + 64 * int'(slot_i)) + AW'(addr_q[9:4]) : addr_q[AW+3:4];
@@ -72,19 +73,24 @@ module axi_serve_rd
   assign alloc_beats_o   = len_q[6:0] + 7'd1;
 
   always_ff @(posedge clk_i) begin
-    if (stage_q == 0) begin
+    if (free_q) begin
       addr_q  <= s_axi_araddr_i;
       len_q   <= s_axi_arlen_i;
       plain_q <= s_axi_arsize_i == 3'd4 && s_axi_arburst_i == 2'b01;
-      if (s_axi_arvalid_i) stage_q <= 2'd1;
-    end else if (stage_q != 2'd3) stage_q <= stage_q + 1'b1;
-    else if (push) stage_q <= 2'd0;
+    end
+    if (free_q) free_q <= !s_axi_arvalid_i;
+    else if (push) free_q <= 1'b1;
+    if (free_q || push) stage_q <= {1'b0, free_q && s_axi_arvalid_i};
+    else if (stage_q != 2'd3) stage_q <= stage_q + 1'b1;
     low_q           <= addr_q[63:32] == 0;
     last_q          <= {1'b0, addr_q[27:4]} + 25'(len_q);
     last_in_block_q <= {3'b0, addr_q[9:4]} + {1'b0, len_q};
     host_ok_q       <= plain_q && low_q && addr_q[31] && last_in_block_q < 9'd64;
     memory_ok_q     <= plain_q && low_q && addr_q[31:28] == SPACE_MEMORY && last_q < 25'(MEMORY_BEATS);
-    if (!rst_ni) stage_q <= '0;
+    if (!rst_ni) begin
+      free_q  <= 1'b1;
+      stage_q <= '0;
+    end
   end
 
   bus_fifo #(

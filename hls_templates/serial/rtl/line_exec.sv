@@ -64,6 +64,7 @@ module line_exec
   typedef enum logic [3:0] {
     IDLE,
     LOOK,    // facts about the frame
+    WEIGH,   // whether it is possible
     JUDGE,   // what to do
     LOAD,    // a word of the frame from its buffer
     ACCESS,  // a word read or written
@@ -79,10 +80,11 @@ module line_exec
   logic synced_q;
   logic [7:0] due_q;  // number of the next request
 
-  // Facts, and in the clock after them whether the request can be done.
+  // Facts, in the clock after them where it fits, and in the one after that whether the request can be done.
   logic [7:0] late_q;  // by how many numbers the request was done already; above 127: it is ahead
   logic [29:0] end_q;
-  logic sized_q, read_q, write_q;
+  logic sized_q, read_q, write_q, single_q, sync_q, serve_q;
+  logic refuse_q, serves_q;  // SERVE: of nothing; of what was asked for
   logic [3:0] space_q;
   always_ff @(posedge clk_i) begin
     late_q  <= due_q - head_i.number;
@@ -91,14 +93,21 @@ module line_exec
     read_q  <= head_i.opcode == OP_READ && words_i == 0;
     write_q <= head_i.opcode == OP_WRITE && 16'(words_i) == head_i.count;
     space_q <= head_i.address[31:28];
+    single_q <= head_i.count == 1;
+    sync_q   <= head_i.opcode == OP_SYNC;
+    serve_q  <= head_i.opcode == OP_SERVE;
+    refuse_q <= wanted_i && head_i.count == 0;
+    serves_q <= wanted_i && head_i.count == 16'(wanted_words_i) && 16'(words_i) == head_i.count;
   end
   assign tag_o = head_i.number;
 
-  logic fits_engine, fits_memory, fits_bridge, possible_q;
-  assign fits_engine = space_q == SPACE_ENGINE && head_i.count == 1 && end_q <= 30'h1000;
-  assign fits_memory = space_q == SPACE_MEMORY && end_q <= 30'(MEMORY_BYTES);
-  assign fits_bridge = space_q == SPACE_BRIDGE && end_q <= 30'(4 * BRIDGE_WORDS) && read_q;
-  always_ff @(posedge clk_i) possible_q <= sized_q && (read_q || write_q) && (fits_engine || fits_memory || fits_bridge);
+  logic fits_engine_q, fits_memory_q, fits_bridge_q, possible_q;
+  always_ff @(posedge clk_i) begin
+    fits_engine_q <= space_q == SPACE_ENGINE && single_q && end_q <= 30'h1000;
+    fits_memory_q <= space_q == SPACE_MEMORY && end_q <= 30'(MEMORY_BYTES);
+    fits_bridge_q <= space_q == SPACE_BRIDGE && end_q <= 30'(4 * BRIDGE_WORDS) && read_q;
+    possible_q    <= sized_q && (read_q || write_q) && (fits_engine_q || fits_memory_q || fits_bridge_q);
+  end
 
   // The work at hand.
   typedef enum logic [1:0] {
@@ -110,6 +119,7 @@ module line_exec
   logic writing_q, serving_q;
   logic [AW-1:0] addr_q;  // in words
   logic [CW-1:0] left_q, at_q;
+  logic last_q;  // left_q == 1, a clock late, which is early enough
   logic first_q;
   logic [2:0] wait_q;
 
@@ -150,11 +160,13 @@ module line_exec
     refused_o <= 1'b0;
     alive_o   <= 1'b0;
     wait_q    <= '0;
+    last_q    <= left_q == 1;
     unique case (state_q)
       IDLE: begin
         if (valid_i) state_q <= LOOK;
       end
-      LOOK: state_q <= JUDGE;
+      LOOK: state_q <= WEIGH;
+      WEIGH: state_q <= JUDGE;
       JUDGE: begin
         target_q  <= space_q == SPACE_ENGINE ? ENGINE : space_q == SPACE_MEMORY ? MEMORY : BRIDGE;
         addr_q    <= AW'(head_i.address[27:2]);
@@ -168,14 +180,14 @@ module line_exec
         alive_o   <= good_i;
         if (!good_i) begin
           state_q <= synced_q ? HEAD : FINISH;
-        end else if (head_i.opcode == OP_SERVE) begin
+        end else if (serve_q) begin
           addr_q    <= {(AW - 8 - SW)'(MEMORY_BYTES / 1024 / SLOTS), head_i.number[SW-1:0], wanted_word_i};
           target_q  <= MEMORY;
           writing_q <= 1'b1;
           serving_q <= 1'b1;
-          refused_o <= wanted_i && head_i.count == 0;
-          state_q   <= wanted_i && head_i.count == 16'(wanted_words_i) && 16'(words_i) == head_i.count ? LOAD : FINISH;
-        end else if (head_i.opcode == OP_SYNC) begin
+          refused_o <= refuse_q;
+          state_q   <= serves_q ? LOAD : FINISH;
+        end else if (sync_q) begin
           synced_q <= 1'b1;
           due_q    <= head_i.number + 1'b1;
           target_q <= BRIDGE;
@@ -237,7 +249,7 @@ module line_exec
         addr_q <= addr_q + 1'b1;
         at_q   <= at_q + 1'b1;
         left_q <= left_q - 1'b1;
-        if (left_q != 1) state_q <= writing_q ? LOAD : ACCESS;
+        if (!last_q) state_q <= writing_q ? LOAD : ACCESS;
         else begin
           served_o <= serving_q;
           state_q  <= writing_q && !serving_q ? HEAD : FINISH;

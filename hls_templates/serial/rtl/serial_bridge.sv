@@ -122,20 +122,33 @@ module serial_bridge
   );
   assign rx_active_o = rx_valid;
 
-  // Frames to line: FETCH goes before the answers.
-  logic ask_valid, answer_valid, send_ready, data_valid, data_ready;
+  // Frames to line, by way of a register: FETCH goes before the answers.
+  logic ask_valid, answer_valid, ask_ready, answer_ready, data_valid, data_ready;
   head_t ask_head, answer_head;
   logic [WW-1:0] answer_words;
   logic [31:0] data;
+  logic send_valid_q, send_ready;
+  head_t send_head_q;
+  logic [WW-1:0] send_words_q;
+  assign ask_ready    = !send_valid_q;
+  assign answer_ready = !send_valid_q && !ask_valid;
+  always_ff @(posedge clk_i) begin
+    send_valid_q <= send_valid_q ? !send_ready : ask_valid || answer_valid;
+    if (!send_valid_q) begin
+      send_head_q  <= ask_valid ? ask_head : answer_head;
+      send_words_q <= ask_valid ? '0 : answer_words;
+    end
+    if (!rst_ni) send_valid_q <= 1'b0;
+  end
   logic tx_valid, tx_ready;
   logic [7:0] tx_data;
   frame_tx u_frame_tx (
       .clk_i,
       .rst_ni,
-      .valid_i     (ask_valid || answer_valid),
+      .valid_i     (send_valid_q),
       .ready_o     (send_ready),
-      .head_i      (ask_valid ? ask_head : answer_head),
-      .words_i     (ask_valid ? '0 : answer_words),
+      .head_i      (send_head_q),
+      .words_i     (send_words_q),
       .data_valid_i(data_valid),
       .data_ready_o(data_ready),
       .data_i      (data),
@@ -182,7 +195,7 @@ module serial_bridge
       .raddr_o       (word_addr),
       .rdata_i       (word_data),
       .valid_o       (answer_valid),
-      .ready_i       (send_ready && !ask_valid),
+      .ready_i       (answer_ready),
       .head_o        (answer_head),
       .words_o       (answer_words),
       .data_valid_o  (data_valid),
@@ -337,7 +350,7 @@ module serial_bridge
       .failed_o      (slot_failed),
       .release_i     (slot_release),
       .ask_valid_o   (ask_valid),
-      .ask_ready_i   (send_ready),
+      .ask_ready_i   (ask_ready),
       .ask_head_o    (ask_head),
       .tag_i         (tag),
       .wanted_o      (wanted),

@@ -71,7 +71,7 @@ def package() -> str:
     out.append("  /// One channel's requantization: v = acc * mult + bias (+ residual * rmult), then shifted right.")
     out.append(_struct("param_t", abi.PARAM))
     out += [_struct(f"{name.lower()}_instr_t", fields) for name, fields in abi.INSTRUCTIONS.items()]
-    out.append(_REACHED)
+    out.append(_PROGRESS)
     out.append("  // verilator lint_on UNUSEDPARAM\nendpackage\n")
     return "\n".join(out)
 
@@ -91,7 +91,20 @@ _INTS = {
     "PARAM_BITS_PLAIN": abi.PARAM[2][1] + abi.PARAM[2][2],  # without the residual's multiplier
 }
 
-_REACHED = """\
+_PROGRESS = """\
+  /// What `unit` has counted; 0 for UNIT_NONE.
+  function automatic count_t counted(progress_t progress, logic [2:0] unit);
+    unique case (unit)
+      UNIT_DIN: return progress.din;
+      UNIT_MM: return progress.mm;
+      UNIT_ROW: return progress.row;
+      UNIT_DOUT: return progress.dout;
+      UNIT_VEC: return progress.vec;
+      UNIT_STREAM: return progress.stream;
+      default: return '0;
+    endcase
+  endfunction
+
   /// Whether `unit` has written at least `need` octets; UNIT_NONE never waits.
   function automatic logic reached(progress_t progress, logic [2:0] unit, count_t need);
     unique case (unit)

@@ -111,16 +111,19 @@ async def equals_a_dictionary(dut):
 
 @cocotb.test()
 async def conflicts_are_told(dut):
-    """One clock after two units take one port of a bank, and only then."""
+    """Two clocks after two units take one port of a bank, and only then."""
     rng = draw(1)
     await start(dut)
-    late = False
+    told, late = False, False
     for clock in range(count(1500)):
-        assert bool(int(dut.conflict_o.value)) == late, f"clock {clock}"
+        assert bool(int(dut.conflict_o.value)) == told, f"clock {clock}"
         reads = [(int(rng.integers(BANKS)), 0) if rng.random() < 0.3 else None for _ in range(4)]
         writes = [write_of(rng, int(rng.integers(BANKS))) if rng.random() < 0.3 else None for _ in range(3)]
-        late = any(
-            len({x[0] for x in some}) < len(some) for some in map(list, (filter(None, reads), filter(None, writes)))
+        told, late = (
+            late,
+            any(
+                len({x[0] for x in some}) < len(some) for some in map(list, (filter(None, reads), filter(None, writes)))
+            ),
         )
         show_reads(dut, reads)
         show_writes(dut, writes)

@@ -14,8 +14,8 @@ HERE = Path(__file__).resolve().parent
 MEMORIES = ("delay", "delay_valid", "ram_1r1w", "wide_mem")
 ARRAY = ("delay", "delay_valid", "mac_pair", "adder_tree", "mac_array")
 UNIT = (
-    *MEMORIES, "prog_queue", "mm_sequencer", *ARRAY[2:], "requantize", "lookup_lane", "mm_writeback", "kv_mem",
-    "mm_unit",
+    *MEMORIES, "prog_queue", "need_wait", "mm_sequencer", *ARRAY[2:], "requantize", "lookup_lane", "mm_writeback",
+    "kv_mem", "mm_unit",
 )  # fmt: skip
 
 

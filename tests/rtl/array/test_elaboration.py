@@ -78,7 +78,7 @@ SMALL = {
     [
         ("mm_unit", UNIT),
         ("act_mem", [*MEMORIES, "act_mem"]),
-        ("vec_unit", [*MEMORIES, "prog_queue", "mm_sequencer", "requantize", "vec_lane", "vec_unit"]),
+        ("vec_unit", [*MEMORIES, "prog_queue", "need_wait", "mm_sequencer", "requantize", "vec_lane", "vec_unit"]),
     ],
 )
 def test_yosys_reads_it(top, modules):

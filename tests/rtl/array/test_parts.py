@@ -26,7 +26,7 @@ def test_act_mem(n, m, v, banks, tmp_path, seed):
 
 
 def test_mm_sequencer(tmp_path, seed):
-    run_bench(tmp_path, "mm_sequencer", ("mm_sequencer",), seed)
+    run_bench(tmp_path, "mm_sequencer", ("need_wait", "mm_sequencer"), seed)
 
 
 @pytest.mark.parametrize("n, m, ww", [(8, 8, 8), pytest.param(32, 16, 3, marks=full)])

@@ -47,14 +47,17 @@ class Host:
 
 
 class Queue(Agent):
-    """A program queue: the next instruction while valid; rewinds at clear; nothing may be popped beyond `last`."""
+    """A program queue: the next instruction while valid; rewinds at clear; nothing may be popped beyond `last`.
+
+    ``loaded``: what it offers is the coming run's program, of which the first instruction is popped before the run.
+    """
 
     def __init__(self, instr, valid, pop, clear, fields, stall: Stall):
         self.instr, self.valid, self.pop, self.clear, self.fields, self.stall = instr, valid, pop, clear, fields, stall
-        self.program, self.at, self.on = [], 0, False
+        self.program, self.at, self.on, self.loaded = [], 0, False, False
 
     def drive(self) -> None:
-        self.on = self.at < len(self.program) and (self.on or not self.stall())
+        self.on = self.loaded and self.at < len(self.program) and (self.on or not self.stall())
         self.valid.value = int(self.on)
         if self.on:
             self.instr.value = word(self.fields, self.program[self.at])
@@ -65,7 +68,7 @@ class Queue(Agent):
             self.at += 1
             self.on = False
         if int(self.clear.value):
-            self.at, self.on = 0, False
+            self.at, self.on, self.loaded = 0, False, False
 
 
 class Activations(Agent):
@@ -141,6 +144,8 @@ class Array(Agent):
         if self.running():
             self.history.append((issue, wait))
         d.mm_count_i.value = self.count
+        adds = V // 8 * sum(at == clock + 1 for at, _ in self.landing)
+        d.adds_i.value = adds << 24  # progress_t: mm follows din
         d.mm_done_i.value = int(self.running() and self.at == len(self.jobs) and not self.landing)
 
     def running(self) -> bool:
@@ -217,6 +222,7 @@ class Rig:
 
     async def start(self, source, target) -> int:
         """START with these buffers (offsets in memory); returns the clock of the accepted command."""
+        self.din.loaded = self.dout.loaded = True
         await self.pointer("IN_PTR", self.memory.base + source)
         await self.pointer("OUT_PTR", self.memory.base + target)
         return await self.write("CONTROL", START)

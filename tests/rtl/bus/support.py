@@ -7,7 +7,7 @@ from tests.rtl.runner import run_bench as run
 
 HERE = Path(__file__).resolve().parent
 ALL = (
-    "bus_fifo axi_burst axi_rd axi_wr loader din_unit dout_unit axil_regs control engine_bus".split()
+    "bus_fifo axi_burst axi_rd axi_wr loader need_wait din_unit dout_unit axil_regs control engine_bus".split()
 )  # each before its users
 __all__ = ["ALL", "HERE", "RTL", "run_bench"]
 

@@ -135,6 +135,7 @@ module tb_copy
       .clear_o(clear),
       .loaded_o(loaded),
       .progress_o(progress),
+      .adds_i('0),
       .mm_count_i('0),
       .row_count_i('0),
       .vec_count_i('0),

@@ -8,7 +8,7 @@ from tests.rtl.runner import LINT, engine_sources
 from tests.rtl.runner import run_bench as run
 
 pytestmark = pytest.mark.rtl
-MODULES = (*MEMORIES, "prog_queue", "mm_sequencer", "requantize", "vec_lane", "vec_unit")
+MODULES = (*MEMORIES, "prog_queue", "need_wait", "mm_sequencer", "requantize", "vec_lane", "vec_unit")
 
 
 @pytest.mark.parametrize("v, residual", [(16, 1), pytest.param(32, 0, marks=pytest.mark.full)])

@@ -152,6 +152,7 @@ class Results(Agent):
 
     def drive(self) -> None:
         self.dut.progress_i.value = self.bench.clock << abi.NEED_BITS
+        self.dut.adds_i.value = 1 << abi.NEED_BITS
 
 
 async def run(dut, rng, data, program, density):
@@ -190,9 +191,10 @@ async def clocks_are_right(dut):
         code, memory, writes = await run(dut, rng, data, program, 0)
         assert writes.act == want, program
         head = next(i for i, ins in enumerate(program) if isinstance(ins, Stream))
-        model, at, took = RingModel(RING), code.popped[head], []
+        model, at, took = RingModel(RING), code.popped[head] + 1, []  # an instruction begins behind its pop
         free = memory.taken[sum(ins.beats for ins in program[:head])]  # behind the copied beats
         for ins in program[head:]:
+            began = at
             if isinstance(ins, Stream):
                 model.stream(ins.beats, max(at + LATENCY, free))
                 at += 1
@@ -202,5 +204,5 @@ async def clocks_are_right(dut):
                 at = last + 1
         got = writes.clocks[-len(took) :]
         assert got == took, (program, next(i for i in range(len(took)) if got[i] != took[i]), WRITE)
-        assert code.popped[-1] == at - 1
+        assert code.popped[-1] == began - 1
         assert memory.taken[-len(model.taken) :] == list(model.taken)

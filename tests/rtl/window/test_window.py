@@ -6,7 +6,7 @@ from tests.rtl.runner import engine_sources, run_bench
 
 pytestmark = pytest.mark.rtl
 full = pytest.mark.full
-MODULES = ("delay", "delay_valid", "ram_1r1w", "bus_fifo", "win_ring", "win_walk", "win_unit", "din_unit")
+MODULES = ("delay", "delay_valid", "ram_1r1w", "bus_fifo", "win_ring", "win_walk", "win_unit", "need_wait", "din_unit")
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ module din_unit
       .adds_i,
       .load_i(turn),
       .unit_i(instr_i.gate_unit),
-      .need_i(instr_i.gate),
+      .need_i({1'b0, instr_i.gate}),
       .step_i('0),
       .free_i(1'b0),
       .wait_o(gate_waits)

@@ -93,7 +93,7 @@ module dout_unit
       .adds_i,
       .load_i(turn),
       .unit_i(instr_i.gate_unit),
-      .need_i(instr_i.gate),
+      .need_i({1'b0, instr_i.gate}),
       .step_i('0),
       .free_i(1'b0),
       .wait_o(gate_waits)
@@ -104,7 +104,7 @@ module dout_unit
       .adds_i,
       .load_i(turn),
       .unit_i(instr_i.dep_unit),
-      .need_i(instr_i.need),
+      .need_i({1'b0, instr_i.need}),
       .step_i(go ? 24'(cur_q.need_step) : '0),
       .free_i(1'b0),
       .wait_o(need_waits)

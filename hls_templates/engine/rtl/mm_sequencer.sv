@@ -143,7 +143,7 @@ module mm_sequencer
       .adds_i,
       .load_i(turn),
       .unit_i(instr_i.gate_unit),
-      .need_i(instr_i.gate),
+      .need_i({1'b0, instr_i.gate}),
       .step_i('0),
       .free_i(1'b0),
       .wait_o(gate_wait)
@@ -154,7 +154,7 @@ module mm_sequencer
       .adds_i,
       .load_i(turn),
       .unit_i(instr_i.dep_unit),
-      .need_i(instr_i.need),
+      .need_i({instr_i.need[NEED_BITS-1], instr_i.need}),
       .step_i(issue ? need_step : '0),
       .free_i(pad || (turn ? instr_i.opcode == OP_NOP : nop_q)),
       .wait_o(dep_wait)

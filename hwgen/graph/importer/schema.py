@@ -17,7 +17,7 @@ def check(node: OnnxNode) -> None:
     """Raise UnsupportedError naming a node of ONNX's own domain that ONNX does not allow."""
     try:
         schema = onnx.defs.get_schema(node.op, node.opset, "")
-    except onnx.defs.SchemaError:  # not of this opset: the converters know what they can read
+    except (onnx.defs.SchemaError, TypeError):  # not of this opset, or no text: the converters know what they can read
         return
     count = len(node.inputs)
     if not schema.min_input <= count <= schema.max_input or not all(node.inputs[: schema.min_input]):

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -147,8 +147,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _prune(keep: str) -> None:
-    entries = [path for path in cache_dir().iterdir() if path.is_dir() and (path / "libhwgen_sim.so").is_file()]
-    for path in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[CACHED:]:
+    built = []
+    for path in cache_dir().iterdir():
+        with suppress(FileNotFoundError, NotADirectoryError):  # another process prunes, too
+            (path / "libhwgen_sim.so").stat()
+            built.append((path.stat().st_mtime, path))
+    for _, path in sorted(built, reverse=True)[CACHED:]:
         if path.name != keep:
             shutil.rmtree(path, ignore_errors=True)
             path.with_suffix(".lock").unlink(missing_ok=True)

@@ -27,7 +27,7 @@ REG = {item.name: item.offset for item in abi.REGISTERS}
 SOFT_RESET = 4
 DEPTHS = {1: 40, 2: 64, 3: 80}  # words of weight memory, by ports
 
-pytestmark = pytest.mark.rtl
+pytestmark = [pytest.mark.rtl, pytest.mark.xdist_group("streams")]  # one engine's folder for all
 
 
 def layers(rng, n: int, m: int):

@@ -135,12 +135,12 @@ def _windows(rank: np.ndarray, group: np.ndarray, groups: int, chunks: np.ndarra
 
 
 def _continued(low: np.ndarray, groups: int) -> np.ndarray | None:
-    """The walk of the first groups carried on to groups of nothing but padding; None when it cannot be."""
+    """The walk of the first groups carried on to groups of nothing but padding, which read, too; None when it cannot be."""
     for inner in range(1, len(low) + 1):  # groups a round of the inner loop
         outer = -(-groups // inner)
         per, step = low[:inner], int(low[inner] - low[0]) if inner < len(low) else 0
         walk = (per[None, :] + step * np.arange(outer)[:, None]).reshape(-1)[:groups]
         loops = nest(walk[:, None])
-        if (walk[: len(low)] == low).all() and loops is not None and len(loops) <= 2:
+        if walk.min() >= 0 and (walk[: len(low)] == low).all() and loops is not None and len(loops) <= 2:
             return walk
     return None

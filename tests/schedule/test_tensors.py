@@ -68,3 +68,12 @@ def test_a_copied_row_whose_first_bytes_lie_behind_the_others():
     b.output(b.concat([made, x], axis=1), "y")
     for seed in range(4):
         check(b.graph.validate(), (8, 8), seed)
+
+
+def test_groups_of_padding_read_within_the_bank():
+    """The copy reads the second input, then the first: its windows go down, and must not go on down for the padding."""
+    b = GraphBuilder("down")
+    first, second = b.input("first", (4,), 8, True, 1.0), b.input("second", (4,), 8, True, 1.0)
+    b.output(b.concat([second, second, first], axis=-1), "y")
+    for seed in range(2):
+        check(b.graph.validate(), (32, 8), seed)

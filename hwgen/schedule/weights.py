@@ -135,7 +135,7 @@ def _windows(rank: np.ndarray, group: np.ndarray, groups: int, chunks: np.ndarra
 
 
 def _continued(low: np.ndarray, groups: int) -> np.ndarray | None:
-    """The walk of the first groups carried on to groups of padding, which read within the bank, too; None: impossible."""
+    """The walk of the first groups carried on to groups of padding, which read in the bank, too; None if impossible."""
     for inner in range(1, len(low) + 1):  # groups a round of the inner loop
         outer = -(-groups // inner)
         per, step = low[:inner], int(low[inner] - low[0]) if inner < len(low) else 0

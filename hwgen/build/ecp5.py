@@ -17,10 +17,10 @@ from hwgen.backends.engine.ecp5_pll import pll
 from hwgen.build import ecp5_fanout, ecp5_registers, ecp5_report, ecp5_tools, process, reports, vivado, yosys
 from hwgen.errors import InputError, ToolError
 
-SEEDS = (1, 2, 3, 4, 5, 6)  # tried one after the other until one meets the clock
+SEEDS = (2, 1, 3, 4, 5, 6)  # tried one after the other until one meets the clock; the demo's head does with the first
 # The heap placer spreads an engine over twice the wire length; router2 never parts the last wires.
 PLACE_AND_ROUTE = ("--placer", "static", "--router", "router1")
-ASKED = 1.125  # times the clock: the router stops where it is fast enough
+ASKED = 97 / 90  # times the clock: the router stops near what it is asked for, below it more often than above
 WIRE_PS = 800  # between two gates: what yosys weighs against their delay
 FOLDER, CLOCK = "ecp5", "clk"  # CLOCK: the net behind the PLL, in every board's top
 _MILESTONE = re.compile(r"Promoting|Placer Time|SA placement time|Max frequency|Routing \d|Router2 time|ERROR")

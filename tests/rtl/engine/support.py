@@ -17,6 +17,8 @@ from hwgen.schedule.image import image
 from tests.support import ROOT
 
 BOARD = "zcu104"
+UNITS = {"vec_param_depth": 256, "vec_mul": True, "vec_maxpool": True, "vec_residual": True, "kv_depth": 256}
+"""Of networks beyond products with weights."""
 
 
 def everything(n: int, m: int, **more: int | bool) -> EngineConfig:
@@ -36,6 +38,17 @@ def engine(n: int, m: int, **more: int | bool) -> tuple[EngineConfig, int, Path]
     config = everything(n, m, **more)
     folder = ROOT / "build" / "test-cache" / "-".join(["engine", f"{n}x{m}", *more])
     code = rtl.write(config, boards.load(BOARD), "everything", folder)
+    return config, code, build(folder)
+
+
+@cache
+def network_engine(n: int, m: int, ww: int = 8) -> tuple[EngineConfig, int, Path]:
+    """The same of the engine with every unit, memories for whole networks and programs as long as unrolled loops
+    need; ww: bits of stored weights."""
+    sizes = {"act_depth": 4096, "prog_depth": 1024, "unit_prog_depth": 1024, "param_depth": 4096, "ww": ww}
+    config = everything(n, m, **UNITS).resized(**sizes)
+    folder = ROOT / "build" / "test-cache" / f"engine-networks-{n}x{m}-{ww}"
+    code = rtl.write(config, boards.load(BOARD), "networks", folder)
     return config, code, build(folder)
 
 

@@ -6,14 +6,10 @@ more, and a table shows how many of them used each operator and each kind of ins
 """
 
 from collections import Counter
-from functools import cache
 
 import numpy as np
 import pytest
 
-from hwgen import boards
-from hwgen.backends.engine import rtl
-from hwgen.build.verilate import build
 from hwgen.errors import FitError
 from hwgen.evaluate.design_sim import DesignSim
 from hwgen.graph import golden
@@ -21,9 +17,9 @@ from hwgen.graph.random_graphs import random_inputs
 from hwgen.graph.random_networks import KINDS, Sizes, random_network
 from hwgen.reference import verify
 from hwgen.reference.base import present
-from tests.rtl.engine.support import BOARD, everything, package
+from tests.rtl.engine.support import network_engine, package
 from tests.schedule.coverage import instructions, table
-from tests.support import ROOT, cases
+from tests.support import cases
 
 ENGINES = cases([(8, 8, 8)], [(8, 8, 8), (8, 16, 4), (16, 8, 8), (16, 16, 8), (16, 32, 6), (32, 16, 3)])
 """(N, M, bits of stored weights)"""
@@ -31,18 +27,8 @@ NETWORKS = cases(4, 17)
 ATTEMPTS = 2 * NETWORKS
 """Some networks are too large for the engine that exists, or have wider weights."""
 EXACT = [name for name in present() if name.endswith("-int")]
-UNITS = {"vec_param_depth": 256, "vec_mul": True, "vec_maxpool": True, "vec_residual": True, "kv_depth": 256}
 
 pytestmark = pytest.mark.rtl
-
-
-@cache
-def engine(n: int, m: int, ww: int):
-    """The engine with every unit, and programs as long as unrolled loops need."""
-    config = everything(n, m, **UNITS).resized(prog_depth=1024, unit_prog_depth=1024, param_depth=4096, ww=ww)
-    folder = ROOT / "build" / "test-cache" / f"engine-networks-{n}x{m}-{ww}"
-    code = rtl.write(config, boards.load(BOARD), "networks", folder)
-    return config, code, build(folder)
 
 
 def drawn(seed: int, i: int, widest: int):
@@ -55,7 +41,7 @@ def drawn(seed: int, i: int, widest: int):
 
 @pytest.mark.parametrize(("n", "m", "ww"), ENGINES, ids=lambda v: f"{v}")
 def test_all_compute_golden_s_bits_and_the_rtl_takes_the_predicted_clocks(n, m, ww, seed, tmp_path):
-    config, code, library = engine(n, m, ww)
+    config, code, library = network_engine(n, m, ww)
     ran, found = 0, Counter()
     for i in range(ATTEMPTS):
         graph = drawn(seed, i, ww)

@@ -33,8 +33,8 @@ def quantize(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A float `.onnx`, a checkpoint (LeRobot, OpenVLA-OFT, Octo), QONNX, a `.keras` file with QKeras "
-            "layers, `demo:head` or `zoo:NAME`.",
+            help="A float `.onnx` or `.keras`, a checkpoint (LeRobot, OpenVLA-OFT, Octo), QONNX, a `.keras` file with "
+            "QKeras layers, `demo:head` or `zoo:NAME`.",
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write the QONNX graph.")],

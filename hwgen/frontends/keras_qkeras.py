@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwgen.errors import InputError, UnsupportedError
+from hwgen.errors import UnsupportedError
+from hwgen.frontends.keras_file import load_model, topological
 from hwgen.frontends.keras_products import Products
 from hwgen.frontends.keras_shapes import Shapes
 from hwgen.frontends.keras_values import Function, Pending, Quantized, Raw, Value
@@ -27,19 +28,13 @@ from hwgen.graph import Graph, GraphBuilder
 from hwgen.graph.activations import FUNCTIONS
 
 
-def load_keras(path: Path | str) -> Graph:
+def load_keras(path: Path) -> Graph:
     """Read a `.keras` file and convert it. Raises InputError if it cannot be read, UnsupportedError as to_graph."""
-    import keras
     import qkeras  # noqa: F401 - registers its layers with Keras
 
     import hwgen.quantize.layers  # noqa: F401 - likewise
 
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable .keras model ({reason}); save it with model.save()") from error
-    return to_graph(model)
+    return to_graph(load_model(path))
 
 
 def to_graph(model, name: str | None = None) -> Graph:
@@ -70,7 +65,7 @@ class _Converter(Products, Shapes):
         return self.builder.build()
 
     def _walk(self, model, values: dict[int, Value]) -> None:
-        for node in _topological(model):
+        for node in topological(model):
             layer = node.operation
             if type(layer).__name__ == "InputLayer":
                 continue
@@ -161,9 +156,3 @@ class _Converter(Products, Shapes):
     def _same_type(self, name: str, bits: int, signed: bool, narrow: bool, scale: float) -> bool:
         tensor = self.builder.tensor(name)
         return not narrow and (tensor.dtype.bits, tensor.dtype.signed, tensor.scale) == (bits, signed, scale)
-
-
-def _topological(model) -> list:
-    """The model's nodes, each after the nodes whose tensors it reads."""
-    model = getattr(model, "_functional", None) or model  # a Sequential holds a functional model
-    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]

@@ -57,7 +57,9 @@ def _wrong(x: np.ndarray, shape: tuple[int, ...]) -> list[str]:
     if not np.issubdtype(x.dtype, np.floating):
         return [f"has dtype {x.dtype}; give float32, in the units that the network takes"]
     if x.ndim == 0 or x.shape[1:] != shape:
-        return [f"has shape {x.shape}; give {_text(shape)}"]
+        last = len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0])
+        way = ", its channels first: numpy.moveaxis(x, -1, 1)" if last else ""
+        return [f"has shape {x.shape}; give {_text(shape)}{way}"]
     if not len(x):
         return ["holds no observations; give a few dozen"]
     if not np.isfinite(x).all():

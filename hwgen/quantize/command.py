@@ -14,7 +14,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from hwgen.errors import InputError
-from hwgen.frontends import checkpoints
+from hwgen.frontends import checkpoints, keras_file
 from hwgen.graph import qonnx_in, qonnx_out
 from hwgen.quantize import calibration
 from hwgen.quantize.accuracy import EXACT, Layer
@@ -60,22 +60,25 @@ def float_network(model: Path, data: Path | None = None) -> FloatGraph | None:
         from hwgen.frontends import onnx_float
 
         return onnx_float.load(model) if onnx_float.is_float(model) else None
+    if model.suffix == ".keras" and not keras_file.is_quantized(model):
+        with quiet(STDERR):  # TensorFlow greets with ten lines
+            from hwgen.frontends import keras_float
+
+            return keras_float.load(model)
     return None
 
 
 def _quantized(model: Path):
     """The integer graph of a model that carries its own quantizers."""
     if model.suffix == ".keras":
-        with quiet(STDERR):  # TensorFlow greets with ten lines
+        with quiet(STDERR):
             from hwgen.frontends.keras_qkeras import load_keras
 
             return load_keras(model)
     if model.suffix == ".onnx":
         return qonnx_in.load(model)
-    raise InputError(
-        f"{model} is neither .keras nor .onnx: this version quantizes Keras files with QKeras layers, QONNX and float "
-        "ONNX"
-    )
+    raise InputError(f"{model} is neither .keras nor .onnx, nor a checkpoint ({', '.join(checkpoints.SUFFIXES)}): give "
+                     "a file of one of these")  # fmt: skip
 
 
 def as_dict(result: Result) -> dict:

@@ -204,7 +204,8 @@ class FloatNet:
         return self.add_node(ops.Slice(name=name, inputs=(x,), axis=axis, start=start, stop=stop, step=step))
 
     def attention(self, q: str, k: str, v: str, heads: int, name: str) -> str:
-        """softmax(q k^T / sqrt(d)) v for each head: q[T, heads * d], k and v[S, heads * d] -> [T, heads * d]."""
+        """softmax(q k^T / sqrt(d)) v for each head: q[T, heads * d], k[S, heads * d], v[S, heads * e] ->
+        [T, heads * e]."""
         rows, width = self.shape(q)
         if width % heads:
             raise GraphError(f"attention {name!r}: {heads} heads must divide the width {width}; change one of them")
@@ -212,7 +213,7 @@ class FloatNet:
         logits = self.matmul(q, self.transpose(k, (0, 2, 1), f"{name}.keys.t"), f"{name}.logits")
         logits = self.affine(logits, (width // heads) ** -0.5, 0.0, f"{name}.scaled")
         y = self.matmul(self.softmax(logits, f"{name}.softmax"), v, f"{name}.mix")
-        return self.reshape(self.transpose(y, (1, 0, 2), f"{name}.merge"), (rows, width), name)
+        return self.reshape(self.transpose(y, (1, 0, 2), f"{name}.merge"), (rows, -1), name)
 
     def _split(self, x: str, heads: int, name: str) -> str:
         rows, width = self.shape(x)

@@ -6,7 +6,7 @@ import numpy as np
 
 from hwgen.errors import GraphError, UnsupportedError
 from hwgen.graph import ops
-from hwgen.graph.graph import Graph
+from hwgen.graph.graph import Graph, check_shape
 from hwgen.graph.ranges import Range, node_range
 from hwgen.graph.types import IntType, Tensor
 
@@ -33,6 +33,7 @@ class Edges:
               narrow: bool = False) -> str:  # fmt: skip
         """A graph input that holds integers of `bits` bits with a scale."""
         self._check_type(name, bits, scale)
+        check_shape(f"input {name!r}", tuple(shape))
         dtype = IntType(bits, signed)
         self.graph.tensors[name] = Tensor(name, tuple(shape), dtype, real_scale(scale), narrow=narrow)
         self.graph.inputs.append(name)
@@ -91,7 +92,9 @@ class Edges:
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _keep(self, node: ops.Node) -> str:
-        t = self.tensor(node.inputs[0])
+        t = self.tensor(node.inputs[0]) if node.inputs else None
+        if t is None:
+            raise GraphError(f"node {node.name!r} ({node.op}): it has no inputs; give it one")
         if t.per_channel:
             raise UnsupportedError(
                 f"node {node.name!r} ({node.op}) would move {t.name!r}, whose scale differs between channels; "
@@ -106,6 +109,7 @@ class Edges:
             shape = node.out_shape(self.graph.in_shapes(node))
         except ValueError as e:
             raise GraphError(f"node {node.name!r} ({node.op}): {e}") from None
+        check_shape(f"node {node.name!r} ({node.op}): its result", shape)
         self.graph.nodes.append(node)
         self.graph.tensors[node.output] = Tensor(node.output, shape, dtype, scale, axis)
         tensors = [self.tensor(i) for i in node.inputs]
@@ -137,6 +141,8 @@ class Edges:
         if id(weight) in self._weights:
             return self._weights[id(weight)][1]
         w = np.asarray(weight)
+        if not w.size:
+            raise GraphError(f"{name!r}: weights of shape {w.shape} hold no number; each axis needs one at least")
         if not np.issubdtype(w.dtype, np.integer) or w.min() < -128 or w.max() > 127:
             raise GraphError(f"{name!r}: weights must be integers within -128 and 127; quantize them first")
         self._weights[id(weight)] = weight, w.astype(np.int8, copy=False)  # with the source, so that its id stays

@@ -106,12 +106,15 @@ class Graph:
                 raise GraphError(f"output {name!r} of {self.name!r} is made by no node")
             if name not in self.tensors:
                 raise GraphError(f"tensor {name!r} has no entry in tensors; add its shape, dtype and scale")
+        for name in self.inputs:
+            check_shape(f"input {name!r}", self.tensors[name].shape)
 
     def _check_node(self, node: Node) -> None:
         def fail(why: str) -> None:
             raise GraphError(f"node {node.name!r} ({node.op}): {why}")
 
         ins, out = [self.tensors[i] for i in node.inputs], self.tensors[node.output]
+        check_shape(f"node {node.name!r} ({node.op}): its result", out.shape)
         if len(ins) not in ARITY.get(node.op, (1,)) and not (node.op == "Concat" and ins):
             fail(f"it has {len(ins)} inputs; {node.op} takes {ARITY.get(node.op, (1,))}")
         try:
@@ -134,10 +137,10 @@ class Graph:
 
     def _check_params(self, node: Node, ins: list[Tensor], out: Tensor, fail) -> None:
         if isinstance(node, ops.WEIGHTED):
-            lo, hi = -(1 << (node.weight_bits - 1)), (1 << (node.weight_bits - 1)) - 1
             if node.weight_bits not in range(2, 9):
                 fail(f"weights of {node.weight_bits} bits; 2 to 8 are possible")
-            if node.weight.dtype != np.int8 or node.weight.min() < lo or node.weight.max() > hi:
+            lo, hi = -(1 << (node.weight_bits - 1)), (1 << (node.weight_bits - 1)) - 1
+            if node.weight.dtype != np.int8 or not node.weight.size or node.weight.min() < lo or node.weight.max() > hi:
                 fail(f"its weights must be int8 within {node.weight_bits} bits ({lo} to {hi})")
         if isinstance(node, (ops.LayerNorm, ops.Softmax)) and (not ins[0].shape or ins[0].shape[-1] > MAX_ROW):
             fail(f"its input has shape {ins[0].shape}; rows of at most {MAX_ROW} elements are possible")
@@ -182,6 +185,12 @@ class Graph:
                                  "beyond the 2**51 of the requantize lane; use a smaller shift")  # fmt: skip
 
 
+def check_shape(who: str, shape: ops.Shape) -> None:
+    """Raise GraphError when a tensor has an axis without elements."""
+    if min(shape, default=1) < 1:
+        raise GraphError(f"{who} has shape {shape}; each axis needs one element at least")
+
+
 def check_softmax(node: ops.Softmax, fail) -> None:
     """Check a Softmax's table and reciprocal parameters against their widths."""
     table = np.asarray(node.table)
@@ -213,7 +222,10 @@ def check_lane(node: Node, shape: tuple[int, ...], fail) -> None:
     if len(mults) != (len(node.inputs) if node.op == "Requantize" else 1):
         fail(f"it has {len(mults)} multipliers for {len(node.inputs)} inputs")
     bias = getattr(node, "bias", np.int64(0))
-    channels = shape[getattr(node, "channel_axis", -1)] if shape else 1
+    axis = getattr(node, "channel_axis", -1)
+    if shape and not -len(shape) <= axis < len(shape):
+        fail(f"its channels run along axis {axis}; shape {shape} has none")
+    channels = shape[axis] if shape else 1
     for what, a in (*((f"multiplier {i}", m) for i, m in enumerate(mults)), ("bias", bias), ("shift", node.shift)):
         a = np.asarray(a)
         if not np.issubdtype(a.dtype, np.integer) or a.size not in (1, channels) or a.ndim > 1:

@@ -75,6 +75,8 @@ class _Conv(Node):
             raise ValueError(f"its input {shapes[0]} must have {self.weight.ndim - 1} axes (channels first)")
         if channels != self.weight.shape[1] * self.groups or self.weight.shape[0] % self.groups:
             raise ValueError(f"{channels} input channels do not fit weight {self.weight.shape}, groups {self.groups}")
+        if len(self.dilation) != len(space) or min(self.dilation) < 1:
+            raise ValueError(f"dilation {self.dilation} must be 1 or more along each of {len(space)} axes")
         kernel = [(k - 1) * d + 1 for k, d in zip(self.weight.shape[2:], self.dilation, strict=True)]
         return (self.weight.shape[0], *window_counts(space, kernel, self.stride, self.pads))
 
@@ -123,7 +125,8 @@ class ConvTranspose1D(Node):
     groups: int = 1
 
     def out_shape(self, shapes: list[Shape]) -> Shape:
-        if len(shapes[0]) != 2 or shapes[0][0] != self.weight.shape[0] or self.weight.shape[0] % self.groups:
+        fits = len(shapes[0]) == 2 and shapes[0][0] == self.weight.shape[0]
+        if not fits or self.groups < 1 or self.weight.shape[0] % self.groups:
             raise ValueError(f"its input {shapes[0]} does not fit weight {self.weight.shape}, groups {self.groups}")
         if self.stride < 1 or min(self.pads) < 0 or not 0 <= self.output_padding < self.stride:
             window = f"stride {self.stride}, pads {self.pads}, output_padding {self.output_padding}"
@@ -359,7 +362,9 @@ class Concat(Node):
     axis: int = -1
 
     def out_shape(self, shapes: list[Shape]) -> Shape:
-        axis = self.axis % len(shapes[0])
+        if not shapes:
+            raise ValueError("it has nothing to join")
+        axis = axis_of(self.axis, shapes[0])
         rest = {(*s[:axis], *s[axis + 1 :]) for s in shapes}
         if len(rest) != 1 or len({len(s) for s in shapes}) != 1:
             raise ValueError(f"shapes {shapes} differ outside axis {self.axis}")
@@ -376,7 +381,7 @@ class Slice(Node):
     step: int = field(default=1)
 
     def out_shape(self, shapes: list[Shape]) -> Shape:
-        axis = self.axis % len(shapes[0])
+        axis = axis_of(self.axis, shapes[0])
         size = len(range(*slice(self.start, self.stop, self.step).indices(shapes[0][axis])))
         if size == 0:
             raise ValueError(f"the slice {self.start}:{self.stop} of axis {axis} of {shapes[0]} is empty")
@@ -390,11 +395,20 @@ def broadcast_shape(shapes: list[Shape]) -> Shape:
     return tuple(np.broadcast_shapes(*shapes))
 
 
+def axis_of(axis: int, shape: Shape) -> int:
+    """An axis counted from the front; a negative one counts from the end. Raises ValueError when there is no such."""
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"{shape} has no axis {axis}")
+    return axis % len(shape)
+
+
 def window_counts(space: list[int] | Shape, kernel, stride, pads) -> Shape:
     """Number of windows per spatial axis (floor mode). kernel counts the dilated extent."""
     n = len(space)
     if not len(kernel) == len(stride) == n or len(pads) != 2 * n:
         raise ValueError(f"kernel {tuple(kernel)}, stride {tuple(stride)} and pads {tuple(pads)} do not fit {space}")
+    if min((*kernel, *stride), default=1) < 1 or min(pads, default=0) < 0:
+        raise ValueError(f"kernel {tuple(kernel)}, stride {tuple(stride)}, pads {tuple(pads)}: take 1, 1, 0 or more")
     out = tuple((space[i] + pads[i] + pads[n + i] - kernel[i]) // stride[i] + 1 for i in range(n))
     if min(out) < 1:
         raise ValueError(f"a kernel of {tuple(kernel)} does not fit into {tuple(space)} with pads {tuple(pads)}")

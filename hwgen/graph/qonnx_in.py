@@ -178,19 +178,24 @@ def fold(node: OnnxNode, args: list[Const]) -> list[np.ndarray]:
 
 
 def _outputs(ctx: Context, model: OnnxModel, values: dict[str, Value]) -> None:
+    """Mark the outputs. Several may be one tensor: the one that has its name keeps it, the others are copies."""
     makers = {o: n for n in model.nodes for o in n.outputs}
-    for name in model.outputs:
-        node = makers.get(name)
-        if node is None:
-            raise UnsupportedError(f"output {name!r} is an input or a constant of the model; remove it")
-        value = _value(values, name, node)
-        if isinstance(value, Stat) and value.kind == "mean":
-            value = _settled(ctx, OnnxNode("Output", "", node.label, [], [name], {}, node.opset), value)
-        x = finish(ctx.builder, value, name, node)
-        if x != name:
-            x = ctx.builder.output_copy(x, name)
-        else:
-            ctx.builder.output(x)
+    made = {name: _output(ctx, name, makers.get(name), values) for name in model.outputs}
+    now: dict[str, str] = {}  # what a tensor is called after it became an output
+    for name in sorted(made, key=lambda name: made[name] != name):
+        x = made[name]
+        now[x] = ctx.builder.output(x) if x == name else ctx.builder.output_copy(now.get(x, x), name)
+    ctx.builder.graph.outputs.sort(key=model.outputs.index)
+
+
+def _output(ctx: Context, name: str, node: OnnxNode | None, values: dict[str, Value]) -> str:
+    """The tensor of an output."""
+    if node is None:
+        raise UnsupportedError(f"output {name!r} is an input or a constant of the model; remove it")
+    value = _value(values, name, node)
+    if isinstance(value, Stat) and value.kind == "mean":
+        value = _settled(ctx, OnnxNode("Output", "", node.label, [], [name], {}, node.opset), value)
+    return finish(ctx.builder, value, name, node)
 
 
 def _input_order(ctx: Context, model: OnnxModel) -> None:

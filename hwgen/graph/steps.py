@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwgen.errors import InputError
+from hwgen.errors import GraphError, InputError
 from hwgen.graph.blocks import Blocks
 
 Predict = Callable[[str, float], str]
@@ -33,7 +33,12 @@ class Update:
 
 
 def cosine_alphas(times: int, offset: float = 0.008) -> np.ndarray:
-    """alpha-bar at times 0 .. times - 1 of the cosine schedule, betas < 0.999 (Nichol, Dhariwal 2021, equation 17)."""
+    """alpha-bar at times 0 .. times - 1 of the cosine schedule, betas < 0.999 (Nichol, Dhariwal 2021, equation 17).
+
+    Raises InputError for a schedule without times.
+    """
+    if times < 1:
+        raise InputError(f"a cosine schedule of {times} times; take 1 or more")
     at = np.arange(times + 1) / times
     f = np.cos((at + offset) / (1 + offset) * np.pi / 2) ** 2
     return np.cumprod(1 - np.minimum(1 - f[1:] / f[:-1], 0.999))
@@ -85,8 +90,11 @@ def unroll(net: Blocks, x: str, updates: Sequence[Update], predict: Predict, ste
     """All steps, one after the other; returns the last x.
 
     steps: how many the policy was trained for, or is to run; noise: a tensor [steps, *shape of x], one row a step.
-    Raises InputError when the table has another number of steps, or the noise another shape or is missing.
+    Raises InputError when the table has another number of steps or none, when the noise has another shape or is
+    missing, and GraphError when the network inside makes another shape than x has.
     """
+    if steps < 1:
+        raise InputError(f"the loop of {key!r} has {steps} steps; take 1 or more")
     if len(updates) != steps:
         raise InputError(
             f"the table of {key!r} has {len(updates)} steps, but the loop has {steps}; give one row a step"
@@ -102,6 +110,9 @@ def unroll(net: Blocks, x: str, updates: Sequence[Update], predict: Predict, ste
     for i, u in enumerate(updates):
         net.step = f"{outside}.{key}{i}".lstrip(".")
         y = predict(x, u.time)
+        if net.shape(y) != shape:
+            raise GraphError(f"node {y!r}: the network in the loop of {key!r} makes {net.shape(y)} from {shape}; both "
+                             "must be equal")  # fmt: skip
         x = net.quantize(y, f"{key}.next", gain=u.model, residual=x, residual_gain=u.keep)
         if u.noise:
             z = net.reshape(net.slice(noise, 0, i, i + 1, f"{key}.noise.row"), shape, f"{key}.noise")

@@ -132,9 +132,7 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
     if config.stream_ports and len(program.weights) > config.weight_depth:
         program, timing = _streamed(plan, config)
     base = EngineConfig(config.n, config.m, ww=_weight_bits(graph), banks=config.banks)
-    needs = _sized(base, program, words, len(program.tables))
-    if timing is not None:
-        needs = needs.resized(weight_depth=len(program.weights))
+    needs = _sized(base, program, words, len(program.tables)).resized(weight_depth=len(program.weights))
     lacks = [
         f"{what} = {getattr(config, what)}, the graph needs {need} ({_MEANING[what]})"
         for what, need in needs.as_dict().items()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwgen.errors import FitError
+from hwgen.errors import FitError, UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.runtime import abi
 from hwgen.schedule.config import MAX_GROUP_WORDS, MAX_KV_DEPTH, MAX_ROW_WORDS, EngineConfig
@@ -28,8 +28,11 @@ def bank_bytes(n: int, m: int) -> int:
 
 
 def check_sizes(graph: Graph, channels_first: Callable[[str], bool], n: int, m: int, v: int) -> None:
-    """Raise FitError naming the first tensor that no bank can hold, before anything is made for each of its numbers.
-    Sums are never stored, what is moved is where it was, images come in parts."""
+    """Raise FitError naming the first tensor that no bank can hold, or the first node that no program can, before
+    anything is made for each of their numbers; UnsupportedError naming a tensor without axes. Sums are never stored,
+    what is moved is where it was, images come in parts."""
+    _check_axes(graph)
+    _check_length(graph)
     limit = bank_bytes(n, m)
 
     def check(who: str, name: str, takes: int, most: int) -> None:
@@ -46,6 +49,23 @@ def check_sizes(graph: Graph, channels_first: Callable[[str], bool], n: int, m: 
             channels = tensor.shape[0 if channels_first(node.output) else -1]
             takes = tensor.size // channels * (-(-channels // v) * v)  # channels fill whole words
             check(f"node {node.name!r} ({node.op}): its result", node.output, takes, limit)
+
+
+def _check_axes(graph: Graph) -> None:
+    for name in (*graph.inputs, *(node.output for node in graph.nodes)):
+        if not graph.tensors[name].shape:
+            raise UnsupportedError(f"tensor {name!r} has no axes; give it one of size 1, by a Reshape to [batch, 1]")
+
+
+def _check_length(graph: Graph) -> None:
+    """Each Requantize takes an instruction of the array at least, but those of products."""
+    products = {node.output for node in graph.nodes if isinstance(node, ops.Mul)}
+    array = [node for node in graph.nodes if isinstance(node, ops.Requantize) and node.inputs[0] not in products]
+    if len(array) > MAX_PROGRAM:
+        raise FitError(
+            f"node {array[MAX_PROGRAM].name!r}: with it the array needs {len(array):,} instructions or more; an engine "
+            f"holds {MAX_PROGRAM:,}: take fewer layers or steps, or split the graph"
+        )
 
 
 def check_reach(config: EngineConfig, plan: Plan) -> None:

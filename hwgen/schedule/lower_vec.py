@@ -6,7 +6,7 @@ import numpy as np
 
 from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
-from hwgen.graph.types import Tensor, along_axis
+from hwgen.graph.types import ACC, Tensor, along_axis
 from hwgen.schedule import conv
 from hwgen.schedule.plan import Lane, View, row_starts
 from hwgen.schedule.vector import VecOp
@@ -49,6 +49,8 @@ def check_wide(graph: Graph, node: ops.Mul) -> None:
         raise UnsupportedError(f"node {behind.name!r} (Requantize): it adds or keeps a product of 32 bits; {way_out}")
     if np.any(np.asarray(node.mult) != 1) or np.any(np.asarray(node.shift) != 0):
         raise UnsupportedError(f"node {node.name!r} (Mul): its product of 32 bits is scaled; {way_out}")
+    if (node.lo, node.hi) != (ACC.lo, ACC.hi):
+        raise UnsupportedError(f"node {node.name!r} (Mul): its product of 32 bits is clipped; {way_out}")
 
 
 def _operand(low, name: str, out: str, first: bool, apart_from: View | None = None) -> tuple[View, np.ndarray]:

@@ -156,8 +156,14 @@ def test_loops_refuse_what_does_not_fit():
         unroll(net, x, ddpm(cosine_alphas(5)), lambda x, _: x, 5, noise)
     with pytest.raises(InputError, match=r"adds noise; give it as an input of shape \(5, 3, 2\)"):
         unroll(net, x, ddpm(cosine_alphas(5)), lambda x, _: x, 5)
+    with pytest.raises(InputError, match="loop of 'x' has 0 steps; take 1 or more"):
+        unroll(net, x, [], lambda x, _: x, 0)
+    with pytest.raises(GraphError, match=r"node 'x0.a.q': the network in the loop of 'x' makes \(3, 5\) from \(3, 2\)"):
+        unroll(net, x, euler(2), lambda x, _: net.dense(x, 5, "a"), 2)
     with pytest.raises(InputError, match="30 DDIM steps do not fit a schedule of 20 times"):
         ddim(cosine_alphas(20), 30)
+    with pytest.raises(InputError, match="schedule of 0 times; take 1 or more"):
+        cosine_alphas(0)
 
 
 def test_sinusoids():

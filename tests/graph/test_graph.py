@@ -53,6 +53,9 @@ BROKEN = {
     "arity": (lambda g: setattr(g.nodes[0], "inputs", ("x", "x")), "'fc'.*2 inputs"),
     "weight range": (lambda g: setattr(g.nodes[0], "weight", np.full((3, 2), 5, np.int8)), "'fc'.*within 2 bits"),
     "weight bits": (lambda g: setattr(g.nodes[0], "weight_bits", 9), "'fc'.*weights of 9 bits"),
+    "no weight bits": (lambda g: setattr(g.nodes[0], "weight_bits", 0), "'fc'.*weights of 0 bits"),
+    "channel axis": (lambda g: setattr(g.nodes[1], "channel_axis", 1), "'y'.*axis 1; shape .2,. has none"),
+    "empty": (lambda g: setattr(g.tensors["x"], "shape", (0,)), "input 'x' has shape .0,.; each axis needs one"),
     "acc type": (lambda g: setattr(g.tensors["fc"], "dtype", IntType(8)), "'fc'.*must be int32"),
     "scale": (lambda g: setattr(g.tensors["y"], "scale", 0.0), "'y'.*scale.*positive"),
     "channel scale": (lambda g: setattr(g.tensors["y"], "scale", np.ones(2)), "'y'.*scale per channel"),
@@ -154,6 +157,14 @@ def test_concat_needs_one_type_and_scale():
         b.build()
 
 
+def image(b: GraphBuilder) -> str:
+    return b.input("image", (2, 5, 5))
+
+
+def conv(b: GraphBuilder, **how) -> str:
+    return b.conv(image(b), np.ones((3, 2, 3, 3), int), 1.0, name="conv", **how)
+
+
 BUILDER = {
     "bits": (lambda b: b.requantize("x", bits=16), UnsupportedError, "16 bits"),
     "scale": (lambda b: b.requantize("x", scale=0.0), UnsupportedError, "positive"),
@@ -174,6 +185,16 @@ BUILDER = {
     "shapes": (lambda b: b.requantize("x", residual=b.input("z", (4,))), GraphError, "broadcast"),
     "3-D conv": (lambda b: b.conv("x", np.ones((1, 1, 1, 1, 1), int), 1.0), UnsupportedError, "3 spatial"),
     "rename": (lambda b: b.output("x", "w"), GraphError, "input"),
+    "empty input": (lambda b: b.input("z", (4, 0)), GraphError, "input 'z' has shape .4, 0."),
+    "empty weight": (lambda b: b.linear("x", np.ones((3, 0), int), 1.0, name="fc"), GraphError, "'fc'.*no number"),
+    "nothing to join": (lambda b: b.concat([], name="both"), GraphError, "'both' .Concat.*no inputs"),
+    "joined axis": (lambda b: b.concat(["x", "x"], 3, name="both"), GraphError, "'both' .Concat.*no axis 3"),
+    "cut axis": (lambda b: b.slice("x", 1, 0, 2, name="cut"), GraphError, "'cut' .Slice.*no axis 1"),
+    "no stride": (lambda b: b.maxpool(image(b), 2, 0, name="most"), GraphError, "'most' .MaxPool.*stride .0, 0."),
+    "no kernel": (lambda b: b.maxpool(image(b), 0, name="most"), GraphError, "'most' .MaxPool.*kernel .0, 0."),
+    "pads": (lambda b: conv(b, pads=-1), GraphError, "'conv' .Conv2D.*pads .-1"),
+    "dilation": (lambda b: conv(b, dilation=0), GraphError, "'conv' .Conv2D.*dilation .0, 0."),
+    "groups": (lambda b: conv(b, groups=0), GraphError, "'conv' .Conv2D.*groups 0"),
 }
 
 

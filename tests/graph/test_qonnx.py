@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwgen.graph import dequantize_outputs, ops, qonnx_in, qonnx_out, quantize_inputs, run
+from hwgen.graph import GraphBuilder, dequantize_outputs, ops, qonnx_in, qonnx_out, quantize_inputs, run
 from hwgen.graph.random_graphs import random_inputs
 from tests.graph.executor import compare, execute
 from tests.graph.strategies import SEEDS, foreign_cnns, foreign_mlps, graphs
@@ -100,3 +100,21 @@ def test_file_round_trip(tmp_path, rng, opset):
     x = random_inputs(graph, rng)
     a, b = (dequantize_outputs(g, run(g, x)) for g in (graph, again))
     assert all(np.array_equal(a[o], b[o]) for o in graph.outputs)
+
+
+@pytest.mark.parametrize("outputs", [("y", "inside", "z"), ("z", "y", "inside"), ("inside", "z", "y")])
+def test_outputs_that_are_one_tensor_keep_their_names(outputs):
+    """A Quant that changes nothing, and an Identity: both of what is an output itself."""
+    b = GraphBuilder("outputs")
+    inside = b.requantize(b.input("x", (6,), scale=2.0**-5), scale=2.0**-3, name="inside")
+    b.output(b.requantize(inside, scale=2.0**-3, name="y"))
+    model = qonnx_out.to_model(b.build())
+    model.graph.node.append(onnx.helper.make_node("Identity", ["inside"], ["z"], "same"))
+    del model.graph.output[:]
+    info = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 6]) for name in outputs)
+    model.graph.output.extend(info)
+    graph = qonnx_in.load(model)
+    assert tuple(graph.outputs) == outputs
+    x = random_inputs(graph, 1)
+    got, want = run(graph, x), np.clip(np.round(x["x"] / 4), -128, 127)
+    assert all(np.array_equal(got[name], want) for name in outputs)

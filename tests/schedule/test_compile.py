@@ -28,6 +28,15 @@ def test_a_retrained_policy_takes_the_same_engine():
     assert compile_onto(two.graph, one.config).timing.latency == one.timing.latency
 
 
+def test_a_weight_memory_of_any_depth_is_used_to_its_last_word(rng):
+    design = compile_graph(two_layers(rng), 8, 8)
+    words = len(design.program.weights)
+    again = compile_onto(design.graph, design.config.resized(weight_depth=words))
+    assert again.timing.latency == design.timing.latency
+    with pytest.raises(FitError, match=f"weight_depth = {words - 1}, the graph needs {words} "):
+        compile_onto(design.graph, design.config.resized(weight_depth=words - 1))
+
+
 @pytest.mark.parametrize(
     "change", [{"weight_depth": 8}, {"ww": 3}, {"act_depth": 2}, {"prog_depth": 1}, {"unit_prog_depth": 0}]
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwgen.errors import FitError
+from hwgen.errors import FitError, UnsupportedError
 from hwgen.graph import GraphBuilder
 from hwgen.graph.net import Net
 from hwgen.schedule import compile_graph
@@ -63,6 +63,16 @@ def wide_image():
     return b.build()
 
 
+def loop(steps: int):
+    """The layers of a policy that runs far more steps than any engine has instructions for."""
+    b, weight = GraphBuilder("loop"), np.ones((4, 4), np.int8)
+    x = b.input("x", (4,), scale=2.0**-5)
+    for i in range(steps):
+        x = b.requantize(b.linear(x, weight, 2.0**-3), scale=2.0**-5, name=f"it{i}")
+    b.output(x)
+    return b.build()
+
+
 CASES = {
     "image": (wide_image, "node 'y' .Requantize.: its result .* takes 83,886,080 bytes"),
     "input": (
@@ -80,6 +90,7 @@ CASES = {
         lambda: group_norm(20_000, 3, 20_000),
         "node 'it': with it the program needs group_words = 1250",
     ),
+    "steps": (lambda: loop(4100), "node 'it4096': with it the array needs 4,100 instructions or more.*fewer"),
     "coordinates": (tall_image, "node 'it': it is too large for one instruction .field 'y_last'.*larger --array"),
 }
 
@@ -90,3 +101,10 @@ def test_what_is_too_large_is_named(case):
     with pytest.raises(FitError, match=words) as caught:
         compile_graph(make(), 8, 8)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tensor_without_axes_is_named():
+    b = GraphBuilder("scalar")
+    b.output(b.requantize(b.input("x", ()), scale=2.0), "y")
+    with pytest.raises(UnsupportedError, match="tensor 'x' has no axes; give it one of size 1"):
+        compile_graph(b.build(), 8, 8)

@@ -44,3 +44,10 @@ def film(rng, keep=False, bits=8, twice=False):
 def test_a_product_of_32_bits_is_refused_with_a_way_out(how, rng):
     with pytest.raises(UnsupportedError, match=r"\(Mul\).*32 bits.*let one Requantize"):
         compile_graph(film(rng, **how), 8, 8)
+
+
+def test_a_clipped_product_of_32_bits_is_refused(rng):
+    graph = film(rng)
+    graph.producer("product").lo = 0
+    with pytest.raises(UnsupportedError, match=r"'product' \(Mul\): its product of 32 bits is clipped; give"):
+        compile_graph(graph.validate(), 8, 8)

@@ -19,6 +19,8 @@ from tests.support import ROOT
 BOARD = "zcu104"
 UNITS = {"vec_param_depth": 256, "vec_mul": True, "vec_maxpool": True, "vec_residual": True, "kv_depth": 256}
 """Of networks beyond products with weights."""
+STREAMED_DEPTH = 128
+"""Words of weight memory where ports bring weights: a quarter of the random networks need more on an array of 8x8."""
 
 
 def everything(n: int, m: int, **more: int | bool) -> EngineConfig:
@@ -42,12 +44,16 @@ def engine(n: int, m: int, **more: int | bool) -> tuple[EngineConfig, int, Path]
 
 
 @cache
-def network_engine(n: int, m: int, ww: int = 8) -> tuple[EngineConfig, int, Path]:
+def network_engine(
+    n: int, m: int, ww: int = 8, win_ports: int = 3, stream_ports: int = 0
+) -> tuple[EngineConfig, int, Path]:
     """The same of the engine with every unit, memories for whole networks and programs as long as unrolled loops
-    need; ww: bits of stored weights."""
+    need. ww: bits of stored weights; win_ports: kernel rows that a step of windows joins; stream_ports: ports that
+    bring weights, for there is room for few."""
     sizes = {"act_depth": 4096, "prog_depth": 1024, "unit_prog_depth": 1024, "param_depth": 4096, "ww": ww}
-    config = everything(n, m, **UNITS).resized(**sizes)
-    folder = ROOT / "build" / "test-cache" / f"engine-networks-{n}x{m}-{ww}"
+    config = everything(n, m, **UNITS).resized(**sizes, win_ports=win_ports, stream_ports=stream_ports)
+    config = config.resized(weight_depth=STREAMED_DEPTH) if stream_ports else config
+    folder = ROOT / "build" / "test-cache" / f"engine-networks-{n}x{m}-{ww}-{win_ports}-{stream_ports}"
     code = rtl.write(config, boards.load(BOARD), "networks", folder)
     return config, code, build(folder)
 

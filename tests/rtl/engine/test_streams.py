@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwgen import boards
-from hwgen.backends.engine import generate, rtl
+from hwgen.backends.engine import generate
 from hwgen.build.verilate import build
 from hwgen.errors import FitError
 from hwgen.evaluate.design_sim import DesignSim
@@ -18,8 +18,8 @@ from hwgen.runtime.package import read_package
 from hwgen.runtime.simlib import SimError
 from hwgen.schedule import Design, compile_graph, compile_onto
 from hwgen.schedule.instructions import Fetch
-from tests.rtl.engine.support import everything, package
-from tests.rtl.engine.test_random_networks import UNITS, drawn
+from tests.rtl.engine.support import network_engine, package
+from tests.rtl.engine.test_random_networks import drawn
 from tests.support import ROOT, cases
 
 BOARD = boards.load("zcu104")
@@ -137,13 +137,11 @@ def test_a_fault_of_a_port_ends_the_run_and_no_more(seed):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("depth", [200, 600])
-def test_networks_of_every_operator(depth, seed, tmp_path):
+@pytest.mark.parametrize("ports", [1, 2])
+def test_networks_of_every_operator(ports, seed, tmp_path):
     """Most of their weights in DDR, with every unit of the engine at work beside; in a weight memory of some words."""
-    config = everything(8, 8, **UNITS).resized(prog_depth=1024, param_depth=4096, weight_depth=depth, stream_ports=2)
-    folder, ran, streams = ROOT / "build" / "test-cache" / f"streams-networks-{depth}", 0, 0
-    code = rtl.write(config, BOARD, "networks", folder)
-    library = build(folder)
+    config, code, library = network_engine(8, 8, 8, ports, ports)
+    ran = streams = 0
     for i in range(cases(4, 200)):
         graph, where = drawn(seed, i, 8), f"seed {seed}, network {i}"
         inputs = random_inputs(graph, (seed, i), 2)

@@ -107,13 +107,13 @@ def show(report: dict, console: Console) -> None:
         f"{report['ideal_cycles']} clocks; utilization {report['utilization']:.1%}",
     )
     words = {
-        "array_busy": "array at work", "wait_input": "waiting for input from DDR", "wait_array": "waiting for its "
-        "own results",
-        "wait_norms": "waiting for norms", "tail": "last results, output to DDR",
+        "array_busy": "array at work", "wait_input": "waiting for input and weights from DDR",
+        "wait_array": "waiting for its own results", "wait_norms": "waiting for norms, softmax, products, maxima",
+        "tail": "last results, output to DDR",
     }  # fmt: skip
-    table.add_row(
-        "where the clocks went", "\n".join(f"{report['cycles'][key]:>6} {text}" for key, text in words.items())
-    )
+    clocks = [(report["cycles"][key], text) for key, text in words.items()]
+    clocks.append((report["latency_cycles"] - sum(count for count, _ in clocks), "start"))
+    table.add_row("where the clocks went", "\n".join(f"{count:>6} {text}" for count, text in clocks))
     console.print(table)
 
 

@@ -6,12 +6,20 @@ from pathlib import Path
 
 LANES = {
     "DIN": "input from DDR",
+    "STREAM": "weights from DDR",
     "MM": "array",
     "ROW": "norms, softmax",
     "VEC": "products, maxima",
     "DOUT": "output to DDR",
 }
-COLOURS = {"DIN": "#7f9fbf", "MM": "#2f6f4f", "ROW": "#bf7f2f", "VEC": "#bf5f7f", "DOUT": "#7f5f9f"}
+COLOURS = {
+    "DIN": "#7f9fbf",
+    "STREAM": "#5f7f9f",
+    "MM": "#2f6f4f",
+    "ROW": "#bf7f2f",
+    "VEC": "#bf5f7f",
+    "DOUT": "#7f5f9f",
+}
 
 
 def draw(report: dict, path: Path) -> Path:

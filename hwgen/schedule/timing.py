@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwgen.errors import HwgenError
+from hwgen.schedule.account import DDR, END, START, Account
 from hwgen.schedule.clocks import in_order
 from hwgen.schedule.config import EngineConfig
 from hwgen.schedule.instructions import MM, Din, Dout, Fetch, Gate, Nest, Nop, Program, Row, Vec
@@ -65,6 +66,7 @@ class Timing:
     waits: dict[str, int] = field(default_factory=dict)  # clocks the array waited, by the register that counts them
     lost: dict[str, int] = field(default_factory=dict)  # those before the operation that comes next, by unit
     spans: list[Span] = field(default_factory=list)
+    units: dict[str, Account] = field(default_factory=dict)  # of those that have a program
 
     @property
     def compute(self) -> int:
@@ -109,10 +111,12 @@ class _Model:
         self.progress = {unit: _Progress() for unit in ("DIN", "MM", "ROW", "VEC", "DOUT", "STREAM")}
         self.timing = Timing(
             waits={"DIN": MM_START - 1, "MM": 0, "ROW": 0},  # until the first instruction: as if for input
-            lost={"START": MM_START},
+            lost={START: MM_START},
         )
         self.free = {"DIN": DIN_HEAD, "MM": MM_START, "ROW": ROW_START, "VEC": MM_START, "DOUT": 1}
         self.free["STREAM"] = DIN_HEAD
+        self.accounts = {unit: Account(lost={START: clock}, until=clock) for unit, clock in self.free.items()}
+        self.beats: list[np.ndarray | int] = []  # of DIN's instructions: their clocks, or how many come into the ring
         self.bus = 0  # first clock in which the bus has data for another instruction of DIN
         self.weights = 0  # and the ports of the stream unit, for another block
         self.ring = RingModel(config.win_ring)
@@ -136,7 +140,23 @@ class _Model:
                     f"the program waits for itself at {stuck}; this is a defect of the compiler: please report the "
                     f"graph"
                 )
+        self._close()
         return self.timing
+
+    def _close(self) -> None:
+        """Bill what is left to bill when all is done."""
+        timing, streamed = self.timing, 0
+        for beats in self.beats:
+            if isinstance(beats, int):
+                beats, streamed = self.ring.taken[streamed : streamed + beats], streamed + beats
+            if len(beats):
+                self.accounts["DIN"].wait(DDR, int(beats[0]))
+            self.accounts["DIN"].work(beats, "DIN")  # as the ring has room
+        self.accounts["DOUT"].wait(DDR, timing.latency)
+        for unit, account in self.accounts.items():
+            account.wait(END, timing.latency)
+            if account.busy:
+                timing.units[unit] = account
 
     def _gate(self, gate: Gate) -> int:
         if gate.unit == "NONE":
@@ -151,9 +171,11 @@ class _Model:
         self.bus = data + ins.beats
         if isinstance(ins, Stream):
             self.ring.stream(ins.beats, data)
+            self.beats.append(ins.beats)
         else:
             clocks = data + DIN_WRITE + np.arange(ins.beats)
             self.progress["DIN"].add(clocks, 2)
+            self.beats.append(clocks - DIN_WRITE)
             self.timing.spans.append(Span("DIN", "input", int(clocks[0]), int(clocks[-1]), ins.beats))
         return True
 
@@ -169,6 +191,10 @@ class _Model:
         data = max(taken + DIN_START - DIN_HEAD + DDR_READ, self.weights)
         per = self.config.stream_beats
         self.weights = data + ins.words * per
+        account = self.accounts["STREAM"]
+        account.wait(ins.gate.unit, taken)
+        account.wait(DDR, data)
+        account.work(np.arange(data, self.weights), DDR)
         self.progress["STREAM"].add(data - 1 + STREAM_WRITE + per * np.arange(1, ins.words + 1), 1)
         self.timing.spans.append(Span("STREAM", ins.name, data, self.weights - 1, ins.words * per))
         return True
@@ -193,6 +219,7 @@ class _Model:
         t = self.timing
         if isinstance(ins, Nop):
             self._lose(ins.gate.unit, max(0, gate - self.free["MM"]))
+            self.accounts["MM"].wait(ins.gate.unit, max(self.free["MM"], gate) + 1)
             t.waits["DIN"] += 1  # its own clock
             t.lost[ins.gate.unit] = t.lost.get(ins.gate.unit, 0) + 1
             self.free["MM"] = max(self.free["MM"], gate) + 1
@@ -203,6 +230,8 @@ class _Model:
         start = self.free["MM"]
         clocks = in_order(np.maximum(ready, gate), start)
         self._count_waits(ins, clocks, start, gate)
+        self.accounts["MM"].wait(ins.gate.unit, min(gate, int(clocks[0])))
+        self.accounts["MM"].work(clocks, ins.dep)
         ends = clocks[ins.ends()]
         more = WIDE_EXTRA if ins.wide else self.config.keys_clocks - 1 if ins.o_kind == "KEYS" else 0
         self.progress["MM"].add(ends + self.config.pipe + more, self.config.m // 8)
@@ -254,6 +283,11 @@ class _Model:
         self.progress["ROW"].add(written, self.config.v // 8)
         self.timing.spans.append(Span("ROW", ins.name, int(went[0]), int(written[-1]), len(went)))
         self.free["ROW"] = int(last_pass[-1, -1]) + 1
+        account = self.accounts["ROW"]
+        account.wait(ins.gate.unit, taken)
+        account.wait("ROW", taken + 1)
+        account.work(went, ins.dep)
+        account.wait("ROW", self.free["ROW"])  # its other passes
         return True
 
     def _vec(self, ins: Vec | Nop) -> bool:
@@ -271,6 +305,8 @@ class _Model:
         self.progress["VEC"].add(writes, self.config.v // 8)
         self.timing.spans.append(Span("VEC", ins.name, int(clocks[0]), int(writes[-1]), len(clocks)))
         self.free["VEC"] = int(clocks[-1]) + 1
+        self.accounts["VEC"].wait(ins.gate.unit, min(gate, int(clocks[0])))
+        self.accounts["VEC"].work(clocks, ins.dep)
         return True
 
     def _dout(self, ins: Dout | Nop) -> bool:
@@ -287,6 +323,11 @@ class _Model:
         went = in_order(np.maximum(ready, gate), self.free["DOUT"])
         beats = in_order(np.repeat(went + DOUT_DATA, per)[: ins.beats], getattr(self, "last_beat", 0) + 1)
         self.last_beat = int(beats[-1])
+        account = self.accounts["DOUT"]
+        account.wait(ins.gate.unit, gate)
+        account.wait(ins.dep, int(beats[0]) - DOUT_DATA)
+        account.wait("DOUT", int(beats[0]))
+        account.work(beats, ins.dep)
         self.timing.spans.append(Span("DOUT", "output", int(went[0]), self.last_beat, ins.beats))
         self.free["DOUT"] = int(went[-1]) + 1
         self.timing.latency = self.last_beat + DDR_WRITE + DONE

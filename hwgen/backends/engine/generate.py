@@ -131,6 +131,7 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
             "tail": t.tail,
         },
         "layers": [layer.as_dict() for layer in layers(t)],
+        "units": {unit: account.as_dict() for unit, account in t.units.items()},
         "activation_bytes": memory.footprint(design.plan, design.config.v),
         "spans": [{"unit": s.unit, "name": s.name, "first": s.first, "last": s.last, "work": s.work} for s in t.spans],
     }  # fmt: skip

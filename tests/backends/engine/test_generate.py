@@ -49,6 +49,7 @@ def test_every_file_of_the_contract(onnx, tmp_path):
     assert report["latency_cycles"] is None and report["bit_exact"] is None  # nothing has been simulated
     assert report["predicted_cycles"] == manifest["predicted_cycles"]
     assert sum(report["cycles"].values()) + 1 == report["predicted_cycles"]
+    assert {unit["busy"] + unit["idle"] for unit in report["units"].values()} == {report["predicted_cycles"]}
     assert report["design_hash"] == manifest["design_hash"]
     assert (out / "graph.onnx").read_bytes() == onnx.read_bytes()
 

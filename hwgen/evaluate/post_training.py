@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from hwgen.errors import HwgenError, InputError
 from hwgen.evaluate.closed_loop import EPISODES, Policy, run_episodes, unseen_seeds
+from hwgen.graph import Graph
+from hwgen.graph.ops import WEIGHTED
 from hwgen.policies import float_network
 from hwgen.policies.demo import Demo, load_demo
 from hwgen.quantize.post import Options, quantize
@@ -24,8 +27,9 @@ Say = Callable[[str, int, int], None]
 
 
 def policies(demo: Demo, bits: list[str], frames: int = FRAMES, say: Say | None = None) -> dict[str, Policy]:
-    """By name: float, trained with quantizers, and quantized after training with these weight bits."""
-    found: dict[str, Policy] = {"float": demo.float_policy, "trained on": demo.integer_policy()}
+    """By name: float, QAT (trained on with quantizers), and quantized after training with these weight bits."""
+    widest = max(layers(demo.encoder, demo.head))
+    found: dict[str, Policy] = {"float": demo.float_policy, f"QAT W{widest}A8": demo.integer_policy()}
     network, data = float_network.network(demo), float_network.calibration(demo, frames)
     for each in bits:
         options = Options(bits=int(each) if each.isdecimal() else each)
@@ -34,16 +38,33 @@ def policies(demo: Demo, bits: list[str], frames: int = FRAMES, say: Say | None 
     return found
 
 
+def layers(*graphs: Graph) -> Counter[int]:
+    """How many layers have weights of so many bits."""
+    return Counter(node.weight_bits for graph in graphs for node in graph.nodes if isinstance(node, WEIGHTED))
+
+
+def stored(demo: Demo, name: str, policy: Policy) -> str:
+    """Bits of a row's weights."""
+    if isinstance(policy, float_network.QuantizedPolicy):
+        counts = layers(policy.graph)
+    else:
+        counts = layers(demo.encoder, demo.head) if name.startswith("QAT") else Counter()
+    if len(counts) < 2:
+        return "".join(map(str, counts)) or "float"
+    return ", ".join(f"{bits} in {count} layers" for bits, count in sorted(counts.items()))
+
+
 def table(demo: Demo, chosen: dict[str, Policy], episodes: int = EPISODES, workers: int = 2,
           say: Say | None = None) -> dict[str, dict]:  # fmt: skip
-    """{policy: EpisodeReport.summary() and `points` lost against float} on unseen seeds."""
+    """{policy: EpisodeReport.summary() and `points` lost against float, `weights`: their bits} on unseen seeds."""
     rows: dict[str, dict] = {}
     for name, policy in chosen.items():
         note = None if say is None else lambda done, total, name=name: say(name, done, total)
         report = run_episodes(policy, unseen_seeds(episodes), execute=demo.config.execute, words=demo.config.words,
                               workers=workers, progress=note)  # fmt: skip
         rows[name] = report.summary()
-    for row in rows.values():
+    for name, row in rows.items():
+        row["weights"] = stored(demo, name, chosen[name])
         row["points"] = round(100 * (rows["float"]["success"] - row["success"]), 1) if "float" in rows else None
     return rows
 
@@ -57,7 +78,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=EPISODES)
     parser.add_argument("--policy", default="demo", help="a checkpoint, or a policy that comes along")
-    parser.add_argument("--bits", nargs="+", default=["8", "4"], help="of weights: 2, 3, 4, 8, auto")
+    parser.add_argument("--bits", nargs="+", default=["8", "4", "auto"], help="of weights: 2, 3, 4, 8, auto")
     parser.add_argument("--frames", type=int, default=FRAMES, help="for calibration")
     parser.add_argument("--only", nargs="+", default=None, help="rows to run, such as float W4A8")
     parser.add_argument("--workers", type=int, default=2)
@@ -78,12 +99,16 @@ def main(arguments: list[str] | None = None) -> dict[str, dict]:
             raise InputError(f"no row {', '.join(sorted(unknown))}; there are {', '.join(chosen)}")
         chosen = {name: policy for name, policy in chosen.items() if not args.only or name in args.only}
         rows = table(demo, chosen, args.episodes, args.workers, show)
-    shown = Table("", "success", "points lost", "steps (least, mean)",
+    shown = Table("", "bits of weights", "success", "points lost", "steps (least, mean)",
                   title=f"success within 2 cm, no wrong cube touched, {args.episodes} unseen seeds")  # fmt: skip
     for name, row in rows.items():
         steps = "-" if row["steps_min"] is None else f"{row['steps_min']}, {row['steps_mean']}"
         shown.add_row(
-            name, f"{100 * row['success']:.1f} %", "-" if row["points"] is None else f"{row['points']}", steps
+            name,
+            row["weights"],
+            f"{100 * row['success']:.1f} %",
+            "-" if row["points"] is None else f"{row['points']}",
+            steps,
         )
     console.print(shown)
     if args.json:

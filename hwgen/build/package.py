@@ -51,7 +51,7 @@ def package(
     bits = None if no_bitstream else _bits(folder, base, bitstream, say)
     if bits is not None:
         manifest["bitstream"] = bits.entry
-    part = _policy(folder, base, policy, say)
+    part = _policy(folder, base, policy, rate_hz, say)
     if part is None and rate_hz is not None:
         raise InputError("--rate-hz is the rate of a policy's control loop: give --policy, too")
     if part is not None:
@@ -96,7 +96,7 @@ def _accelerator(folder: Path) -> Package:
     return base
 
 
-def _policy(folder: Path, base: Package, policy: str | None, say: Say):
+def _policy(folder: Path, base: Package, policy: str | None, rate_hz: float | None, say: Say):
     """The parts that the host computes, or None for the accelerator alone."""
     from hwgen.policies.shipped import policy_of
 
@@ -115,7 +115,7 @@ def _policy(folder: Path, base: Package, policy: str | None, say: Say):
 
     graph = qonnx_in.load(folder / "graph.onnx")
     if Path(name).suffix in policy_file.SUFFIXES:
-        return policy_file.part_of_file(Path(name), graph, base)
+        return policy_file.part_of_file(Path(name), graph, base, rate_hz)
     return policy_part(name, graph)
 
 

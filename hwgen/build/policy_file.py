@@ -48,9 +48,9 @@ class _Parts:
         return next((g for g in self.all() if name in g.inputs and name not in made), None)
 
 
-def part_of_file(file: Path, accelerator: Graph, base: Package) -> PolicyPart:
-    """What a package needs of the policy in `file` around a graph; `base`: the package of the accelerator alone. Raises
-    InputError naming the entry."""
+def part_of_file(file: Path, accelerator: Graph, base: Package, rate_hz: float | None = None) -> PolicyPart:
+    """What a package needs of the policy in `file` around a graph; `base`: the package of the accelerator alone;
+    rate_hz: instead of the file's. Raises InputError naming the entry."""
 
     def complain(where: str, reason: str) -> InputError:
         return InputError(f"{file}: {where}{' ' if where else ''}{reason}")
@@ -67,7 +67,7 @@ def part_of_file(file: Path, accelerator: Graph, base: Package) -> PolicyPart:
     chunk, dof = action["shape"]
     manifest = {
         "name": f.get("name") or file.stem, "observation": observation, "action": action, "tensors": tensors,
-        "chunk": chunk, "execute": f.get("execute") or chunk, "rate_hz": f.get("rate_hz"),
+        "chunk": chunk, "execute": f.get("execute") or chunk, "rate_hz": rate_hz or f.get("rate_hz"),
         "safe_action": None if f.get("safe_action") is None else _each(f, "safe_action", dof, 0.0),
     }  # fmt: skip
     arrays: dict[str, np.ndarray] = {}

@@ -114,7 +114,9 @@ def load(path: Path) -> tuple[dict, dict[str, Graph], FloatWeights, dict[str, np
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise InputError(f"checkpoint {path} is damaged ({error}); copy it again or retrain it") from error
     if metadata.get("format") != FORMAT:
-        raise InputError(f"checkpoint {path} has format {metadata.get('format')!r}, expected {FORMAT!r}; retrain it")
+        raise InputError(f"checkpoint {path} has format {metadata.get('format')!r}, not hwgen's {FORMAT!r}: another "
+                         f"project's becomes a graph by `hwgen quantize {path} --calibration recorded.npz -o p.onnx`, "
+                         "one of an older hwgen is trained anew")  # fmt: skip
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise InputError(f"checkpoint {path}: tensor {name!r} holds NaN or infinity; retrain it")

@@ -48,6 +48,8 @@ def main(model: Path, out: Path, data: Path | None, options: Options, limit: int
         _tell(result)
         if report:
             report.write_text(json.dumps(as_dict(result), indent=1) + "\n")
+        if checkpoints.is_checkpoint(model):
+            _describe(model, network, out)
     print(f"{out}: {len(graph.nodes)} nodes, {graph.macs():,} multiplications")
 
 
@@ -79,6 +81,19 @@ def _quantized(model: Path):
         return qonnx_in.load(model)
     raise InputError(f"{model} is neither .keras nor .onnx, nor a checkpoint ({', '.join(checkpoints.SUFFIXES)}): give "
                      "a file of one of these")  # fmt: skip
+
+
+def _describe(model: Path, network: FloatGraph, out: Path) -> None:
+    """Write what the numbers of a whole policy mean beside its graph, for `hwgen package`."""
+    try:
+        text = checkpoints.description(model, network)
+    except InputError as error:
+        print(f"note: states and actions stay normalized: {error}")
+        return
+    if text:
+        file = out.with_suffix(".toml")
+        file.write_text(text)
+        print(f"{file}: what states and actions mean, for `hwgen package DIR --policy {file} --rate-hz HZ`")
 
 
 def as_dict(result: Result) -> dict:

@@ -24,6 +24,8 @@ INPUTS = {
 }
 PICTURES = "encoder_img_feat_input_proj"
 HEADS = 8
+MODES = {"STATE": "MEAN_STD", "ENV": "MEAN_STD", "ACTION": "MEAN_STD"}
+"""Normalization by kind of feature, where config.json does not tell."""
 
 
 def is_act(keys: set[str]) -> bool:

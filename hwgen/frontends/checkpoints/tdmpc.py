@@ -20,6 +20,8 @@ VECTORS = {
     f"{ENCODER}env_state_enc_layers": "observation.environment_state",
     f"{ENCODER}state_enc_layers": "observation.state",
 }
+MODES = {"STATE": "IDENTITY", "ENV": "IDENTITY", "ACTION": "MIN_MAX"}
+"""Normalization by kind of feature, where config.json does not tell."""
 PLANNING = ("model._dynamics.*", "model._reward.*", "model._Qs.*", "model._V.*", "model_target.*")
 
 

@@ -146,7 +146,8 @@ def sort_terms(b: GraphBuilder, a: Affine, node: OnnxNode) -> Lane:
         if isinstance(s, Raw):
             node.unsupported(
                 f"graph input {s.name!r} reaches it without a Quant node; make Quant the first node on that input, "
-                "annotate the input as INT8 or UINT8 (scale 1), or give load() its input_types"
+                "annotate the input as INT8 or UINT8 (scale 1), or give load() its input_types; a float model becomes "
+                "integers with `hwgen quantize`"
             )
     if len(heavy) > 1:
         node.unsupported(f"it adds {len(heavy)} values that are not quantized; {INSERT} on all but one of them")
@@ -301,6 +302,7 @@ def narrow_source(b: GraphBuilder, value: Value, node: OnnxNode, why: str) -> tu
     if isinstance(value, Affine) and any(isinstance(s, Raw) for s, _ in value.terms):
         raise UnsupportedError(
             f"node {node.label!r} ({node.op}): a graph input reaches it without a Quant node; make Quant the first "
-            "node on that input, annotate it as INT8 or UINT8 (scale 1), or give load() its input_types"
+            "node on that input, annotate it as INT8 or UINT8 (scale 1), or give load() its input_types; a float model "
+            "becomes integers with `hwgen quantize`"
         )
     node.unsupported(f"{why}: {INSERT}")

@@ -56,11 +56,18 @@ class OnnxModel:
     batch: int
 
 
+OTHERS, WEIGHTS = (".keras", ".pt", ".pth", ".msgpack", ".safetensors"), "model.safetensors"
+"""What models that are not ONNX lie in."""
+
+
 def read(source: str | Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
     """A model from a path, bytes, or as it is. Raises InputError for what is not an ONNX model."""
     if isinstance(source, onnx.ModelProto):
         return source
     what = "the model" if isinstance(source, bytes) else f"{source}"
+    if what.endswith(OTHERS) or (Path(what) / WEIGHTS).is_file():
+        raise InputError(f"{what} is no ONNX model, but `hwgen quantize {what} -o graph.onnx` makes one of it (a float "
+                         "one needs recorded inputs: --calibration)")  # fmt: skip
     try:
         proto = onnx.load_from_string(source) if isinstance(source, bytes) else onnx.load(str(source))
     except FileNotFoundError as e:

@@ -19,7 +19,7 @@ from hwgen.errors import InputError  # noqa: E402
 
 COMMANDS = (
     "zoo", "quantize", "verify", "train", "boards", "generate", "simulate", "bench", "compare-backends", "sim",
-    "hls", "finn", "bitstream", "package", "inspect",
+    "explain", "hls", "finn", "bitstream", "package", "inspect",
 )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_boards_passes_what_was_asked(calls):
         (("generate", "demo:body", "--board", "zcu104", "-o", "out"), "the parts of a policy are whole, head, encoder"),
         (("generate", "demo", "--board", "ulx3s", "-o", "out"), "or give it demo:head, the encoder then runs on the"),
         (
-            ("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--multipliers", "8"),
+            ("generate", "LICENSE", "--board", "zcu104", "-o", "out", "--backend", "hls4ml", "--rate-hz", "8"),
             "means nothing to the backend",
         ),
         (("train", "dmeo"), "no policy 'dmeo' comes along"),

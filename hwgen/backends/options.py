@@ -10,7 +10,7 @@ from hwgen.errors import InputError
 IO_TYPES = ("parallel", "stream")
 WEIGHTS = ("auto", "chip", "ddr")
 TAKES = {
-    "engine": {"array", "like", "weights", "stream_ports"},
+    "engine": {"array", "like", "weights", "stream_ports", "multipliers", "deadline_us", "rate_hz"},
     "hls4ml": {"io", "multipliers", "deadline_us"},
     "finn": {"multipliers", "deadline_us", "rate_hz"},
 }
@@ -52,10 +52,18 @@ class Options:
             raise InputError("give a deadline or a rate, not both: a rate says nothing of one frame's latency")
         if self.array is not None and self.like is not None:
             raise InputError("give --array or --like, not both: the engine that exists has its array")
+        if self.multipliers is not None and (self.array, self.like) != (None, None):
+            raise InputError("give --multipliers without --array and --like: those say how many there are")
         for field in fields(self):
             if getattr(self, field.name) != field.default and field.name not in TAKES[backend]:
                 takers = ", ".join(b for b, names in TAKES.items() if field.name in names)
                 raise InputError(f"{option(field.name)} means nothing to the backend {backend}; it is for {takers}")
+
+    def limit(self, clock_mhz: float) -> int | None:
+        """The clocks that an answer may take: of the deadline, or of one after the other at the rate; None without."""
+        if self.deadline_us is not None:
+            return int(clock_mhz * self.deadline_us)
+        return None if self.rate_hz is None else int(clock_mhz * 1e6 / self.rate_hz)
 
 
 def option(name: str) -> str:

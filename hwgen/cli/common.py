@@ -31,14 +31,15 @@ ArrayOption = Annotated[
 ]
 IoOption = Annotated[str, typer.Option("--io", help=f"hls4ml: io type, {' or '.join(IO_TYPES)}.")]
 MultipliersOption = Annotated[
-    int | None, typer.Option(metavar="N", help="hls4ml, finn: at most this many multipliers. Default: the board's.")
+    int | None, typer.Option(metavar="N", help="At most this many multipliers. Default: the board's.")
 ]
 DeadlineOption = Annotated[
     float | None,
-    typer.Option(metavar="US", help="hls4ml, finn: the cheapest design that answers within this many microseconds."),
+    typer.Option(metavar="US", help="The cheapest design that answers within this many microseconds."),
 ]
 RateOption = Annotated[
-    float | None, typer.Option(metavar="HZ", help="finn: the cheapest design that takes this many frames a second.")
+    float | None,
+    typer.Option(metavar="HZ", help="engine, finn: the cheapest design that takes this many frames a second."),
 ]
 
 LikeOption = Annotated[

@@ -61,7 +61,9 @@ def generate(
     DIR then holds `graph.onnx`, `golden.npz`, `manifest.json` and `report.json`. With the engine, `predicted_cycles` is
     the exact latency that the simulation must show; with the others it is a formula, and the report says so.
 
-    Weights that the chip cannot hold are read from DDR during each run; `--weights ddr` asks for it.
+    Without `--array`, the engine is searched for that answers soonest within the board, or the cheapest that meets
+    `--deadline-us` or `--rate-hz`; `hwgen explain DIR` says why it is that one. Weights that the chip cannot hold are
+    read from DDR during each run; `--weights ddr` asks for it.
 
     With `--like`, the graph is compiled onto the engine of an earlier design: the old bitstream runs the new policy.
 

@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from hwgen import backends, boards
-from hwgen.backends.engine.generate import ARRAYS
 from hwgen.backends.options import Options
 from hwgen.build import reports
 from hwgen.errors import FitError, HwgenError, InputError, ToolError
@@ -58,12 +57,12 @@ def compare(graph_file: Path, board: str, options: Options, out: Path | None = N
     backend that cannot take the graph says why in its row. Raises InputError for a bad file, board or option.
     """
     target = boards.load(board)
-    array = _array_options(options)
+    engine = _engine_options(options)
     with tempfile.TemporaryDirectory(prefix="hwgen-compare-") as scratch:
         folder = out or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         makers: dict[str, Callable[[Path], Row]] = {
-            "engine": lambda to: _engine(graph_file, board, array, to),
+            "engine": lambda to: _engine(graph_file, board, engine, to),
             "hls4ml": lambda to: _hls4ml(graph_file, board, options, to),
             "finn": lambda to: _finn(graph_file, board, options, to),
         }
@@ -147,19 +146,19 @@ def _row(name: str, make: Callable[[Path], Row], to: Path) -> Row:
         return Row(name, refused=str(error))
 
 
-def _array_options(options: Options) -> list[Options]:
-    """The engine's arrays to try: the one asked for, or all within the multipliers."""
-    most = options.multipliers or float("inf")
-    if options.array is not None:
-        n, m = options.array
-        if n * m > most:
-            raise InputError(f"--array {n}x{m} has {n * m} multipliers, --multipliers allows {most}: change one")
-        return [Options(array=options.array)]
-    return [Options(array=(n, m)) for n, m in ARRAYS if n * m <= most]
+def _engine_options(options: Options) -> Options:
+    """The engine's: the array asked for, or the fastest within the multipliers."""
+    if options.array is None:
+        return Options(multipliers=options.multipliers)
+    n, m = options.array
+    if n * m > (options.multipliers or n * m):
+        raise InputError(
+            f"--array {n}x{m} has {n * m} multipliers, --multipliers allows {options.multipliers}: change one"
+        )
+    return Options(array=options.array)
 
 
-def _engine(graph_file: Path, board: str, arrays: list[Options], to: Path) -> Row:
-    options = _fastest_array(graph_file, board, arrays)
+def _engine(graph_file: Path, board: str, options: Options, to: Path) -> Row:
     backends.generate(graph_file, board, "engine", options, to)
     ints, want = frames(to, load_graph(to), None)
     ints, want = ({name: v[:FRAMES] for name, v in d.items()} for d in (ints, want))

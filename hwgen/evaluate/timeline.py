@@ -12,14 +12,8 @@ LANES = {
     "VEC": "products, maxima",
     "DOUT": "output to DDR",
 }
-COLOURS = {
-    "DIN": "#7f9fbf",
-    "STREAM": "#5f7f9f",
-    "MM": "#2f6f4f",
-    "ROW": "#bf7f2f",
-    "VEC": "#bf5f7f",
-    "DOUT": "#7f5f9f",
-}
+FEW = 60  # spans of a unit, that are told apart by an edge
+COLOURS = dict(zip(LANES, ("#7f9fbf", "#bf3f3f", "#2f6f4f", "#bf7f2f", "#bf5f7f", "#7f5f9f"), strict=True))
 
 
 def draw(report: dict, path: Path) -> Path:
@@ -32,12 +26,15 @@ def draw(report: dict, path: Path) -> Path:
     lanes = [unit for unit in LANES if any(span["unit"] == unit for span in report["spans"])]
     figure, axes = plt.subplots(figsize=(11, 0.6 * len(lanes) + 1.4), layout="constrained")
     total = report["latency_cycles"] or report["predicted_cycles"]
-    for span in report["spans"]:
-        y, length = lanes.index(span["unit"]), span["last"] - span["first"] + 1
-        axes.barh(y, length, left=span["first"], color=COLOURS[span["unit"]], edgecolor="white", linewidth=0.6)
-        if length > total / 14:
-            middle = span["first"] + length / 2
-            axes.text(middle, y, span["name"], ha="center", va="center", fontsize=7, color="white", clip_on=True)
+    for y, unit in enumerate(lanes):
+        spans = [span for span in report["spans"] if span["unit"] == unit]
+        bars = [(span["first"], span["last"] - span["first"] + 1) for span in spans]
+        edge = "white" if len(spans) <= FEW else "none"
+        axes.broken_barh(bars, (y - 0.4, 0.8), facecolor=COLOURS[unit], edgecolor=edge, linewidth=0.6)
+        for (first, length), span in zip(bars, spans, strict=True):
+            if length > total / 14:
+                name = {"ha": "center", "va": "center", "fontsize": 7, "color": "white", "clip_on": True}
+                axes.text(first + length / 2, y, span["name"], **name)
     axes.set_yticks(range(len(lanes)), [LANES[unit] for unit in lanes])
     axes.invert_yaxis()
     axes.set_xlim(0, total)

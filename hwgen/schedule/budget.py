@@ -6,9 +6,9 @@ from hwgen.boards import Board
 from hwgen.errors import FitError
 from hwgen.schedule import fit
 from hwgen.schedule.compile import Design, with_streams
+from hwgen.schedule.config import EngineConfig
 
 DDR_SHARES = (1 / 4, 1 / 2, 3 / 4)  # of all words, what stays on the chip when DDR is asked for: the first that can
-SHORT_PROGRAM = 256  # instructions that need no block RAM
 
 
 def fitted(design: Design, board: Board, ports: int, from_ddr: bool = False) -> Design:
@@ -26,22 +26,28 @@ def fitted(design: Design, board: Board, ports: int, from_ddr: bool = False) -> 
         why = str(error)
     else:
         why = f"no weights of it come from DDR over {ports} ports"
-    least = design.config.resized(prog_depth=SHORT_PROGRAM, unit_prog_depth=SHORT_PROGRAM, stream_ports=ports)
     try:
-        fit.check(least.resized(weight_depth=1), board)
+        fit.check(streaming(design.config, ports, 1), board)
     except FitError:  # not for its weights alone
         raise FitError(why) from None
     count = len(design.program.weights)
-    most = fit.weight_words(least, board)
-    shares = [int(count * share) for share in DDR_SHARES] if from_ddr else range(most, 0, -fit.BRAM_WORDS)
-    for words in (words for words in shares if 0 < words <= most and words < count):
+    most = fit.weight_words(streaming(design.config, ports, 1), board)
+    for words in [int(count * share) for share in DDR_SHARES] if from_ddr else range(most, 0, -fit.BRAM_WORDS):
+        if not 0 < words <= most or words >= count:
+            continue
         try:
             found = with_streams(design, words, ports)
-            fit.check(found.config, board)  # longer programs take block RAM, too
+            most = min(most, fit.weight_words(found.config, board))  # longer programs take block RAM, too
+            fit.check(found.config, board)
             return found
         except FitError as error:
             why = f"with {words} words of weights on the chip: {error}"
     raise FitError(why)
+
+
+def streaming(config: EngineConfig, ports: int, words: int) -> EngineConfig:
+    """An engine with so many words of weights on the chip and the others from DDR. Its programs may be longer."""
+    return config.resized(weight_depth=words, stream_ports=ports)
 
 
 def usable(design: Design, ports: int) -> int:

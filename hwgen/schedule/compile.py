@@ -11,7 +11,7 @@ from hwgen.schedule import limits, memory, stream, windows
 from hwgen.schedule.config import MAX_SLOTS, MORE_BANKS, EngineConfig
 from hwgen.schedule.emit import emit
 from hwgen.schedule.image import pack_weights
-from hwgen.schedule.instructions import MM, Fetch, Program, Row, Vec
+from hwgen.schedule.instructions import MM, Program, Row, Vec
 from hwgen.schedule.lower import lower
 from hwgen.schedule.plan import Plan
 from hwgen.schedule.timing import Timing, predict
@@ -60,8 +60,7 @@ class Design:
     @property
     def streamed_bytes(self) -> int:
         """Weight bytes read from DDR during a run."""
-        words = sum(ins.words for ins in self.program.stream if isinstance(ins, Fetch))
-        return words * self.config.weight_beats * abi.BEAT_BYTES
+        return sum(ins.words for ins in self.program.fetches) * self.config.weight_bytes
 
     @property
     def stream_share(self) -> float:
@@ -72,7 +71,7 @@ class Design:
 def compile_graph(graph: Graph, n: int, m: int) -> Design:
     """Compile for an array of n x m and size the engine to the graph. Raises UnsupportedError, FitError (naming node
     or memory)."""
-    base, plan, program, words = _in_few_banks(graph, EngineConfig(n, m, ww=_weight_bits(graph)))
+    base, plan, program, words = _in_few_banks(graph, EngineConfig(n, m, ww=weight_bits(graph)))
     config = _sized(base, program, words, _table_room(program))
     limits.check_reach(config, plan)
     _check_fields(program)
@@ -131,7 +130,7 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
     timing = None
     if config.stream_ports and len(program.weights) > config.weight_depth:
         program, timing = _streamed(plan, config)
-    base = EngineConfig(config.n, config.m, ww=_weight_bits(graph), banks=config.banks)
+    base = EngineConfig(config.n, config.m, ww=weight_bits(graph), banks=config.banks)
     needs = _sized(base, program, words, len(program.tables)).resized(weight_depth=len(program.weights))
     lacks = [
         f"{what} = {getattr(config, what)}, the graph needs {need} ({_MEANING[what]})"
@@ -147,19 +146,22 @@ def compile_onto(graph: Graph, config: EngineConfig) -> Design:
 def _in_few_banks(graph: Graph, base: EngineConfig) -> tuple[EngineConfig, Plan, Program, int]:
     """The engine with as few activation banks as let operations overlap; (engine, plan, program, words of a bank).
     Raises FitError when the most do not suffice at all."""
-    first = None
+    plan, able, why = lower(graph, base.n, base.m, base.v), [], None
     for banks in (base.banks, *MORE_BANKS):
-        config = base.resized(banks=banks)
         try:
-            plan, program, words = _program(graph, config)
-        except FitError:
-            if banks == MORE_BANKS[-1] and first is None:
-                raise
+            words = memory.allocate(plan, base.v, banks)
+        except FitError as error:
+            why = error
             continue
+        able.append(banks)
         if not plan.serial:
-            return config, plan, program, words
-        first = first or (config, plan, program, words)
-    return first
+            break
+    if not able:
+        raise why
+    config = base.resized(banks=able[0] if plan.serial else able[-1])
+    if config.banks != banks:
+        words = memory.allocate(plan, base.v, config.banks)
+    return config, plan, emit(plan, config), words
 
 
 def _program(graph: Graph, config: EngineConfig) -> tuple[Plan, Program, int]:
@@ -179,7 +181,7 @@ def _check_fields(program: Program) -> None:
             ) from None
 
 
-def _weight_bits(graph: Graph) -> int:
+def weight_bits(graph: Graph) -> int:
     """Bits that hold every weight of the graph; the identity needs two."""
     return max([node.weight_bits for node in graph.nodes if isinstance(node, ops.WEIGHTED)], default=2)
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 
 from hwgen.errors import InputError
+from hwgen.runtime import abi
 
 SIZES = (8, 16, 32, 64)
 BANKS = 4
@@ -97,6 +98,11 @@ class EngineConfig:
     def weight_beats(self) -> int:
         """128-bit beats of a weight word."""
         return -(-self.n * self.m * self.ww // 128)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of a weight word on a memory port."""
+        return self.weight_beats * abi.BEAT_BYTES
 
     @property
     def stream_beats(self) -> int:

@@ -292,7 +292,7 @@ class _Emitter:
         stride = int(op.starts[1] - op.starts[0]) if rows > 1 else 0
         writers = self.writers(op.x)
         follow = self.follow(op.x.buffer, writers, "ROW")
-        latest_mm = max((i for i in range(len(self.after)) if self._unit(i) == "MM"), default=None)
+        latest_mm = self.units["MM"][-1] if self.units["MM"] else None
         if stride != words * cfg.v and rows > 1:
             follow = None  # words do not come in the order in which they are counted
         gate = Gate()
@@ -309,8 +309,8 @@ class _Emitter:
         if rows > 1 and dep != "ROW":
             complete -= set(writers)  # its first row comes before their last
         if gate.unit == "MM":
-            complete |= {i for i in range(len(self.after)) if self._unit(i) == "MM"}
-        products = {i for i in range(len(self.after)) if self._unit(i) == "VEC"}
+            complete |= set(self.units["MM"])
+        products = set(self.units["VEC"])
         if products and (need_step == 0 or not products <= complete):
             self.program.row += [Nop(other) for other in self.news("ROW", {"VEC": self.total["VEC"]})]
             complete |= products

@@ -326,3 +326,8 @@ class Program:
     vec_params: list[np.ndarray] = field(default_factory=list)  # [V, 4]
     softmax_tables: list[np.ndarray] = field(default_factory=list)  # 256 integers each
     tables: list[bytes] = field(default_factory=list)
+
+    @property
+    def fetches(self) -> list[Fetch]:
+        """The blocks of weights that are brought in a run."""
+        return [ins for ins in self.stream if isinstance(ins, Fetch)]

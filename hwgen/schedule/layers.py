@@ -1,11 +1,16 @@
-"""Where each clock of a run went, operation by operation of the array."""
+"""Where each clock of a run went, and what was done in it, operation by operation of the array."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hwgen.graph import Graph, ops
+from hwgen.graph.phases import without_transposed
+
 if TYPE_CHECKING:
+    from hwgen.schedule.compile import Design
     from hwgen.schedule.timing import Timing
 
 END = "(end)"
@@ -46,6 +51,38 @@ def layers(timing: Timing) -> list[Layer]:
     _add(end, timing.lost)  # what no operation came behind
     _add(end, {"END": timing.tail})
     return [*out, end]
+
+
+@dataclass
+class Work:
+    """What an operation of the array does. macs: multiplications that must happen; weight_bytes: of the weights that it
+    multiplies with, each once; streamed_bytes: those that come from DDR for it."""
+
+    macs: int = 0
+    weight_bytes: int = 0
+    streamed_bytes: int = 0
+
+
+def work(design: Design) -> dict[str, Work]:
+    """By name, all of the array's operations that multiply."""
+    names = {span.name for span in design.timing.spans if span.unit == "MM"}
+    graph, out = without_transposed(design.graph), {}
+    for node in graph.nodes:
+        if isinstance(node, ops.ACCUMULATING) and (macs := node.macs(graph.in_shapes(node))):
+            one = out.setdefault(_operation(graph, node.output, names), Work())
+            one.macs += macs
+            one.weight_bytes += node.weight.size * node.weight_bits // 8 if isinstance(node, ops.WEIGHTED) else 0
+    for fetch in design.program.fetches:
+        if fetch.name in out:
+            out[fetch.name].streamed_bytes += fetch.words * design.config.weight_bytes
+    return out
+
+
+def _operation(graph: Graph, tensor: str, names: Container[str]) -> str:
+    """The operation that makes an accumulator: named as the first tensor behind it that is stored."""
+    while tensor not in names and (readers := graph.consumers(tensor)):
+        tensor = readers[0].output
+    return tensor
 
 
 def _add(layer: Layer, lost: dict[str, int]) -> None:

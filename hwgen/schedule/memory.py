@@ -35,7 +35,7 @@ def allocate(plan: Plan, v: int, banks: int) -> int:
 
     Raises FitError when the buffers cannot be kept apart in that many banks.
     """
-    hard = _conflicts(plan, overlap=True)
+    hard, plan.serial = _conflicts(plan, overlap=True), False
     if not any(_colour(plan, _wishes(plan, hard, *ends), banks) for ends in ((1, 1), (1, 0), (0, 1), (0, 0))):
         plan.serial = True
         if not _colour(plan, _conflicts(plan, overlap=False), banks):

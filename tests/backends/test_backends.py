@@ -10,7 +10,7 @@ from hwgen.errors import InputError
 
 WRONG = [
     ("vhdl", Options(), "unknown backend 'vhdl': known are engine, hls4ml, finn"),
-    ("engine", Options(multipliers=512), "--multipliers means nothing to the backend engine; it is for hls4ml, finn"),
+    ("engine", Options(io="stream"), "--io means nothing to the backend engine; it is for hls4ml"),
     ("hls4ml", Options(array=(8, 8)), "--array means nothing to the backend hls4ml; it is for engine"),
     ("hls4ml", Options(io="serial"), "io type 'serial' is unknown: choose parallel or stream"),
     ("engine", Options(weights="disk"), "--weights 'disk' is unknown: choose auto, chip, ddr"),

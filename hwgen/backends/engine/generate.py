@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from hwgen import boards
@@ -9,6 +10,8 @@ from hwgen.backends.design import input_entry, output_entry, write_common
 from hwgen.backends.engine import rtl, serial_fit
 from hwgen.backends.engine.like import PACKAGE, engine_of
 from hwgen.backends.options import Options
+from hwgen.codesign import progress
+from hwgen.codesign.search import Found, Say, Wish, search
 from hwgen.errors import FitError, InputError
 from hwgen.graph import Graph
 from hwgen.runtime import abi
@@ -17,24 +20,26 @@ from hwgen.schedule import Design, compile_graph, compile_onto, fit, memory
 from hwgen.schedule.budget import fitted
 from hwgen.schedule.config import SIZES
 from hwgen.schedule.image import image
-from hwgen.schedule.layers import layers
-
-ARRAYS = ((8, 8), (8, 16), (16, 16), (16, 32), (32, 32), (32, 64))  # tried when none is asked for
-OF_FAMILY = {"ecp5": ((8, 8),)}  # fewer: the arrays whose clock has been routed (docs/ecp5.md)
+from hwgen.schedule.layers import Work, layers, work
 
 
 def generate(graph_file: Path, board_name: str, options: Options, out: Path) -> Path:
     """Write DIR for a QONNX file. Raises HwgenError (file, node, board, array or fit), PackageError of options.like."""
-    board = boards.load(board_name)
+    board, searched = boards.load(board_name), None
     from hwgen.graph import qonnx_in  # onnx takes a second to import
 
     graph = qonnx_in.load(graph_file)
     if options.like is not None:
         design = compile_onto(graph, engine_of(options.like, board))
-    else:
+    elif options.array is not None:
         design = choose(graph, board, options.array, options.weights, options.stream_ports)
+    else:
+        with progress.shown() as say:
+            searched = find(graph, board, options, say)
+        design = searched.design
+    _check_limit(design, board, options)
     serial_fit.check(design, board)
-    write(design, board, out, graph_file)
+    write(design, board, out, graph_file, searched)
     return out
 
 
@@ -47,25 +52,33 @@ def choose(
 ) -> Design:
     """Compile for the array asked for, or for the one with the lowest predicted latency that fits. weights,
     stream_ports: see `Options`. Raises FitError, InputError."""
+    if array is None:
+        return find(graph, board, Options(weights=weights, stream_ports=stream_ports)).design
     ports = _stream_ports(board, weights, stream_ports)
     fit.check_weights(graph, board, ports)
-    if array is not None:
-        n, m = array
-        if n not in SIZES or m not in SIZES:
-            raise InputError(f"array {n}x{m} cannot be built: N and M must each be one of {', '.join(map(str, SIZES))}")
-        return fitted(compile_graph(graph, n, m), board, ports, weights == "ddr")
-    best, why = None, ""  # why the smallest array does not fit
-    for n, m in OF_FAMILY.get(board.family, ARRAYS):
-        try:
-            design = fitted(compile_graph(graph, n, m), board, ports, weights == "ddr")
-        except FitError as error:
-            why = why or str(error)
-            continue
-        if best is None or design.timing.latency < best.timing.latency:
-            best = design
-    if best is None:
-        raise FitError(f"no array fits {board.name}. The smallest: {why}")
-    return best
+    n, m = array
+    if n not in SIZES or m not in SIZES:
+        raise InputError(f"array {n}x{m} cannot be built: N and M must each be one of {', '.join(map(str, SIZES))}")
+    return fitted(compile_graph(graph, n, m), board, ports, weights == "ddr")
+
+
+def find(graph: Graph, board: boards.Board, options: Options, say: Say | None = None) -> Found:
+    """The engine with the lowest latency that fits the board, or the cheapest within the deadline or at the rate of the
+    options. say: told of progress. Raises FitError, InputError."""
+    ports = _stream_ports(board, options.weights, options.stream_ports)
+    limit = options.limit(board.clock_mhz)
+    return search(graph, board, Wish(limit, ports, options.weights == "ddr", options.multipliers), say)
+
+
+def _check_limit(design: Design, board: boards.Board, options: Options) -> None:
+    """Raise FitError when the design is later than the options allow; one that was searched for never is."""
+    limit, clocks = options.limit(board.clock_mhz), design.timing.latency
+    if limit is not None and clocks > limit:
+        raise FitError(
+            f"the {design.config.n}x{design.config.m} array takes {clocks:,} clocks, the deadline allows {limit:,} at "
+            f"the assumed {board.clock_mhz:g} MHz: leave --array and --like away, and hwgen looks for an engine that "
+            "meets it"
+        )
 
 
 def _stream_ports(board: boards.Board, weights: str, asked: int | None) -> int:
@@ -79,12 +92,15 @@ def _stream_ports(board: boards.Board, weights: str, asked: int | None) -> int:
     return 0 if weights == "chip" else most if asked is None else asked
 
 
-def write(design: Design, board: boards.Board, out: Path, graph_file: Path | None = None) -> dict:
-    """Write DIR; returns the manifest."""
+def write(
+    design: Design, board: boards.Board, out: Path, graph_file: Path | None = None, searched: Found | None = None
+) -> dict:
+    """Write DIR; returns the manifest. searched: how the design was found, for the report."""
     out.mkdir(parents=True, exist_ok=True)
     code = rtl.write(design.config, board, design.graph.name, out)
     manifest = describe(design, board, code)
-    vectors = write_common(out, design.graph, graph_file, manifest, report(design, board, code))
+    facts = report(design, board, code) | ({} if searched is None else {"search": searched.as_dict()})
+    vectors = write_common(out, design.graph, graph_file, manifest, facts)
     write_package(out / PACKAGE, manifest, image(design.program, design.config, code), vectors, stream=design.stream)
     return manifest
 
@@ -130,11 +146,17 @@ def report(design: Design, board: boards.Board, code: int) -> dict:
             "wait_norms": t.waits["ROW"],
             "tail": t.tail,
         },
-        "layers": [layer.as_dict() for layer in layers(t)],
+        "layers": _layers(design),
         "units": {unit: account.as_dict() for unit, account in t.units.items()},
         "activation_bytes": memory.footprint(design.plan, design.config.v),
         "spans": [{"unit": s.unit, "name": s.name, "first": s.first, "last": s.last, "work": s.work} for s in t.spans],
     }  # fmt: skip
+
+
+def _layers(design: Design) -> list[dict[str, object]]:
+    """The array's operations: their clocks, and what they do in them."""
+    done = work(design)
+    return [layer.as_dict() | asdict(done.get(layer.name, Work())) for layer in layers(design.timing)]
 
 
 def _stream(design: Design) -> dict[str, int]:

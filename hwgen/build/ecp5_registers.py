@@ -3,7 +3,8 @@
 A block answers much sooner from its own register (memory 5.8 -> 1.0 ns, multiplier 3.9 -> 0.7 ns), and a register of
 the fabric is saved for each of its outputs. Nothing changes in any clock.
 
-Memory (DP16KD): REGMODE OUTREG, enabled by OCE alone. Multiplier (MULT18X18D): REG_OUTPUT_CLK, always enabled.
+Memory (DP16KD): REGMODE OUTREG, enabled by OCE alone. A read of 36 bits leaves by both ports, the low half by port A,
+whose OCE yosys leaves off. Multiplier (MULT18X18D): REG_OUTPUT_CLK, always enabled.
 Source: Lattice's FPGA-TN-02204 (memory) and FPGA-TN-02205 (sysDSP).
 """
 
@@ -36,7 +37,7 @@ def pack(netlist: Path, top: str) -> Packed:
     again = "yosys did not get that far; make the bitstream again"
     design = read_json(netlist, again)
     try:
-        found = _Netlist(design["modules"][top]["cells"]).pack()
+        found = _Netlist(design["modules"][top]).pack()
     except (KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"{netlist} is no netlist of {top} ({error!r}): {again}") from error
     netlist.write_text(json.dumps(design))
@@ -46,11 +47,11 @@ def pack(netlist: Path, top: str) -> Packed:
 class _Netlist:
     """The cells of a flat module, and who listens to each wire."""
 
-    def __init__(self, cells: dict[str, dict]) -> None:
-        self.cells = cells
+    def __init__(self, module: dict) -> None:
+        self.cells = module["cells"]
         self.registers: dict[int, str] = {}  # the one register whose data a wire is
-        self.users: Counter = Counter()
-        for name, cell in cells.items():
+        self.users = Counter(bit for port in module.get("ports", {}).values() for bit in port["bits"])
+        for name, cell in self.cells.items():
             for port, bits in cell["connections"].items():
                 if cell["port_directions"].get(port) == "input":
                     self.users.update(bits)
@@ -71,13 +72,15 @@ class _Netlist:
         both = int(parameters["DATA_WIDTH_B"], 2) == BOTH_PORTS
         outputs = [port for port in wires if port.startswith(("DOA", "DOB") if both else "DOB")]
         taken = self._behind(cell, outputs, wires["CLKB"])
-        if taken is None or parameters["REGMODE_B"] != "NOREG" or wires["RSTB"] != [LOW]:
-            return False
+        for port in "AB" if both else "B":
+            if taken is None or parameters[f"REGMODE_{port}"] != "NOREG" or wires[f"RST{port}"] != [LOW]:
+                return False
+            if wires[f"CLK{port}"] != wires["CLKB"]:
+                return False
         self._take(cell, taken)
-        parameters["REGMODE_B"] = "OUTREG"
-        if both:
-            parameters["REGMODE_A"] = "OUTREG"
-        wires["OCEB"] = _enable(taken[0][1])
+        for port in "AB" if both else "B":
+            parameters[f"REGMODE_{port}"] = "OUTREG"
+            wires[f"OCE{port}"] = list(_enable(taken[0][1]))
         return True
 
     def _multiplier(self, cell: dict) -> bool:

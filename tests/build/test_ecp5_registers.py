@@ -29,6 +29,7 @@ def memory(outputs, width=9):
     """A block whose outputs {port: wire} are read with the enable 3."""
     parameters = {"REGMODE_A": "NOREG", "REGMODE_B": "NOREG", "DATA_WIDTH_B": f"{width:032b}"}
     inputs = {"CLKB": CLOCK, "CEB": [3], "RSTB": ["0"], "OCEB": ["1"]}
+    inputs |= {"CLKA": CLOCK, "RSTA": ["0"], "OCEA": ["0"]}
     return cell("DP16KD", parameters, inputs, {port: [wire] for port, wire in outputs.items()})
 
 
@@ -41,9 +42,9 @@ def multiplier(a, b, product):
 def pack(tmp_path):
     """(what was packed, the cells afterwards) of a netlist."""
 
-    def run(cells):
+    def run(cells, ports=None):
         file = tmp_path / "x.json"
-        file.write_text(json.dumps({"modules": {"top": {"cells": cells}}}))
+        file.write_text(json.dumps({"modules": {"top": {"cells": cells, "ports": ports or {}}}}))
         found = ecp5_registers.pack(file, "top")
         return found, json.loads(file.read_text())["modules"]["top"]["cells"]
 
@@ -69,10 +70,24 @@ def test_a_memory_takes_its_registers_and_their_enable(pack):
 
 
 def test_a_wide_read_takes_the_outputs_of_both_ports(pack):
-    cells = {"ram": memory({"DOA0": 10, "DOB0": 11}, 36), "q0": register(10, 20), "q1": register(11, 21)}
-    found, cells = pack(cells)
-    assert found.registers == 2 and cells["ram"]["connections"]["OCEB"] == ["1"]
+    before = {"ram": memory({"DOA0": 10, "DOB0": 11}, 36), "q0": register(10, 20, 4), "q1": register(11, 21, 4)}
+    found, cells = pack(before)
+    assert found.registers == 2
+    assert cells["ram"]["connections"]["OCEA"] == cells["ram"]["connections"]["OCEB"] == [4]
     assert cells["ram"]["parameters"]["REGMODE_A"] == cells["ram"]["parameters"]["REGMODE_B"] == "OUTREG"
+    for port, wire in {"CLKA": [9], "RSTA": [9]}.items():
+        other = before["ram"] | {"connections": before["ram"]["connections"] | {port: wire}}
+        assert pack(before | {"ram": other})[0].registers == 0
+
+
+def test_what_a_pin_shows_stays(pack):
+    """A block's output that leaves the chip as it is, besides going to a register."""
+    seen = {"led": {"direction": "output", "bits": [10]}}
+    before = {"ram": memory({"DOB0": 10}), "q": register(10, 20)}
+    assert pack(before)[0].registers == 1 and pack(before, seen) == (ecp5_registers.Packed(0, 0, 0), before)
+    short = multiplier(signed(100, 9), signed(200, 8), range(300, 336))
+    _, cells = pack({"mult": short}, {"led": {"direction": "output", "bits": [335]}})
+    assert cells["mult"]["connections"]["P35"] == [335]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def _value(name: str, value: object) -> str:
         return "of its own" if name == "pll_mhz" else "none"
     if name == "base":
         return f"{value:#x}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def _memory(row: dict) -> str:

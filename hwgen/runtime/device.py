@@ -84,6 +84,11 @@ def open_port(package: Package, bitstream: object, overlay: object, device: obje
         if overlay is not None or bitstream is not None:
             raise UsageError("device= is a device of its own: give it alone, or a pynq Device with bitstream=")
         return device
+    if isinstance(device, str):
+        raise UsageError(
+            f"device= is the text {device!r:.60}; give a device: a SerialPort, a SimDirect, a pynq Device ("
+            "only `hwgen-board --device` takes a text)"
+        )
     if overlay is not None:
         if bitstream is not None:
             raise UsageError("give overlay= or bitstream=, not both")

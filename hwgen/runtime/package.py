@@ -20,7 +20,7 @@ import numpy as np
 
 from hwgen.runtime import abi, npz
 from hwgen.runtime.archive import END_BYTES, looks_whole, zip_bytes, zip_members
-from hwgen.runtime.errors import PackageError
+from hwgen.runtime.errors import PackageError, UsageError
 from hwgen.runtime.fields import Complain
 from hwgen.runtime.layout import TensorSpec
 from hwgen.runtime.package_manifest import FORMAT, MAX_STREAM, check_manifest, load_manifest, manifest_hash
@@ -117,8 +117,12 @@ def pack(manifest: dict, members: Mapping[str, bytes], path: Path) -> bytes:
 
 
 def read_package(path: str | os.PathLike) -> Package:
-    """Open a package. Raises PackageError naming the file, the part, the reason and the way out."""
-    path = Path(path)
+    """Open a package. Raises PackageError naming the file, the part, the reason and the way out; UsageError for what is
+    no path."""
+    try:
+        path = Path(path)
+    except TypeError as error:
+        raise UsageError(f"the package is {path!r:.60}; give the path of a .hwpkg file") from error
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for ever
             raise PackageError(f"{path}: cannot be read (no plain file); give the path of a .hwpkg file")

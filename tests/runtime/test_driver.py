@@ -326,6 +326,8 @@ def test_where_is_the_hardware(package):
         Accelerator(package, bitstream="x.bit", overlay=object())
     with pytest.raises(UsageError, match="give it alone"):
         Accelerator(package, bitstream="x.bit", device=SimDirect(samples.model()))
+    with pytest.raises(UsageError, match="device= is the text 'sim:build/demo'; give a device"):
+        Accelerator(package, device="sim:build/demo")
 
 
 def test_memory_does_not_grow(accelerator, model, rng):

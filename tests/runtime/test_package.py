@@ -7,7 +7,7 @@ import pytest
 
 from hwgen.runtime import npz
 from hwgen.runtime.archive import zip_bytes, zip_members
-from hwgen.runtime.errors import PackageError
+from hwgen.runtime.errors import PackageError, UsageError
 from hwgen.runtime.package import IMAGE, LIMITS, MANIFEST, SELFTEST, pack, parse_package, read_package, write_package
 from tests.runtime import samples
 from tests.support import cases
@@ -74,6 +74,12 @@ def test_too_little_memory_is_told(sample, monkeypatch):
 def test_missing_file(tmp_path):
     with pytest.raises(PackageError, match="absent.hwpkg: cannot be read"):
         read_package(tmp_path / "absent.hwpkg")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"bytes.hwpkg"])
+def test_no_path(path):
+    with pytest.raises(UsageError, match=f"the package is {path!r}; give the path"):
+        read_package(path)
 
 
 def test_truncated(sample, rng):

@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> tuple[int, dict, str]:
     for name, value in (("ticks", ticks), ("seconds", options.seconds)):
         if value is not None and not 0 < value < 1e9:
             raise UsageError(f"--{name} is {value}; give a number above 0")
+    if options.max_misses is not None and options.max_misses < 0:
+        raise UsageError(f"--max-misses is {options.max_misses}; give 0 or more")
     given = samples.endless(package, options.observations)
     observe = _function(options.observe) if options.observe else lambda: next(given)
     act = _function(options.act) if options.act else lambda action: None

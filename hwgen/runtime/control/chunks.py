@@ -5,9 +5,9 @@
 weights exp(-m * i), i = 0 for the oldest: T. Zhao et al., Learning Fine-Grained Bimanual Manipulation with Low-Cost
 Hardware (ACT), RSS 2023, section IV-A and algorithm 2. A larger m gives the older chunks more weight.
 
-Both: `wants()` tells whether this tick needs a new chunk; `put(chunk)` takes it; `next()` is this tick's action and
-moves on to the next tick; `skip(n)` tells of ticks that were left out; `reset()` forgets everything, for a new
-instruction or after a fault. One thread at a time.
+Both: `wants()` tells whether this tick needs a new chunk; `put(chunk)` takes it (InputFault where it holds NaN or
+infinity); `next()` is this tick's action and moves on to the next tick; `skip(n)` tells of ticks that were left out;
+`reset()` forgets everything, for a new instruction or after a fault. One thread at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hwgen.runtime.errors import UsageError
+from hwgen.runtime.errors import InputFault, UsageError
 
 
 class Chunks(Protocol):
@@ -114,6 +114,12 @@ def _checked(chunk: np.ndarray) -> np.ndarray:
     chunk = np.asarray(chunk)
     if chunk.ndim != 2 or chunk.dtype.kind != "f":
         raise UsageError(f"a chunk is {chunk.dtype} {chunk.shape}; give floats [actions, dof]")
+    if not np.isfinite(chunk).all():
+        action, number = np.argwhere(~np.isfinite(chunk))[0]
+        raise InputFault(
+            f"number {number} of action {action} of a chunk is {chunk[action, number]}; no robot can do that: "
+            "check the policy"
+        )
     return chunk
 
 

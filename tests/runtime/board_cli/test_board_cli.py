@@ -166,6 +166,8 @@ def test_run_a_robot_of_ones_own(capsys, policy, tmp_path, monkeypatch):
 def test_too_many_misses(capsys, policy):
     words = ["run", policy, "--device", "instant", "--rate", 1e6, "--ticks", 3, "--max-misses"]
     assert call(capsys, *words, 0)[0] == 1 and call(capsys, *words, 3)[0] == 0
+    code, _, err = call(capsys, *words, -1)
+    assert code == 2 and "--max-misses is -1; give 0 or more" in err
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwgen.runtime import UsageError
+from hwgen.runtime import InputFault, UsageError
 from hwgen.runtime.control import ExecuteChunk, TemporalEnsemble
 from tests.support import cases
 
@@ -83,6 +83,16 @@ def test_memory_is_bounded(rng):
 def test_what_does_not_fit_is_named(call, reason):
     with pytest.raises(UsageError, match=reason):
         call()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_what_no_robot_can_do_is_no_chunk(rng, number):
+    bad = chunk(rng)
+    bad[3, 1] = number
+    for chunks in (ExecuteChunk(4), TemporalEnsemble(6)):
+        with pytest.raises(InputFault, match=f"number 1 of action 3 of a chunk is {number}"):
+            chunks.put(bad)
+        assert chunks.wants()
 
 
 def test_another_number_of_joints_meanwhile():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hwgen.frontends.onnx_values import Const, Fn, Function, Reader, Stat, Ten, Value
@@ -141,13 +143,54 @@ def _with_number(r: Reader, node: OnnxNode, x: Value, value: float, swapped: boo
     return y
 
 
+def compare(r: Reader, node: OnnxNode, args: list[Value]) -> Fn:
+    """Greater, Less, ...: of functions of one tensor, and numbers"""
+    return _of_one_tensor(node, args, COMPARISONS[node.op])
+
+
+def where(r: Reader, node: OnnxNode, args: list[Value]) -> Fn:
+    """Where, its condition and both choices functions of one tensor, or numbers"""
+    return _of_one_tensor(node, args, np.where)
+
+
+def prelu(r: Reader, node: OnnxNode, args: list[Value]) -> Value:
+    """PRelu: a function where it has one slope; else relu(x) + slope * min(x, 0)"""
+    x, slope = args
+    value = scalar(slope)
+    if value is not None:
+        return composed(r, node, x, lambda v: np.where(v > 0, v, value * v))
+    if not isinstance(slope, Const):
+        node.unsupported("its slope is computed; only constant ones are possible")
+    x = r.tensor(x, node)
+    least = Ten(r.net.clip(x.name, -np.inf, 0.0, r.fresh(f"{node.label}.below")), x.full)
+    above = Ten(r.net.table(x.name, "relu", r.fresh(f"{node.label}.above")), x.full)
+    return _two(r, node, above, _two(r, node, least, slope, "Mul"), "Add")
+
+
+def _of_one_tensor(node: OnnxNode, args: list[Value], combine: Callable[..., np.ndarray]) -> Fn:
+    """combine(a, b, ...) where each is a number or a function of the same tensor."""
+    parts = [_as_function(a) if scalar(a) is None else scalar(a) for a in args]
+    fns = [part for part in parts if not isinstance(part, float)]
+    rank = max(len(_shape(a)) for a in args)
+    if None in fns or len({(f.source.name, f.source.full) for f in fns}) != 1 or rank > len(fns[0].full):
+        node.unsupported("it joins several tensors or a mask; only functions of one tensor, and numbers, are possible")
+
+    def of(v: np.ndarray) -> np.ndarray:
+        return combine(*(part.fn(v) if isinstance(part, Fn) else part for part in parts))
+
+    return Fn(fns[0].source, of, node.label)
+
+
+def _as_function(x: Value) -> Fn | None:
+    return x if isinstance(x, Fn) else Fn(x, lambda v: v, "") if isinstance(x, Ten) else None
+
+
 def _same_source(node: OnnxNode, a: Value, b: Value) -> Fn | None:
     """Two functions of one tensor are a function of it: x * sigmoid(x)."""
-    fns = [x if isinstance(x, Fn) else Fn(x, lambda v: v, "") if isinstance(x, Ten) else None for x in (a, b)]
+    fns = [_as_function(x) for x in (a, b)]
     if None in fns or fns[0].source.name != fns[1].source.name or fns[0].source.full != fns[1].source.full:
         return None
-    first, second = fns[0].fn, fns[1].fn
-    y = Fn(fns[0].source, lambda v: ARITHMETIC[node.op](first(v), second(v)), node.label)
+    y = _of_one_tensor(node, fns, ARITHMETIC[node.op])
     y.square = node.op == "Mul" and isinstance(a, Ten) and isinstance(b, Ten)
     return y
 
@@ -189,15 +232,17 @@ def _shape(value: Value) -> tuple[int, ...]:
     return tuple(value.array.shape) if isinstance(value, Const) else tuple(value.full)
 
 
+COMPARISONS = {"Greater": np.greater, "Less": np.less, "GreaterOrEqual": np.greater_equal, "LessOrEqual": np.less_equal}
 ARITHMETIC = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
 PLAIN: dict[str, Function] = {
     "Erf": FUNCTIONS["erf"], "Tanh": np.tanh, "Sigmoid": sigmoid, "Softplus": softplus, "Mish": FUNCTIONS["mish"],
     "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log, "Abs": np.abs, "Neg": np.negative, "Reciprocal": np.reciprocal,
-    "Sin": np.sin, "Cos": np.cos, "Floor": np.floor, "Ceil": np.ceil, "Round": np.round, "Sign": np.sign,
+    "Sin": np.sin, "Cos": np.cos, "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh, "Floor": np.floor, "Ceil": np.ceil, "Round": np.round, "Sign": np.sign,
     "Softsign": lambda v: v / (1 + np.abs(v)), "HardSwish": lambda v: v * np.clip(v / 6 + 0.5, 0, 1),
 }  # fmt: skip
 """Functions without attributes."""
 WITH_ATTRS = {
+    "Celu": ((("alpha", 1.0),), lambda a: lambda v: np.where(v > 0, v, a * np.expm1(np.minimum(v / a, 0)))),
     "Elu": ((("alpha", 1.0),), lambda a: lambda v: np.where(v > 0, v, a * np.expm1(np.minimum(v, 0)))),
     "LeakyRelu": ((("alpha", 0.01),), lambda a: lambda v: np.where(v > 0, v, a * v)),
     "HardSigmoid": ((("alpha", 0.2), ("beta", 0.5)), lambda a, b: lambda v: np.clip(a * v + b, 0, 1)),

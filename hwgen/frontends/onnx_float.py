@@ -18,6 +18,7 @@ from hwgen.errors import HwgenError
 from hwgen.frontends import onnx_elementwise as elementwise
 from hwgen.frontends import onnx_layers as layers
 from hwgen.frontends import onnx_layout as layout
+from hwgen.frontends import onnx_products as products
 from hwgen.frontends.onnx_values import Broken, Const, Reader, Ten, Value
 from hwgen.graph.importer.model import OnnxModel, OnnxNode, parse, read
 from hwgen.graph.qonnx_in import SKIPPED, constant_value, fold
@@ -143,6 +144,7 @@ def _outputs(reader: Reader, model: OnnxModel, values: dict[str, Value], broken:
 
 
 HANDLERS = {
+    "Einsum": products.einsum, "Attention": products.attention,
     "MatMul": layers.matmul, "Gemm": layers.gemm, "Conv": layers.conv, "ConvTranspose": layers.conv_transpose,
     "BatchNormalization": layers.batch_norm, "LayerNormalization": layers.layer_norm,
     "RMSNormalization": layers.layer_norm, "SimplifiedLayerNormalization": layers.layer_norm,
@@ -151,7 +153,9 @@ HANDLERS = {
     "GlobalMaxPool": layers.global_pool, "ReduceMean": layers.reduce, "ReduceSum": layers.reduce,
     "ReduceMax": layers.reduce,
     "Add": elementwise.binary, "Sub": elementwise.binary, "Mul": elementwise.binary, "Div": elementwise.binary,
-    "Pow": elementwise.power, **dict.fromkeys(("Relu", "Clip", "Min", "Max"), elementwise.clip),
+    **dict.fromkeys(elementwise.COMPARISONS, elementwise.compare), "Where": elementwise.where,
+    "PRelu": elementwise.prelu, "Pow": elementwise.power,
+    **dict.fromkeys(("Relu", "Clip", "Min", "Max"), elementwise.clip),
     **dict.fromkeys((*elementwise.PLAIN, *elementwise.WITH_ATTRS, "Gelu"), elementwise.unary),
     "Reshape": layout.reshape, "Flatten": layout.reshape, "Squeeze": layout.reshape, "Unsqueeze": layout.reshape,
     "Transpose": layout.transpose, "Expand": layout.expand, "Concat": layout.concat, "Slice": layout.slice_,

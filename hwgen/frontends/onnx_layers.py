@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwgen.frontends.onnx_values import Const, Fn, Reader, Stat, Ten, Value
+from hwgen.frontends.onnx_values import Const, Fn, Reader, Squeezed, Stat, Ten, Value
 from hwgen.graph.importer.model import OnnxNode
 
 
@@ -119,12 +119,11 @@ def reduce(r: Reader, node: OnnxNode, args: list[Value]) -> Value:
     axes = node.attrs.get("axes") if len(args) < 2 or args[1] is None else np.ravel(args[1].array).tolist()
     rank, keep = len(x.full), bool(node.attrs.get("keepdims", 1))
     axes = tuple(range(rank)) if not axes else tuple(a % rank for a in axes)
-    if node.op == "ReduceMean" and axes == (rank - 1,) and keep:
-        if isinstance(x, Stat) and x.kind == "square":
-            return Stat("variance", x.source)
-        if isinstance(x, Fn) and x.square:
-            return Stat("variance", x.source, rms=True)
-        if isinstance(x, Ten):
+    if node.op == "ReduceMean" and axes == (rank - 1,):
+        if (isinstance(x, Stat) and x.kind == "square") or (isinstance(x, Fn) and x.square):
+            variance = Stat("variance", x.source, rms=isinstance(x, Fn))
+            return variance if keep else Squeezed(variance)
+        if isinstance(x, Ten) and keep:
             return Stat("mean", x)
     t = r.tensor(x, node)
     y = r.mean(t, node, axes, keep, largest=node.op == "ReduceMax")
@@ -158,8 +157,9 @@ def softmax(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
 
 
 def layer_norm(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
-    """LayerNormalization, RMSNormalization over the last axis"""
-    x = r.tensor(args[0], node)
+    """LayerNormalization, RMSNormalization over the last axis; RMSNormalization of what is centred is the former"""
+    centred = isinstance(args[0], Stat) and args[0].kind == "centred"
+    x = args[0].source if centred else r.tensor(args[0], node)
     gamma, beta = ((a.array if isinstance(a, Const) else None) for a in (*args, None, None)[1:3])
     if int(node.attrs.get("axis", -1)) % len(x.full) != len(x.full) - 1:
         node.unsupported("it normalizes over more than the last axis; only the last axis is possible")
@@ -168,7 +168,7 @@ def layer_norm(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
     n = x.full[-1]
     gamma = np.ones(n, np.float32) if gamma is None else np.broadcast_to(gamma.ravel(), n)
     beta = np.zeros(n, np.float32) if beta is None else np.broadcast_to(beta.ravel(), n)
-    eps, rms = float(node.attrs.get("epsilon", 1e-5)), node.op != "LayerNormalization"
+    eps, rms = float(node.attrs.get("epsilon", 1e-5)), node.op != "LayerNormalization" and not centred
     return Ten(r.net.layernorm(x.name, gamma, beta, eps, r.fresh(node.label), rms), x.full)
 
 

@@ -6,12 +6,14 @@ from math import prod
 
 import numpy as np
 
-from hwgen.frontends.onnx_values import Const, Reader, Ten, Value
+from hwgen.frontends.onnx_values import Const, Reader, Squeezed, Ten, Value
 from hwgen.graph.importer.model import OnnxNode
 
 
-def reshape(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
+def reshape(r: Reader, node: OnnxNode, args: list[Value]) -> Value:
     """Reshape, Flatten, Squeeze, Unsqueeze"""
+    if isinstance(args[0], Squeezed) and _target(node, args[0].full, args[1:]) == args[0].stat.full:
+        return args[0].stat
     x = r.tensor(args[0], node)
     return r.reshaped(x, _target(node, x.full, args[1:]), node)
 

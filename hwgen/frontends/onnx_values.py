@@ -72,13 +72,24 @@ class Stat:
         return self.source.full if self.kind in ("centred", "square") else (*self.source.full[:-1], 1)
 
 
+@dataclass
+class Squeezed:
+    """A variance without the axis that it was taken over; a reshape gives it back."""
+
+    stat: Stat
+
+    @property
+    def full(self) -> Shape:
+        return self.stat.full[:-1]
+
+
 class Broken:
     """What a node gives that could not be read; its readers are not reported, too."""
 
     full = ()
 
 
-Value = Const | Ten | Fn | Stat | Broken
+Value = Const | Ten | Fn | Stat | Squeezed | Broken
 
 
 def ours(full: Shape) -> Shape:
@@ -110,8 +121,8 @@ class Reader:
             return value
         if isinstance(value, Const):
             return self.constant(value.array, node)
-        if isinstance(value, Stat):
-            if value.kind != "mean":
+        if isinstance(value, (Stat, Squeezed)):
+            if isinstance(value, Squeezed) or value.kind != "mean":
                 node.unsupported("it reads a part of a normalization; use LayerNormalization as one operator")
             return self.mean(value.source, node)
         if value.made is None:

@@ -128,6 +128,30 @@ CASES = {
         [node("MatMul", "x w", "a"), node("Tanh", "x", "b"), node("Sub", "a b")], (1, 6),
         {"w": np.eye(6, dtype=F32) * 2}, None,
     ),
+    "a variance that gets its axis back": (
+        [node("ReduceMean", "x axis", "m", keepdims=1), node("Sub", "x m", "c"), node("Mul", "c c", "s"),
+         node("ReduceMean", "s axis", "f", keepdims=0), node("Reshape", "f shape", "v"), node("Add", "v eps", "ve"),
+         node("Sqrt", "ve", "d"), node("Div", "c d")],
+        (1, 3, 6), {**NORM_CONSTANTS, "shape": np.array([1, 3, 1])}, ["LayerNorm"],
+    ),
+    "einsum with a weight": ([node("Einsum", "x w", equation="btc,cd -> bdt")], (1, 3, 6),
+                             {"w": np.random.default_rng(4).normal(size=(6, 4)).astype(F32)}, None),
+    "einsum with a weight for each head": (
+        [node("Einsum", "x w", equation="bthc,hcd->bthd")], (1, 3, 2, 6),
+        {"w": np.random.default_rng(5).normal(size=(2, 6, 4)).astype(F32)}, None,
+    ),
+    "einsum of two tensors": (
+        [node("Tanh", "x", "a"), node("Einsum", "x a", equation="bihd,bjhd->bhij")], (1, 5, 2, 6), {}, None,
+    ),
+    "einsum of rows with rows": (
+        [node("Tanh", "x", "a"), node("Einsum", "x a", equation="bihd,bihd->hib")], (1, 5, 2, 6), {}, None,
+    ),
+    "a choice": ([node("Greater", "x one", "c"), node("Mul", "x x", "s"), node("Where", "c s two")], (1, 6),
+                 {"one": F32(0.3), "two": F32(2)}, ["Table"]),
+    "a slope for each channel": ([node("PRelu", "x slope")], (1, 3, 4),
+                                 {"slope": F32([[0.25], [-0.5], [2]])}, None),
+    "one slope": ([node("PRelu", "x slope")], (1, 3, 4), {"slope": F32([0.25])}, ["Table"]),
+    "celu": ([node("Celu", "x", alpha=0.7)], (1, 6), {}, ["Table"]),
     "max over positions": ([node("GlobalMaxPool", "x")], (1, 2, 4, 4), {}, None),
 }  # fmt: skip
 
@@ -142,6 +166,50 @@ def test_operators(case):
     assert np.abs(found.reshape(expected.shape) - expected).max() < 1e-4
     if ops:
         assert [n.op for n in graph.nodes] == ops
+
+
+ATTENTION = {
+    "heads apart": ({}, (1, 2, 5, 4), (1, 2, 7, 4), (1, 2, 7, 3)),
+    "heads side by side": ({"q_num_heads": 2, "kv_num_heads": 2, "scale": 0.3}, (1, 5, 8), (1, 7, 8), (1, 7, 6)),
+}
+
+
+@pytest.mark.parametrize("case", ATTENTION)
+def test_attention_of_opset_23(case):
+    attrs, *shapes = ATTENTION[case]
+    shapes = dict(zip("qkv", shapes, strict=True))
+    source = model([node("Attention", "q k v", **attrs)], shapes, opset=23)
+    inputs = {k: np.random.default_rng(6).normal(size=(3, *shape[1:])).astype(F32) for k, shape in shapes.items()}
+    found, (expected,) = load(source).run(inputs)["y"], infer(source, inputs)
+    assert np.abs(found - expected).max() < 1e-4
+
+
+def test_rms_norm_of_what_is_centred_is_a_layer_norm():
+    nodes = [node("ReduceMean", "x axis", "m", keepdims=1), node("Sub", "x m", "c"),
+             node("RMSNormalization", "c gamma", epsilon=1e-3)]  # fmt: skip
+    source = model(nodes, {"x": (1, 3, 6)}, NORM_CONSTANTS, opset=23)
+    graph, x = load(source), np.random.default_rng(7).normal(size=(4, 3, 6)).astype(F32)
+    assert np.abs(graph.run({"x": x})["y"] - infer(source, {"x": x})[0]).max() < 1e-4
+    assert [n.op for n in graph.nodes] == ["LayerNorm"]
+
+
+@pytest.mark.parametrize(
+    "nodes, told",
+    [
+        ([node("Attention", "x x x", is_causal=1)], "n_Attention_y.*is_causal"),
+        ([node("Attention", "x x x mask")], "n_Attention_y.*a mask"),
+        ([node("Einsum", "x x", equation="bhtd,bhtd->bhtd")], "n_Einsum_y.*bhtd,bhtd->bhtd"),
+        ([node("Einsum", "x x", equation="bhtd,bhtt->bhd")], "n_Einsum_y.*each axis named once"),
+        ([node("Tanh", "x", "a"), node("Softmax", "x", "b"), node("Greater", "a b", "c"), node("Where", "c a b")],
+         "n_Greater_c.*several tensors"),
+        ([node("Where", "maskb x mask")], "n_Where_y.*mask"),
+    ],
+)  # fmt: skip
+def test_products_and_choices_that_are_not_possible(nodes, told):
+    constants = {"mask": np.zeros((4, 4), F32), "maskb": np.tri(4) > 0}
+    with pytest.raises(UnsupportedError, match=told) as error:
+        load(model(nodes, {"x": (1, 2, 4, 4)}, constants, opset=23))
+    assert "\n" not in str(error.value)
 
 
 def test_shared_weights_stay_one_array():

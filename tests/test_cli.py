@@ -19,7 +19,7 @@ from hwgen.errors import InputError  # noqa: E402
 
 COMMANDS = (
     "zoo", "quantize", "verify", "train", "boards", "generate", "simulate", "bench", "compare-backends", "sim",
-    "explain", "hls", "finn", "bitstream", "package", "inspect",
+    "explain", "foldings", "plan", "hls", "finn", "bitstream", "package", "inspect",
 )  # fmt: skip
 
 

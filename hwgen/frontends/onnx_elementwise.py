@@ -237,7 +237,8 @@ ARITHMETIC = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.d
 PLAIN: dict[str, Function] = {
     "Erf": FUNCTIONS["erf"], "Tanh": np.tanh, "Sigmoid": sigmoid, "Softplus": softplus, "Mish": FUNCTIONS["mish"],
     "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log, "Abs": np.abs, "Neg": np.negative, "Reciprocal": np.reciprocal,
-    "Sin": np.sin, "Cos": np.cos, "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh, "Floor": np.floor, "Ceil": np.ceil, "Round": np.round, "Sign": np.sign,
+    "Sin": np.sin, "Cos": np.cos, "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh,
+    "Floor": np.floor, "Ceil": np.ceil, "Round": np.round, "Sign": np.sign,
     "Softsign": lambda v: v / (1 + np.abs(v)), "HardSwish": lambda v: v * np.clip(v / 6 + 0.5, 0, 1),
 }  # fmt: skip
 """Functions without attributes."""

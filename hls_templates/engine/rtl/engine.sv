@@ -8,7 +8,7 @@ module engine
   import hwgen_pkg::*;
 #(
     parameter int          N               = 16,     ///< activations a clock
-    parameter int          M               = 32,     ///< outputs
+    parameter int          M               = 32,     ///< outputs a clock
     parameter int          WW              = 4,      ///< bits of a stored weight
     parameter int          BANKS           = 4,      ///< activation banks
     parameter int          ACT_DEPTH       = 512,    ///< words of a bank
@@ -19,9 +19,9 @@ module engine
     parameter int          ROW_WORDS       = 16,     ///< words of the longest row of a norm or softmax
     parameter int          GROUP_WORDS     = 0,      ///< words of a position of a group norm; 0: none
     parameter int          VEC_PARAM_DEPTH = 0,      ///< words of the vector unit's parameters; 0: no vector unit
-    parameter bit          VEC_MUL         = 1,      ///< it multiplies
-    parameter bit          VEC_MAXPOOL     = 1,      ///< it takes maxima
-    parameter bit          VEC_RESIDUAL    = 1,      ///< it adds a third tensor to products
+    parameter bit          VEC_MUL         = 1,      ///< the vector unit multiplies
+    parameter bit          VEC_MAXPOOL     = 1,      ///< the vector unit takes maxima
+    parameter bit          VEC_RESIDUAL    = 1,      ///< the vector unit adds a third tensor to products
     parameter int          KV_DEPTH        = 0,      ///< words of the KV memory; 0: none
     parameter int          SLOTS           = 4,      ///< activation tables; 0: none
     parameter int          PROG_DEPTH      = 64,     ///< instructions of the array
@@ -29,12 +29,12 @@ module engine
     parameter bit          RESIDUAL        = 1,      ///< residual input
     parameter bit          WIDE            = 1,      ///< 32-bit results
     parameter bit          PADDED          = 1,      ///< steps of the array that read padding
-    parameter string       WEIGHT_STYLE    = "auto", ///< see `ram_1r1w`
-    parameter int          WEIGHT_STYLED   = 0,      ///< columns of a weight word that are so, the others block RAM; 0: all
-    parameter string       PARAM_STYLE     = "auto", ///< of the array's parameters
-    parameter int          WEIGHT_SPLIT    = 0,      ///< words of a part of the weight memory
-    parameter string       ACT_STYLE       = "auto",
-    parameter string       PROG_STYLE      = "distributed",  ///< of the array's program
+    parameter string       WEIGHT_STYLE    = "auto", ///< kind of memory that holds weights, see `ram_1r1w`
+    parameter int          WEIGHT_STYLED   = 0,      ///< columns of a weight word of that kind, the others block RAM; 0: all
+    parameter string       PARAM_STYLE     = "auto", ///< kind of memory that holds the array's parameters
+    parameter int          WEIGHT_SPLIT    = 0,      ///< words of a part of the weight memory; 0: one part
+    parameter string       ACT_STYLE       = "auto", ///< kind of memory that holds activations
+    parameter string       PROG_STYLE      = "distributed",  ///< kind of memory that holds the array's program
     parameter int          DSP_BITS        = 27,     ///< wide operand of the part's multiplier: 27, 25 or 18
     parameter bit          MAC_LUTS        = 0,      ///< products of the array in logic cells, not multipliers
     parameter int          WIN_RING        = 0,      ///< bytes of image rows kept for windows, a power of two; 0: no windows

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
 import jinja2
 
-from hwgen import resources
+from hwgen import __version__, resources
 from hwgen.backends.engine import board_top
 from hwgen.boards import Board
 from hwgen.runtime import abi
@@ -58,6 +59,12 @@ def parameters(config: EngineConfig, board: Board) -> dict[str, str]:
     return {key: str(value) for key, value in values.items()}
 
 
+def meanings() -> dict[str, str]:
+    """What each parameter of module `engine` is, as its source says."""
+    source = resources.path("hls_templates", "engine", "rtl", "engine.sv").read_text()
+    return dict(re.findall(r"^ *parameter .*?(\w+) += .*?///< (.*)$", source, re.MULTILINE))
+
+
 def design_hash(config: EngineConfig, board: Board) -> int:
     """64 bits over everything that the bitstream depends on: parameters, RTL,
     ABI. The policy's weights are not part of it."""
@@ -83,9 +90,10 @@ def write(config: EngineConfig, board: Board, name: str, out: Path) -> int:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
+    tag = f"64'h{code:016X}"
     text = template.render(
-        name=name, n=config.n, m=config.m, ww=config.ww, clock_mhz=board.clock_mhz, board=board.name,
-        parameters=parameters(config, board) | {"HASH": f"64'h{code:016X}"},
+        name=name, version=__version__, hash=tag, n=config.n, m=config.m, ww=config.ww, clock_mhz=board.clock_mhz,
+        board=board.name, parameters=parameters(config, board) | {"HASH": tag}, meanings=meanings(),
         streams=config.stream_ports, **PORTS,
     )  # fmt: skip
     (rtl / "hwgen_top.sv").write_text(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 
-from hwgen import resources
+from hwgen import __version__, resources
 from hwgen.backends.design import input_entry, output_entry
 from hwgen.backends.engine import rtl
 from hwgen.backends.shell.core import CoreDescription, CorePort
@@ -42,7 +42,8 @@ def write(name: str, board: Board, core: CoreDescription, out: Path) -> int:
         shutil.copyfile(file, out / "rtl" / file.name)
     code = design_hash(shell, board, out)
     values = {
-        "name": name, "board": board.name, "clock_mhz": board.clock_mhz, "hash": f"64'h{code:016X}",
+        "name": name, "version": __version__, "board": board.name, "clock_mhz": board.clock_mhz,
+        "hash": f"64'h{code:016X}",
         "core": core, "inputs": shell.inputs, "outputs": shell.outputs, "reads": shell.reads, "writes": shell.writes,
         "lite_in": rtl.LITE_IN, "lite_out": rtl.LITE_OUT, "axi_in": rtl.AXI_IN, "axi_out": rtl.AXI_OUT,
     }  # fmt: skip

@@ -53,3 +53,15 @@ def test_deep_weights_ask_for_ultraram_where_there_is_some(board, style):
     deep = CONFIG.resized(weight_depth=fit.ULTRA_WORDS + 1)
     assert rtl.parameters(deep, boards.load(board))["WEIGHT_STYLE"] == style
     assert rtl.parameters(CONFIG, boards.load(board))["WEIGHT_STYLE"] == '"auto"'
+
+
+def test_the_top_says_what_it_is_of(tmp_path):
+    """Every parameter with its meaning, the hash that packages name, and streamed weights only where there are some."""
+    for ports in (0, 1, 3):
+        code = rtl.write(CONFIG.resized(stream_ports=ports), ZCU104, "test", tmp_path)
+        top = (tmp_path / "rtl" / "hwgen_top.sv").read_text()
+        head, _, body = top.partition("module hwgen_top")
+        assert head.startswith("/// test:") and f"{code:016X}" in head and "zcu104" in head
+        assert ("m_axi_1" in head) == (ports > 0) and (f"m_axi_{ports} bring " in head) == (ports > 1)
+        for name in [*rtl.parameters(CONFIG, ZCU104), "HASH"]:
+            assert re.search(rf"\.{name}\(\S+\),? +// \w.*", body), name

@@ -61,24 +61,29 @@ def resources(config: EngineConfig, board: Board) -> dict[str, int | str]:
 
 @dataclass(frozen=True)
 class Placement:
-    """Which memories go to what: columns of the weight memory in UltraRAM, and whether LUTs hold the array's
-    parameters."""
+    """Which memories go to what: columns of the weight memory in UltraRAM, whether LUTs hold the array's parameters,
+    and whether UltraRAM holds the activations."""
 
     ultra: int
     param_luts: bool
+    act_ultra: bool = False
 
 
 def placement(config: EngineConfig, board: Board) -> Placement:
     """Weight memories are in UltraRAM when they are deep, else in block RAM, where that suffices. Else their columns
-    are shared out among both, and short memories of parameters are made of LUTs."""
+    are shared out among both, short memories of parameters are made of LUTs, and activations go to UltraRAM."""
     columns, has = config.weight_beats, board.resources
     if board.family == "ecp5":
         return Placement(0, False)
     deep = config.weight_depth > ULTRA_WORDS
-    most = min(columns, has.uram // (COLUMN_BLOCKS * -(-config.weight_depth // URAM_WORDS)))
     usual = Placement(columns if has.uram and deep else 0, False)
-    ways = [usual, *(Placement(most, luts) for luts in (False, True) if config.param_depth <= MOST_PARAM_LUT_WORDS)]
-    for way in [*ways, Placement(most, False)]:
+    short = [False, True] if config.param_depth <= MOST_PARAM_LUT_WORDS else [False]
+    ways = [usual]
+    for acts in (False, True) if config.act_depth > LUT_RAM_WORDS else (False,):
+        left = has.uram - (_act_ultra(config) if acts else 0)
+        most = min(columns, left // (COLUMN_BLOCKS * -(-config.weight_depth // URAM_WORDS)))
+        ways += [Placement(most, luts, acts) for luts in short if most >= 0]
+    for way in ways:
         need = _amd_memory(config, way)
         if need["bram36"] <= has.bram36 and need["uram"] <= has.uram:
             return way
@@ -209,11 +214,19 @@ def _amd_memory(c: EngineConfig, where: Placement) -> dict[str, int]:
     vec_bits = c.v * (99 if c.vec_residual else 72)
     bram += -(-vec_bits // 72) * -(-c.vec_param_depth // 512) if c.vec_param_depth > 64 else 0
     bram += -(-c.v * -(-c.softmax_slots // 2) // 2)  # halves of a block hold two tables for one lane
-    bram += c.banks * -(-c.v * 8 // 72) * -(-c.act_depth // 512) if c.act_depth > 64 else 0
+    if where.act_ultra:
+        uram += _act_ultra(c)
+    else:
+        bram += c.banks * -(-c.v * 8 // 72) * -(-c.act_depth // 512) if c.act_depth > LUT_RAM_WORDS else 0
     bram += c.m * -(-c.slots * 256 * 8 // 36864) if c.slots else 0
     rows = c.win_ring // (2 * c.v)  # of two words, in the ring
     bram += c.win_ports * -(-c.v * 16 // 72) * -(-rows // 512) if rows > 64 else 0
     return {"bram36": bram, "uram": uram}
+
+
+def _act_ultra(c: EngineConfig) -> int:
+    """Blocks of UltraRAM that the activation memory takes: each octet is a memory of its own (act_mem.sv)."""
+    return c.banks * (c.v // 8) * -(-c.act_depth // URAM_WORDS)
 
 
 def check_weights(graph: Graph, board: Board, ports: int = 0) -> None:

@@ -79,9 +79,11 @@ class Lane:
     def words(self, words: int, width: int) -> np.ndarray:
         """Parameters (mult, shift, bias, rmult) as [rows words, width, 4]; channels beyond the last are zero."""
         rmult = self.rmult if self.rmult is not None else np.zeros_like(self.mult)
-        table = np.stack([np.atleast_2d(field) for field in (self.mult, self.shift, self.bias, rmult)], axis=-1)
-        table = np.pad(table.astype(np.int64), ((0, 0), (0, words * width - table.shape[1]), (0, 0)))
-        return table.reshape(-1, width, 4)
+        fields = [np.atleast_2d(field) for field in (self.mult, self.shift, self.bias, rmult)]
+        table = np.zeros((len(fields[0]), words * width, len(fields)), np.int64)
+        for i, field in enumerate(fields):
+            table[:, : field.shape[1], i] = field
+        return table.reshape(-1, width, len(fields))
 
 
 @dataclass

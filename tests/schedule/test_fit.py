@@ -105,6 +105,18 @@ def test_wide_weights_are_shared_out_among_ultraram_and_block_ram():
         fit.check(full.resized(weight_depth=words + 1), ZCU104)
 
 
+def test_activations_go_to_ultraram_where_block_ram_is_short():
+    """An image's: a memory for each octet of each of 4 banks, two blocks deep; weights take the other columns."""
+    config = EngineConfig(32, 64, act_depth=6144, weight_depth=512)
+    assert fit.placement(config, ZCU104) == fit.Placement(16, False, True)
+    assert fit.check(config, ZCU104)["uram"] == 4 * 8 * 2 + 16 * 2
+    assert not fit.placement(config.resized(act_depth=512), ZCU104).act_ultra
+    with pytest.raises(FitError, match="bram36"):
+        fit.check(config.resized(act_depth=16384), ZCU104)
+    with pytest.raises(FitError, match="bram36"):  # has no UltraRAM
+        fit.check(config, boards.load("ultra96v2"))
+
+
 def test_weights_that_need_ports_are_refused_without():
     graph = zoo.graph("zoo:resnet18-84")
     with pytest.raises(FitError, match="take 11.2 MB .* zcu104 has .* MB on the chip, and no memory port"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Container
 from dataclasses import dataclass
 
 from hwgen.errors import FitError
@@ -93,18 +95,28 @@ def _streamed(plan: Plan, config: EngineConfig) -> tuple[Program, Timing]:
     """(program for the engine's weight memory, clocks), in blocks of the size that is fastest. Raises FitError."""
     best = error = None
     for share in SHARES:
-        program = emit(plan, config, config.weight_depth // share)
         try:
-            program = stream.stream(program, config, _idle(program, predict(program, config)))
-        except FitError as found:  # smaller blocks may fit
-            error = found
+            found = _in_blocks(plan, config, config.weight_depth // share)
+        except FitError as why:  # smaller blocks may fit
+            error = why
             continue
-        timing = predict(program, config)
-        if best is None or timing.latency < best[1].latency:
-            best = program, timing
+        if best is None or found[1].latency < best[1].latency:
+            best, least = found, share
     if best is None:
         raise error
+    out = {o.buffer for o in plan.outputs}
+    last = {op.name for op in plan.ops if op.out.buffer in out}  # an output leaves only behind the last of its blocks
+    with contextlib.suppress(FitError):  # the chip may have no room for them
+        best = min(best, _in_blocks(plan, config, config.weight_depth // least, last), key=lambda way: way[1].latency)
     return best
+
+
+def _in_blocks(plan: Plan, config: EngineConfig, most: int, whole: Container[str] = ()) -> tuple[Program, Timing]:
+    """(program, clocks) with weights from DDR in blocks of so many words. whole: operations whose weights are to stay,
+    and that are not cut. Raises FitError."""
+    program = emit(plan, config, most, whole)
+    program = stream.stream(program, config, _idle(program, predict(program, config)), whole)
+    return program, predict(program, config)
 
 
 def _idle(program: Program, timing: Timing) -> list[int]:

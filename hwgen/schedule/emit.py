@@ -8,6 +8,7 @@ operand is there or a memory port is free.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 
 import numpy as np
 
@@ -26,15 +27,15 @@ from hwgen.schedule.windows import Stream, Windows
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
 
 
-def emit(plan: Plan, config: EngineConfig, most: int = 0) -> Program:
+def emit(plan: Plan, config: EngineConfig, most: int = 0, whole: Container[str] = ()) -> Program:
     """The program of a plan whose buffers have addresses. most: words of the weights of an instruction, where it is
-    more than one group of outputs; 0: any. Raises FitError."""
-    return _Emitter(plan, config, most).run()
+    more than one group of outputs; 0: any. whole: operations that are not to be cut. Raises FitError."""
+    return _Emitter(plan, config, most, whole).run()
 
 
 class _Emitter:
-    def __init__(self, plan: Plan, config: EngineConfig, most: int):
-        self.plan, self.config, self.most = plan, config, most
+    def __init__(self, plan: Plan, config: EngineConfig, most: int, whole: Container[str]):
+        self.plan, self.config, self.most, self.whole = plan, config, most, whole
         self.cut: set[str] = set()  # operations in blocks of groups, each for all rows
         self.program = Program()
         self.total = {"DIN": 0, "MM": 0, "ROW": 0, "VEC": 0}  # octets so far

@@ -42,7 +42,7 @@ def instructions(emitter, op: MatOp, part: Part, slow: int, follow: tuple[str, i
     r = part.rows
     at = r * (op.out.pitch // cfg.m) if op.into is None else op.into.write_rows()[r]
     by_row = np.column_stack([part.at, at, r * each_row, residual_at[r] // cfg.m, words.rows])
-    blocks = _blocks(words, len(groups), 0 if op.kv else emitter.most)
+    blocks = _blocks(words, len(groups), 0 if op.kv or op.name in emitter.whole else emitter.most)
     if len(blocks) > 1:
         emitter.cut.add(op.name)
     for block in blocks:

@@ -79,11 +79,11 @@ class Lane:
     def words(self, words: int, width: int) -> np.ndarray:
         """Parameters (mult, shift, bias, rmult) as [rows words, width, 4]; channels beyond the last are zero."""
         rmult = self.rmult if self.rmult is not None else np.zeros_like(self.mult)
-        fields = [np.atleast_2d(field) for field in (self.mult, self.shift, self.bias, rmult)]
-        table = np.zeros((len(fields[0]), words * width, len(fields)), np.int64)
-        for i, field in enumerate(fields):
-            table[:, : field.shape[1], i] = field
-        return table.reshape(-1, width, len(fields))
+        columns = [np.atleast_2d(one) for one in (self.mult, self.shift, self.bias, rmult)]
+        table = np.zeros((len(columns[0]), words * width, len(columns)), np.int64)
+        for i, column in enumerate(columns):
+            table[:, : column.shape[1], i] = column
+        return table.reshape(-1, width, len(columns))
 
 
 @dataclass

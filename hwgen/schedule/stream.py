@@ -8,6 +8,7 @@ brought again.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 import numpy as np
@@ -21,15 +22,17 @@ from hwgen.schedule.resident import LEAST_BEATS, Area, Block, Ring, Use, chosen
 BLOCKS = 2  # of the largest, for which the ring has room: one that is read and one that comes
 
 
-def stream(program: Program, config: EngineConfig, gaps: list[int] | None = None) -> Program:
+def stream(program: Program, config: EngineConfig, gaps: list[int] | None = None, stay: Container[str] = ()) -> Program:
     """The same program for an engine whose `weight_depth` words do not hold all weights: `streamed` has the words that
     stay in DDR, `stream` brings them. Those stay there that leave the array the fewest clocks to wait.
 
-    gaps: clocks that the array waits before each of its operations that read weights, were all resident. Raises
-    FitError when even so the weights do not fit. Expects weight_depth and stream_ports of `config`.
+    gaps: clocks that the array waits before each of its operations that read weights, were all resident. stay: names of
+    operations whose weights do. Raises FitError when even so the weights do not fit. Expects weight_depth and
+    stream_ports of `config`.
     """
     areas, uses = _areas(program, gaps)
-    could = [area for area in areas if area.smallest * config.stream_beats >= LEAST_BEATS]
+    kept = {use.area.first for ins, use in zip(_reads(program), uses, strict=True) if ins.name in stay}
+    could = [a for a in areas if a.smallest * config.stream_beats >= LEAST_BEATS and a.first not in kept]
     fixed = sum(area.words for area in areas if area not in could)
     largest = max((area.largest for area in could), default=0)
     if sum(area.words for area in areas) > config.weight_depth and fixed + BLOCKS * largest > config.weight_depth:
@@ -38,9 +41,9 @@ def stream(program: Program, config: EngineConfig, gaps: list[int] | None = None
             f"{fixed} and a ring of {BLOCKS * largest}: use a larger --array, or a board with more memory"
         )
     words: list[np.ndarray] = []
-    resident = chosen(areas, uses, could, config, BLOCKS)
+    staying = chosen(areas, uses, could, config, BLOCKS)
     for area in areas:
-        if area.first in resident:
+        if area.first in staying:
             area.moved = len(words)
             words += program.weights[area.first : area.end]
     return _Streamed(program, config, uses, words).run()
@@ -118,10 +121,14 @@ def _block(ins: MM) -> Block:
     return ins.w + sum(min(move, 0) for move in moves), ins.w + sum(max(move, 0) for move in moves) + 1
 
 
+def _reads(program: Program) -> list[MM]:
+    """The instructions that read the weight memory."""
+    return [ins for ins in program.mm if isinstance(ins, MM) and ins.w_bank == "WEIGHTS"]
+
+
 def _areas(program: Program, gaps: list[int] | None) -> tuple[list[Area], list[Use]]:
     """(areas that no operation reads across, in order; the operations that read them)."""
-    reads = [ins for ins in program.mm if isinstance(ins, MM) and ins.w_bank == "WEIGHTS"]
-    areas: list[Area] = []
+    reads, areas = _reads(program), []
     blocks = [_block(ins) for ins in reads]
     for first, end in sorted(set(blocks)):
         if not areas or first >= areas[-1].end:

@@ -37,11 +37,12 @@ DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivis
 
 
 def is_float(source: str | Path | bytes | onnx.ModelProto) -> bool:
-    """True of a model without quantizers, all of whose inputs are float."""
+    """True of a model without quantizers whose inputs, or weights, are float."""
     graph = read(source).graph
     if graph.quantization_annotation or any(n.op_type in QUANTIZERS for n in graph.node):
         return False
-    return all(v.type.tensor_type.elem_type in FLOATS for v in graph.input)
+    inputs = all(v.type.tensor_type.elem_type in FLOATS for v in graph.input)
+    return inputs or any(i.data_type in FLOATS for i in graph.initializer)
 
 
 def load(source: str | Path | bytes | onnx.ModelProto) -> FloatGraph:

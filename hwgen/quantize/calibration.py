@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
 def read(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an npz. Raises InputError."""
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no zip of named arrays")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except Exception as error:  # zipfile, zlib, NumPy's header parser: anything a damaged file can cause

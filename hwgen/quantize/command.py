@@ -33,6 +33,11 @@ def main(model: Path, out: Path, data: Path | None, options: Options, limit: int
     InputError, GraphError, UnsupportedError.
     """
     options.check()
+    for file in (out, *([report] if report else [])):
+        if not file.absolute().parent.is_dir() or file.is_dir():
+            raise InputError(
+                f"{file} cannot be written: it is a folder, or its folder does not exist; give another path"
+            )
     network = float_network(model, data)
     if network is None:
         graph = _quantized(model)

@@ -57,6 +57,8 @@ class Options:
             problems.append(f"method is {self.method!r}; {', '.join(METHODS)} are possible")
         if not 50 < self.percentile <= 100:
             problems.append(f"percentile is {self.percentile}; it must be above 50 and at most 100")
+        if not np.isfinite(self.target):
+            problems.append(f"target is {self.target}; give a number of dB, such as 20")
         complain(problems, "options", InputError)
 
 
@@ -80,8 +82,9 @@ def quantize(graph: FloatGraph, data: dict[str, np.ndarray], options: Options | 
     options, say, start = options or Options(), progress or (lambda *_: None), time.perf_counter()
     options.check()
     data = calibration.check(data, graph)
-    bits = _bits(graph, data, options, say)
-    made = Quantizer(graph, data, options, bits).run(say)
+    with np.errstate(all="ignore"):  # what is no number is reported with its node
+        bits = _bits(graph, data, options, say)
+        made = Quantizer(graph, data, options, bits).run(say)
     made.seconds = time.perf_counter() - start
     return made
 
@@ -107,14 +110,19 @@ class Quantizer:
 
     def run(self, say: Progress) -> Result:
         """The result; raises UnsupportedError with everything that has no integer form."""
-        problems = []
+        broken = {n.name for n in self.graph.nodes if not all(_finite(a) for a in vars(n).values())}
+        problems = [f"node {n.name!r} ({n.op}): its weights hold NaN or infinity; train it again"
+                    for n in self.graph.nodes if n.name in broken]  # fmt: skip
         for name in self.graph.inputs:
             self._input(name)
         for i, (node, values) in enumerate(self.graph.steps(self.data)):
             say("quantize", i, len(self.graph.nodes))
             try:
-                if any(name not in self.made for name in node.inputs):
-                    continue  # what made them is reported
+                if node.name in broken or any(name not in self.made for name in node.inputs):
+                    continue  # it, or what made them, is reported
+                if not _finite(values[node.name]):
+                    raise UnsupportedError(f"node {node.name!r} ({node.op}): it gives NaN or infinity for the "
+                                           "calibration data; give it in the units of training")  # fmt: skip
                 self.made[node.name] = HANDLERS[node.op](self, node, values[node.name])
             except HwgenError as error:
                 problems.append(str(error))
@@ -194,8 +202,6 @@ class Quantizer:
         """A layer with weights; its bias takes the mean error away"""
         x, bits = self.integers(node.inputs[0]), self.bits[node.name]
         key = id(node.weight), bits
-        if not all(np.isfinite(a).all() for a in (node.weight, node.bias) if a is not None):
-            raise UnsupportedError(f"node {node.name!r} ({node.op}): its weights hold NaN or infinity; train it again")
         if key not in self.weights:
             seen = self.new.real(x) if self.options.compensate else None
             self.weights[key] = round_weight(node, node.weight, bits, self.options.method, seen)
@@ -313,6 +319,11 @@ class Quantizer:
     def closed(self, node: ops.Float, real: np.ndarray, x: str) -> Pending:
         """8-bit integers."""
         return Pending(node.name, x, real, node.op)
+
+
+def _finite(value: object) -> bool:
+    """False of an array with NaN or infinity."""
+    return not isinstance(value, np.ndarray) or bool(np.isfinite(value).all())
 
 
 def _keys_and_values(graph: FloatGraph) -> set[str]:

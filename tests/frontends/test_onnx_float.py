@@ -295,6 +295,11 @@ def test_what_is_no_model():
 
 def test_float_models_are_told_from_quantized_ones():
     assert is_float(TORCH / FILES[0])
+    proto = onnx.load(TORCH / FILES[0])
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    assert is_float(proto)
+    with pytest.raises(UnsupportedError, match="is INT64; float networks take float inputs"):
+        load(proto)
     quant = helper.make_node("Quant", ["x", "s", "z", "b"], ["y"], domain="qonnx.custom_op.general")
     source = model([quant], {"x": (1, 4)}, {"s": F32(1), "z": F32(0), "b": F32(8)})
     assert not is_float(source)

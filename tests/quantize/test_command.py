@@ -41,3 +41,11 @@ def test_quantized_models_keep_their_scales(tmp_path, data):
     command.main(tmp_path / "g.onnx", tmp_path / "h.onnx", None, Options(), None, None)
     first, second = (qonnx_in.load(tmp_path / name) for name in ("g.onnx", "h.onnx"))
     assert [n.op for n in first.nodes] == [n.op for n in second.nodes]
+
+
+def test_paths_that_cannot_be_written_are_told_before_the_work(tmp_path, data):
+    good, bad = tmp_path / "g.onnx", tmp_path / "no" / "file"
+    for out, report in ((tmp_path, None), (bad, None), (good, bad)):
+        with pytest.raises(InputError, match="cannot be written"):
+            command.main(MODEL, out, data, Options(), None, report)
+    assert not good.exists()

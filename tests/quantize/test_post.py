@@ -171,8 +171,22 @@ def test_all_that_cannot_be_mapped_at_once():
     assert "'both'" in str(error.value) and "'broken'" in str(error.value)
 
 
+def test_numbers_that_are_none_are_named():
+    f = FloatNet("net")
+    x = f.input("x", (4,))
+    y = f.linear(x, np.full((4, 2), np.nan), None, "first")
+    f.output(f.linear(y, np.full((2, 2), np.inf), None, "second"), "a")
+    y = f.table(f.linear(x, np.eye(4) * 1e30, None, "large"), lambda v: v * 1e30, "over")
+    f.output(f.linear(y, np.eye(4), None, "behind"), "b")
+    with pytest.raises(UnsupportedError, match="3 problems") as error:
+        quantize(f.build(), batch(f.graph, 4, 12))
+    text = str(error.value)
+    assert "'first' (Linear): its weights" in text and "'second' (Linear): its weights" in text
+    assert "'over' (Table): it gives NaN or infinity for the calibration data" in text and "'behind'" not in text
+
+
 def test_wrong_options():
     graph, _ = linear_net()
     with pytest.raises(InputError) as error:
-        quantize(graph, batch(graph, 4, 12), Options(bits=5, method="best", percentile=10))
-    assert all(part in str(error.value) for part in ("bits is 5", "'best'", "percentile is 10"))
+        quantize(graph, batch(graph, 4, 12), Options(bits=5, method="best", percentile=10, target=float("nan")))
+    assert all(part in str(error.value) for part in ("bits is 5", "'best'", "percentile is 10", "target is nan"))

@@ -51,7 +51,7 @@ $(PYNQ3): pyproject.toml requirements/pynq3.txt scripts/check_host.sh scripts/fi
 
 comma := ,
 
-sim: $(ENV) $(PYNQ) ## The main job: the robot arm moves with the policy running as RTL, camera frame to motions
+sim: $(ENV) $(PYNQ) ## The main job: the robot arm moves with the policy (POLICY: demo, vit-flow) running as RTL, camera frame to motions
 	@$(BIN)/hwgen sim --board $(BOARD) $(if $(POLICY),--policy $(POLICY))
 
 test: $(ENV) $(PYNQ) $(PYNQ3) ## All tests, random counts sampled (under 20 minutes on 2 cores)
@@ -71,7 +71,7 @@ format: $(ENV) ## Let ruff lay out the Python
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-train: $(ENV) ## Train the policy POLICY (demo, demo-nonorm) anew, under an hour on 2 cores
+train: $(ENV) ## Train the policy POLICY (demo, demo-nonorm, vit-flow) anew, under an hour on 2 cores
 	@$(BIN)/hwgen train $(POLICY)
 
 # POLICY is a graph here: a QONNX file or a part of a policy that comes along (demo:head). The folder is named after it.

@@ -58,6 +58,8 @@ def _policy(policy: dict) -> Table:
         text = f"{o['kind']} {_shape(o['shape'])} {o['unit']}".strip()
         if "mean" in o:
             text += f", (x - {_plain(o['mean'])}) / {_plain(o['std'])}, scale {_plain(o['scale'])}"
+        if "default" in o:
+            text += f", {_plain(o['default'])} if left out"
         if "words" in o:
             text += f", {o['words']} words -> {o['size']} numbers, scale {_plain(o['scale'])}"
         table.add_row(f"sees {escape(o['name'])}", escape(f"{text} -> tensor {o['to']}"))

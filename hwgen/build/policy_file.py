@@ -4,6 +4,7 @@ and actions are computed by the golden model. docs/package.md shows one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ SUFFIXES = (".toml", ".json")
 _KEYS = ("name", "observation", "action", "chunk", "execute", "rate_hz", "safe_action", "before", "after")
 _OBSERVATION = {
     "image": ("name", "kind", "to", "unit", "axes"),
-    "vector": ("name", "kind", "to", "unit", "mean", "std"),
+    "vector": ("name", "kind", "to", "unit", "mean", "std", "default"),
     "text": ("name", "kind", "to", "encoder"),
 }
 _LARGEST = 8 << 20
@@ -154,7 +155,8 @@ def _observe(f: Fields, parts: _Parts, tensors: dict[str, dict]) -> dict:
     out |= {"dtype": "uint8" if kind == "image" else "float32", "unit": f.value.get("unit", "")}
     if kind == "vector":
         f.need("to", shape, "a tensor with axes")
-        return out | {"shape": shape, "mean": _each(f, "mean", shape[-1], 0.0), "std": _each(f, "std", shape[-1], 1.0)}
+        out |= {"shape": shape, "mean": _each(f, "mean", shape[-1], 0.0), "std": _each(f, "std", shape[-1], 1.0)}
+        return out | ({"default": _each(f, "default", math.prod(shape), 0.0)} if "default" in f.value else {})
     axes = f.value.get("axes", [2, 0, 1] if len(shape) == 3 else list(range(len(shape))))  # a camera gives H, W, C
     f.need("axes", isinstance(axes, list) and sorted(map(repr, axes)) == sorted(map(repr, range(len(shape)))),
            f"an order of {len(shape)} axes")  # fmt: skip

@@ -106,8 +106,8 @@ def train(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A trial of a minute or two; its policy is no good.")] = False,
 ) -> None:
-    """Collect demonstrations and train a policy that comes along, quantization-aware; takes under an hour on 2 cores.
+    """Collect demonstrations, train a policy that comes along and quantize it; takes under an hour on 2 cores.
 
-    Example: `hwgen train demo-nonorm`
+    Example: `hwgen train vit-flow`
     """
     common.call("hwgen.quantize.train", "main")(policy, out, quick)

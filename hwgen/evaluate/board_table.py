@@ -13,9 +13,8 @@ from hwgen import boards
 from hwgen.backends.engine import generate
 from hwgen.errors import HwgenError
 from hwgen.graph import Graph
-from hwgen.policies import compose
-from hwgen.policies.demo import load_demo
-from hwgen.policies.shipped import PARTS, checkpoint_file
+from hwgen.policies.loading import load_policy
+from hwgen.policies.shipped import PARTS
 from hwgen.schedule import fit
 
 GRAPHS = ("demo", "demo:head", "demo-nonorm:head")
@@ -63,7 +62,7 @@ def engine(graph: Graph, board: boards.Board) -> dict:
 
 def _graph(text: str) -> Graph:
     name, _, part = text.partition(":")
-    return compose.part(load_demo(checkpoint_file(name)), part or PARTS[0])
+    return load_policy(name).part(part or PARTS[0])
 
 
 def _all(rows: list[dict]) -> list[Table]:

@@ -22,9 +22,9 @@ from hwgen.evaluate.closed_loop import CONDITIONS, EpisodeReport, picture, run_e
 from hwgen.evaluate.design_files import read_object
 from hwgen.evaluate.driver_client import DriverClient
 from hwgen.graph import Graph, golden, qonnx_out
-from hwgen.policies import compose
-from hwgen.policies.demo import Demo, Integers, load_demo
 from hwgen.policies.embodiment import MAX_STEP, normalize_state
+from hwgen.policies.loading import load_policy
+from hwgen.policies.policy import Integers, Policy
 
 FRAMES = 1000
 EPISODES = 300
@@ -38,7 +38,11 @@ HARDWARE = {
 
 
 def run(
-    board: str, policy: Path | None = None, episodes: int = EPISODES, frames: int = FRAMES, out: Path | None = None
+    board: str,
+    policy: Path | str | None = None,
+    episodes: int = EPISODES,
+    frames: int = FRAMES,
+    out: Path | None = None,
 ) -> None:
     """Run the main job; writes build/sim-BOARD (DIR, report.json, robot.png). Raises HwgenError when anything differs.
 
@@ -48,7 +52,7 @@ def run(
     console = Console(stderr=True)
     out = out or Path("build") / f"sim-{board}"
     console.rule(f"[bold]hwgen sim: {board}")
-    demo = load_demo(policy)
+    demo = load_policy(policy)
     console.print(f"policy: encoder {demo.encoder.macs():,} and head {demo.head.macs():,} multiplications")
     part = _generate(demo, board, out, console)
     report = _verify(demo, part, out, frames, console) | {"hardware": part}
@@ -63,11 +67,11 @@ def run(
     _judge(report)
 
 
-def _generate(demo: Demo, board: str, out: Path, console: Console) -> str:
+def _generate(demo: Policy, board: str, out: Path, console: Console) -> str:
     """Write the design of the most that the board holds; returns which part of the policy that is."""
     out.mkdir(parents=True, exist_ok=True)
     for part, what in HARDWARE.items():
-        qonnx_out.save(compose.part(demo, part), out / "graph.onnx")
+        qonnx_out.save(demo.part(part), out / "graph.onnx")
         try:
             generate(out / "graph.onnx", board, Options(), out)
         except FitError as error:
@@ -82,9 +86,9 @@ def _generate(demo: Demo, board: str, out: Path, console: Console) -> str:
     raise AssertionError("unreachable: the last part returns or raises")
 
 
-def _verify(demo: Demo, part: str, out: Path, frames: int, console: Console) -> dict:
+def _verify(demo: Policy, part: str, out: Path, frames: int, console: Console) -> dict:
     """Realistic frames through the RTL, against golden."""
-    ints, graph = _realistic(demo, part, frames), compose.part(demo, part)
+    ints, graph = demo.frames(part, frames, seed=1), demo.part(part)
     result = simulate_engine.run_with_progress(out, ints, console)
     report = simulate_engine.complete_report(out, _golden(graph, ints), result)
     simulate_engine.judge(report)
@@ -101,14 +105,6 @@ def _golden(graph: Graph, ints: Integers) -> Integers:
     return {name: np.concatenate([batch[name] for batch in made]) for name in graph.outputs}
 
 
-def _realistic(demo: Demo, part: str, frames: int) -> Integers:
-    """Inputs of the part as hardware, by name."""
-    if part == "head":
-        return {demo.head.inputs[0]: demo.head_vectors(frames, seed=1)}
-    batches = [demo.integer_policy().integers(*batch) for batch in demo.realistic(frames, seed=1)]
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-
-
 def _package(policy: Path | str | None, out: Path, console: Console) -> Path:
     """The whole policy as the robot gets it; its self-test runs when the robot opens it."""
     made = package(out, out / "robot.hwpkg", policy=str(policy or "demo"))
@@ -118,7 +114,7 @@ def _package(policy: Path | str | None, out: Path, console: Console) -> Path:
 
 
 def _drive(
-    demo: Demo, whole: Path, out: Path, episodes: int, console: Console
+    demo: Policy, whole: Path, out: Path, episodes: int, console: Console
 ) -> tuple[dict, dict[str, EpisodeReport]]:
     """Closed-loop episodes: float, integers and RTL as told, and the integer policy under the controls."""
     seeds = unseen_seeds(episodes)
@@ -147,7 +143,7 @@ class _Checked:
     """The package on the robot's side: picture, position in metres and sentence go in, motions come out, the hardware
     is RTL. Every answer is compared with golden as well."""
 
-    def __init__(self, driver: DriverClient, demo: Demo):
+    def __init__(self, driver: DriverClient, demo: Policy):
         self.driver, self.demo = driver, demo
         self.count = self.wrong = 0
 

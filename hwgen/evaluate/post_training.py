@@ -17,8 +17,9 @@ from hwgen.errors import HwgenError, InputError
 from hwgen.evaluate.closed_loop import EPISODES, Policy, run_episodes, unseen_seeds
 from hwgen.graph import Graph
 from hwgen.graph.ops import WEIGHTED
-from hwgen.policies import float_network
-from hwgen.policies.demo import Demo, load_demo
+from hwgen.policies.loading import load_policy
+from hwgen.policies.policy import IntegerPolicy
+from hwgen.policies.policy import Policy as Trained
 from hwgen.quantize.post import Options, quantize
 
 FRAMES = 256
@@ -26,15 +27,15 @@ FRAMES = 256
 Say = Callable[[str, int, int], None]
 
 
-def policies(demo: Demo, bits: list[str], frames: int = FRAMES, say: Say | None = None) -> dict[str, Policy]:
-    """By name: float, QAT (trained on with quantizers), and quantized after training with these weight bits."""
+def policies(demo: Trained, bits: list[str], frames: int = FRAMES, say: Say | None = None) -> dict[str, Policy]:
+    """By name: float, QAT (trained on with quantizers; PTQ if not), and quantized after training with these bits."""
     widest = max(layers(demo.encoder, demo.head))
-    found: dict[str, Policy] = {"float": demo.float_policy, f"QAT W{widest}A8": demo.integer_policy()}
-    network, data = float_network.network(demo), float_network.calibration(demo, frames)
+    found: dict[str, Policy] = {"float": demo.float_policy, f"{demo.method} W{widest}A8": demo.integer_policy()}
+    network, data = demo.network(), demo.calibration(frames)
     for each in bits:
         options = Options(bits=int(each) if each.isdecimal() else each)
         note = None if say is None else lambda _, done, total, each=each: say(f"quantize W{each}A8", done, total)
-        found[f"W{each}A8"] = float_network.QuantizedPolicy(demo, quantize(network, data, options, note).graph)
+        found[f"W{each}A8"] = IntegerPolicy(demo, quantize(network, data, options, note).graph)
     return found
 
 
@@ -43,9 +44,9 @@ def layers(*graphs: Graph) -> Counter[int]:
     return Counter(node.weight_bits for graph in graphs for node in graph.nodes if isinstance(node, WEIGHTED))
 
 
-def stored(demo: Demo, name: str, policy: Policy) -> str:
+def stored(demo: Trained, name: str, policy: Policy) -> str:
     """Bits of a row's weights."""
-    if isinstance(policy, float_network.QuantizedPolicy):
+    if isinstance(policy, IntegerPolicy):
         counts = layers(policy.graph)
     else:
         counts = layers(demo.encoder, demo.head) if name.startswith("QAT") else Counter()
@@ -54,7 +55,7 @@ def stored(demo: Demo, name: str, policy: Policy) -> str:
     return ", ".join(f"{bits} in {count} layers" for bits, count in sorted(counts.items()))
 
 
-def table(demo: Demo, chosen: dict[str, Policy], episodes: int = EPISODES, workers: int = 2,
+def table(demo: Trained, chosen: dict[str, Policy], episodes: int = EPISODES, workers: int = 2,
           say: Say | None = None) -> dict[str, dict]:  # fmt: skip
     """{policy: EpisodeReport.summary() and `points` lost against float, `weights`: their bits} on unseen seeds."""
     rows: dict[str, dict] = {}
@@ -93,7 +94,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict]:
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], completed=done)
 
-        demo = load_demo(args.policy)
+        demo = load_policy(args.policy)
         chosen = policies(demo, args.bits, args.frames, show)
         if unknown := set(args.only or ()) - set(chosen):
             raise InputError(f"no row {', '.join(sorted(unknown))}; there are {', '.join(chosen)}")

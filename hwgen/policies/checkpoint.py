@@ -21,13 +21,17 @@ FloatWeights = dict[str, list[np.ndarray]]
 
 
 def graph_to_arrays(graph: Graph, prefix: str) -> tuple[dict, dict[str, np.ndarray]]:
-    """(JSON structure, arrays by name) of a graph. Integer arrays are stored in the narrowest type that holds them."""
+    """(JSON structure, arrays by name) of a graph. Integer arrays are stored in the narrowest type that holds them, and
+    an array that several nodes share (a loop's steps) once."""
     arrays: dict[str, np.ndarray] = {}
+    known: dict[int, str] = {}
 
     def store(name: str, value):
         if isinstance(value, np.ndarray):
-            arrays[f"{prefix}.{name}"] = narrow(value)
-            return {"array": f"{prefix}.{name}"}
+            if id(value) not in known:
+                known[id(value)] = f"{prefix}.{name}"
+                arrays[known[id(value)]] = narrow(value)
+            return {"array": known[id(value)]}
         if isinstance(value, list):
             return {"list": [store(f"{name}.{i}", item) for i, item in enumerate(value)]}
         return {"value": list(value) if isinstance(value, tuple) else value}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hwgen.graph import Graph, Tensor, ops
-from hwgen.policies.demo import Demo
+
+if TYPE_CHECKING:
+    from hwgen.policies.demo import Demo
 
 
 def before_head(demo: Demo, image: str, state: str, text: str, vector: str) -> Graph:
     """The encoder and what the head reads beside its features. The arguments name the new graph's tensors: image, state
     and text in, vector out."""
-    graph = _renamed(demo.encoder, {"image": image, "text": text}, "encoder", "before")
+    graph = renamed(demo.encoder, {"image": image, "text": text}, "encoder", "before")
     features = graph.outputs[0]
     _as_part_of_vector(graph, demo, features)
     _add_state(graph, demo, state)
@@ -21,24 +24,53 @@ def before_head(demo: Demo, image: str, state: str, text: str, vector: str) -> G
     return graph.validate()
 
 
-def part(demo: Demo, name: str) -> Graph:
-    """The graph of a part: "whole" (inputs image, text and state, output action), "head" or "encoder"."""
-    return whole(demo, "image", "state", "text", "action") if name == "whole" else getattr(demo, name)
-
-
 def whole(demo: Demo, image: str, state: str, text: str, action: str) -> Graph:
     """The whole policy: image, text and state in (in this order), action out."""
     graph = before_head(demo, image, state, text, f"head.{demo.head.inputs[0]}")
-    head = _renamed(demo.head, {demo.head.outputs[0]: action}, "head", "whole")
+    return _followed(graph, renamed(demo.head, {demo.head.outputs[0]: action}, "head", "whole"), demo.name)
+
+
+def chain(encoder: Graph, head: Graph, name: str) -> Graph:
+    """Both as one graph, where the head reads the encoder's output by its name. Inputs and output keep their names."""
+    kept = {x: x for x in (*encoder.inputs, *head.inputs, *head.outputs)}
+    graph = renamed(encoder, kept, "encoder", name)
+    graph.inputs += [x for x in head.inputs if x not in (*encoder.inputs, *encoder.outputs)]
+    return _followed(graph, renamed(head, kept, "head", name), name)
+
+
+def split(graph: Graph, seam: str) -> tuple[Graph, Graph]:
+    """(what makes a tensor, what is made of it), under the names that they have. Raises GraphError where the second
+    reads more of the first than that tensor and inputs."""
+    needed, first = {seam}, []
+    for node in reversed(graph.nodes):
+        if node.output in needed:
+            needed.update(node.inputs)
+            first.insert(0, node)
+    rest = [node for node in graph.nodes if node not in first]
+    read = {x for node in rest for x in node.inputs}
+    inputs = [x for x in graph.inputs if x in needed], [seam, *(x for x in graph.inputs if x in read)]
+    parts = []
+    for name, nodes, given, outputs in zip(("encoder", "head"), (first, rest), inputs, ([seam], graph.outputs),
+                                           strict=True):  # fmt: skip
+        part = Graph(name, list(given), list(outputs))
+        part.nodes = nodes
+        held = {*given, *(x for node in nodes for x in node.inputs), *(node.output for node in nodes)}
+        part.tensors = {x: t for x, t in graph.tensors.items() if x in held}
+        parts.append(part.validate())
+    return parts[0], parts[1]
+
+
+def _followed(graph: Graph, head: Graph, name: str) -> Graph:
+    """`graph` with the nodes of `head` behind its own."""
     graph.tensors, graph.nodes = head.tensors | graph.tensors, graph.nodes + head.nodes
-    graph.name, graph.outputs = demo.name, head.outputs
+    graph.name, graph.outputs = name, head.outputs
     return graph.validate()
 
 
 def after_encoder(demo: Demo, features: str, state: str, text: str, action: str) -> Graph:
     """The head and what it reads beside the encoder's features: features, state and text in, action out."""
     vector = demo.head.inputs[0]
-    graph = _renamed(demo.head, {demo.head.outputs[0]: action}, "head", "after")
+    graph = renamed(demo.head, {demo.head.outputs[0]: action}, "head", "after")
     head, graph.nodes = graph.nodes, []
     graph.inputs = [features, text]
     _copy_tensor(graph, demo.encoder, demo.encoder.outputs[0], features)
@@ -72,7 +104,7 @@ def _join(graph: Graph, demo: Demo, features: str, state: str, text: str, vector
     graph.nodes.append(ops.Concat(name=vector, inputs=(features, state, text), output=vector, axis=0))
 
 
-def _renamed(graph: Graph, names: Mapping[str, str], prefix: str, name: str) -> Graph:
+def renamed(graph: Graph, names: Mapping[str, str], prefix: str, name: str) -> Graph:
     """A copy whose tensors have these names, all others and the nodes their own behind a prefix."""
     new = {old: names.get(old, f"{prefix}.{old}") for old in graph.tensors}
     copy = Graph(name, [new[i] for i in graph.inputs], [new[o] for o in graph.outputs])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,59 +10,70 @@ import numpy as np
 
 from hwgen.errors import InputError
 from hwgen.graph import Graph, run
-from hwgen.policies import checkpoint
+from hwgen.policies import checkpoint, compose, float_network
 from hwgen.policies.config import PolicyConfig
 from hwgen.policies.float_forward import FloatPolicy
-from hwgen.policies.shipped import SHAPES, checkpoint_file
-from hwgen.runtime.text import TextEncoder
+from hwgen.policies.policy import Integers, Policy, as_image, check_recorded, finite
+from hwgen.policies.shipped import checkpoint_file, path_of
+from hwgen.quantize.floats import FloatGraph
 
 CHECKPOINT = checkpoint_file("demo")
-Integers = dict[str, np.ndarray]
 Runner = Callable[[Integers], Integers]
 
 
 @dataclass
-class Demo:
-    """name: of its checkpoint. encoder: image uint8 [3, 64, 64], text int8 [E] -> features int8 [F]. head: vector int8
-    [F + S + E] -> action int8 [chunk * 3]. recorded: images, state and text of some demonstrations."""
+class Demo(Policy):
+    """encoder: image uint8 [3, 64, 64], text int8 [E] -> features int8 [F]. head: vector int8 [F + S + E] -> action
+    int8 [chunk * 3]."""
 
-    name: str
-    encoder: Graph
-    head: Graph
     config: PolicyConfig
-    weights: dict[str, list[np.ndarray]]
-    recorded: Integers
+    method = "QAT"
+
+    def network(self) -> FloatGraph:
+        """`float_policy` as one network."""
+        return float_network.network(self)
 
     @property
     def float_policy(self) -> FloatPolicy:
         """The float model (weights stored as float16)."""
         return FloatPolicy(self.config, self.weights)
 
-    @property
-    def text_encoder(self) -> TextEncoder:
-        return TextEncoder(self.config.words, self.config.text)
-
     def integer_policy(self, head_runner: Runner | None = None, encoder_runner: Runner | None = None) -> IntegerPolicy:
         """The quantized policy. A runner takes and gives {tensor name: integers [B, ...]}; default: golden."""
         return IntegerPolicy(self, head_runner, encoder_runner)
 
-    def realistic(self, count: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """`count` realistic frames in batches of at most 64, (images, state, text) as `IntegerPolicy` takes them:
-        recorded ones under their instructions, each with random small changes of colour order, state and text, so that
-        any number of them is distinct."""
-        rng = np.random.default_rng(seed)
-        rows = rng.integers(len(self.recorded["images"]), size=count)
-        for part in np.array_split(rows, -(-count // 64)) if count else ():
-            images = self.recorded["images"][part][..., rng.permutation(3)]
-            state = self.recorded["state"][part] + rng.normal(0, 0.3, (len(part), self.config.state))
-            text = self.recorded["text"][rng.integers(len(self.recorded["text"]), size=len(part))]
-            yield images, state, text + rng.normal(0, 0.1, text.shape)
+    def whole(self) -> Graph:
+        """Both parts as one graph: image, text and state in, action out."""
+        return compose.whole(self, "image", "state", "text", "action")
 
-    def head_vectors(self, count: int, seed: int) -> np.ndarray:
-        """The head's inputs of `realistic` frames, int8 [count, vector]."""
-        policy = self.integer_policy()
-        made = [policy.vectors(*frames) for frames in self.realistic(count, seed)]
-        return np.concatenate([np.zeros((0, self.config.vector), np.int8), *made])
+    def before_head(self, names: dict[str, str]) -> Graph:
+        """The encoder, and the vector of what it makes, state and text."""
+        return compose.before_head(self, *(names[role] for role in ("image", "state", "text", "seam")))
+
+    def after_encoder(self, names: dict[str, str]) -> Graph:
+        """The vector of the features, state and text, and the head."""
+        return compose.after_encoder(self, *(names[role] for role in ("seam", "state", "text", "action")))
+
+    def integers(self, images: np.ndarray, state: np.ndarray, text: np.ndarray) -> Integers:
+        """The whole policy's inputs, int64: image [B, 3, 64, 64], text and state on the grid of the head's vector."""
+        return {"image": as_image(images), "text": self._quantize(text), "state": self._quantize(state)}
+
+    def part_inputs(self, part: str, inputs: Integers) -> Integers:
+        """What a part reads; the head a vector."""
+        if part != "head":
+            return super().part_inputs(part, inputs)
+        features = run(self.encoder, {name: inputs[name] for name in self.encoder.inputs})
+        return {self.head.inputs[0]: self.vector(features, inputs)}
+
+    def vector(self, features: Integers, inputs: Integers) -> np.ndarray:
+        """The head's int8 input [B, vector]: the encoder's features, then state and text on the same grid."""
+        parts = features[self.encoder.outputs[0]], inputs["state"], inputs["text"]
+        return np.concatenate(parts, axis=1).astype(np.int8)
+
+    def _quantize(self, real: np.ndarray) -> np.ndarray:
+        """float -> int8 on the vector's grid, rounded half to even, saturated."""
+        steps = np.round(finite(real) / np.float32(self.config.vector_scale))
+        return np.clip(steps, -128, 127).astype(np.int64)
 
 
 class IntegerPolicy:
@@ -74,24 +85,10 @@ class IntegerPolicy:
         self._encode = encoder_runner or (lambda inputs: run(demo.encoder, inputs))
         self._action_scale = float(demo.head.tensors[demo.head.outputs[0]].scale)
 
-    def integers(self, images: np.ndarray, state: np.ndarray, text: np.ndarray) -> Integers:
-        """The whole policy's inputs, int64: image [B, 3, 64, 64], text and state on the grid of the head's vector."""
-        image = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).astype(np.int64)
-        return {"image": image, "text": self._quantize(text), "state": self._quantize(state)}
-
     def vectors(self, images: np.ndarray, state: np.ndarray, text: np.ndarray) -> np.ndarray:
-        """The head's int8 input [B, vector]: encoder's features, then state and text on the same grid."""
-        inputs = self.integers(images, state, text)
-        position, words = inputs.pop("state"), inputs["text"]
-        features = self._encode(inputs)[self.demo.encoder.outputs[0]]
-        return np.concatenate([features, position, words], axis=1).astype(np.int8)
-
-    def _quantize(self, real: np.ndarray) -> np.ndarray:
-        """float -> int8 on the vector's grid, rounded half to even, saturated."""
-        real = np.asarray(real, np.float32)
-        if not np.isfinite(real).all():
-            raise InputError("state or text holds NaN or infinity; the policy needs finite inputs")
-        return np.clip(np.round(real / np.float32(self.demo.config.vector_scale)), -128, 127).astype(np.int64)
+        """The head's int8 input [B, vector]."""
+        inputs = self.demo.integers(images, state, text)
+        return self.demo.vector(self._encode({name: inputs[name] for name in self.demo.encoder.inputs}), inputs)
 
     def __call__(self, images: np.ndarray, state: np.ndarray, text: np.ndarray) -> np.ndarray:
         vectors = self.vectors(images, state, text)
@@ -101,10 +98,14 @@ class IntegerPolicy:
 
 
 def load_demo(path: Path | str | None = None) -> Demo:
-    """Load a policy checkpoint: a path, or the name of one that comes along (default: the demo). Raises InputError if
-    it is missing, damaged or wrong."""
-    path = CHECKPOINT if path is None else checkpoint_file(path) if path in SHAPES else Path(path)
-    values, graphs, weights, extra = checkpoint.load(path)
+    """Load a checkpoint of this kind: a path, or the name of one that comes along (default: the demo). Raises
+    InputError if it is missing, damaged or wrong."""
+    path = path_of(path or CHECKPOINT)
+    return from_checkpoint(path, *checkpoint.load(path))
+
+
+def from_checkpoint(path: Path, values: dict, graphs: dict[str, Graph], weights: dict, extra: Integers) -> Demo:
+    """The policy that a checkpoint of this kind holds. Raises InputError if it contradicts itself."""
     config = PolicyConfig.from_dict(values)
     if set(graphs) != {"encoder", "head"}:
         raise InputError(f"checkpoint {path} holds the graphs {sorted(graphs)}, not an encoder and a head; retrain it")
@@ -133,5 +134,4 @@ def _check(demo: Demo, path: Path) -> None:
     layers += [f"film{i}_{part}" for i in film for part in ("scale", "shift")]
     if missing := [layer for layer in layers if len(demo.weights.get(layer, ())) != 2]:
         raise InputError(f"checkpoint {path}: float weights of {', '.join(missing)} are missing; retrain it")
-    if missing := {"images", "state", "text"} - set(demo.recorded):
-        raise InputError(f"checkpoint {path}: recorded {', '.join(sorted(missing))} missing; retrain it")
+    check_recorded(demo.recorded, path)

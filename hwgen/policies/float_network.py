@@ -6,14 +6,14 @@ action [chunk * 3].
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
-from hwgen.graph import Graph, run
-from hwgen.policies.demo import Demo
 from hwgen.policies.float_forward import FILM_RANGE, RANGE
+from hwgen.policies.policy import PIXEL
 from hwgen.quantize.floats import FloatGraph, FloatNet
 
-PIXEL = 2.0**-8
+if TYPE_CHECKING:
+    from hwgen.policies.demo import Demo
 
 
 def network(demo: Demo) -> FloatGraph:
@@ -55,33 +55,3 @@ def _film(demo: Demo, f: FloatNet, text: str, name: str) -> str:
 def _dense(demo: Demo, f: FloatNet, x: str, name: str) -> str:
     kernel, bias = demo.weights[name.removesuffix(".fc")]
     return f.linear(x, kernel, bias, name)
-
-
-def calibration(demo: Demo, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """`count` inputs of the network: recorded frames with colours permuted, under instructions chosen at random."""
-    rng, recorded = np.random.default_rng(seed), demo.recorded
-    rows = rng.integers(len(recorded["images"]), size=count)
-    texts = rng.integers(len(recorded["text"]), size=count)
-    images = np.stack([image[..., rng.permutation(3)] for image in recorded["images"][rows]])
-    return {"image": as_image(images), "state": recorded["state"][rows].astype(np.float32),
-            "text": recorded["text"][texts].astype(np.float32)}  # fmt: skip
-
-
-def as_image(images: np.ndarray) -> np.ndarray:
-    """uint8 [B, H, W, 3] as the network takes it."""
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32) * np.float32(PIXEL)
-
-
-class QuantizedPolicy:
-    """An integer graph of the network as a policy: images uint8 [B, H, W, 3], state, text -> actions [B, chunk, 3]."""
-
-    def __init__(self, demo: Demo, graph: Graph) -> None:
-        self.demo, self.graph = demo, graph
-
-    def __call__(self, images: np.ndarray, state: np.ndarray, text: np.ndarray) -> np.ndarray:
-        from hwgen.graph import golden
-
-        real = {"image": as_image(images), "state": state, "text": text}
-        ints = run(self.graph, golden.quantize_inputs(self.graph, real))
-        actions = golden.dequantize_outputs(self.graph, ints)["action"].astype(np.float32)
-        return actions.reshape(len(images), self.demo.config.chunk, 3)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from hwgen.errors import InputError
-from hwgen.policies.config import PolicyConfig
+from hwgen.policies.config import PolicyConfig, VitFlowConfig
 
 SHAPES = {
     "demo": PolicyConfig(),
     "demo-nonorm": PolicyConfig(norm=False),  # for flows without LayerNorm, FINN's above all
+    "vit-flow": VitFlowConfig(),
 }
 """What `hwgen train NAME` trains."""
 PARTS = ("whole", "head", "encoder")
@@ -22,6 +23,12 @@ def checkpoint_file(name: str) -> Path:
     if name not in SHAPES:
         raise InputError(f"no policy {name!r} comes along; there are {', '.join(SHAPES)}, or give a checkpoint's path")
     return Path(__file__).parent / "checkpoints" / f"{name}.safetensors"
+
+
+def path_of(policy: str | Path) -> Path:
+    """The checkpoint of a policy: a name in SHAPES, or a path. Raises InputError for a word that is neither."""
+    known = policy in SHAPES or not (Path(policy).suffix or Path(policy).exists())
+    return checkpoint_file(str(policy)) if known else Path(policy)
 
 
 def is_part(text: str) -> bool:
@@ -44,8 +51,7 @@ def save_part(text: str, folder: Path) -> Path:
     import onnx
 
     from hwgen.graph import qonnx_out
-    from hwgen.policies import compose
-    from hwgen.policies.demo import load_demo
+    from hwgen.policies.loading import load_policy
 
     name, _, part = text.partition(":")
     part = part or PARTS[0]
@@ -54,7 +60,7 @@ def save_part(text: str, folder: Path) -> Path:
     source = Path(name) if name.endswith(".safetensors") else checkpoint_file(name)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{source.stem}{'' if part == PARTS[0] else f'-{part}'}.onnx"
-    model = qonnx_out.to_model(compose.part(load_demo(source), part))
+    model = qonnx_out.to_model(load_policy(source).part(part))
     if name in SHAPES:
         onnx.helper.set_model_props(model, {POLICY_KEY: name})
     onnx.save(model, str(file))

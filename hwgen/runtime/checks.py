@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -12,13 +12,17 @@ MAX_TIMEOUT = 1e6
 """Seconds."""
 
 
-def check_names(given: object, wanted: Mapping[str, object], what: str, who: str) -> None:
-    """Raise InputFault unless `given` is a dict with exactly these names."""
+def check_names(
+    given: object, wanted: Mapping[str, object], what: str, who: str, optional: Collection[str] = ()
+) -> None:
+    """Raise InputFault unless `given` is a dict with exactly these names; the optional ones may be missing."""
     if not isinstance(given, Mapping):
         raise InputFault(f"{what} a {type(given).__name__}; give a dict of arrays: {', '.join(wanted)}")
-    if len(given) != len(wanted) or any(name not in given for name in wanted):
+    missing = [name for name in wanted if name not in given]
+    if len(given) + len(missing) != len(wanted) or any(name not in optional for name in missing):
         names = ", ".join(f"{name!s:.100}" for name in list(given)[:64]) or "none"
-        raise InputFault(f"{what} {names}; {who} {', '.join(wanted)}")
+        takes = ", ".join(f"{name} (optional)" if name in optional else name for name in wanted)
+        raise InputFault(f"{what} {names}; {who} {takes}")
 
 
 def check_shape(what: str, x: np.ndarray, shape: tuple[int, ...]) -> None:

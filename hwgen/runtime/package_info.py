@@ -76,6 +76,8 @@ def _observation(o: ObservationSpec) -> dict:
     facts = {"name": o.name, "kind": o.kind, "shape": list(o.shape), "unit": o.unit, "to": o.to}
     if o.mean is not None:
         facts |= {"mean": _numbers(o.mean), "std": _numbers(o.std), "scale": _numbers(o.tensor.scale)}
+    if o.default is not None:
+        facts["default"] = _numbers(o.default)
     if o.words is not None:
         facts |= {"words": len(o.words.weights), "size": o.words.size, "scale": _numbers(o.tensor.scale)}
     return facts

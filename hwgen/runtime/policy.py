@@ -42,6 +42,7 @@ class PolicySlot:
         self.spec, self._inputs, self._outputs = host.spec, inputs, outputs
         self._readers = {o.name: reader(o, host.encoders.get(o.name)) for o in self.spec.observation}
         self._to = {o.name: o.to for o in self.spec.observation}
+        self._defaults = {o.name: o.default for o in self.spec.observation if o.default is not None}
         late = set() if self.spec.after is None else set(self.spec.after.inputs) - set(inputs)
         self._kept = {
             o.to: np.empty(o.tensor.shape, narrowest(o.tensor)) for o in self.spec.observation if o.to in late
@@ -54,9 +55,10 @@ class PolicySlot:
 
     def observe(self, observation: object) -> None:
         """{name: array or text} -> integer tensors. Raises InputFault naming the observation and what it should be."""
-        check_names(observation, self._readers, "the observation is", "this policy takes")
+        check_names(observation, self._readers, "the observation is", "this policy takes", self._defaults)
         for name, read in self._readers.items():
-            to, integers = self._to[name], read(observation[name])
+            given = observation[name] if name in observation else self._defaults[name]
+            to, integers = self._to[name], read(given)
             if to in self._inputs:
                 np.copyto(self._inputs[to], integers, casting="unsafe")
             if to in self._kept:

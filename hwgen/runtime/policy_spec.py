@@ -21,7 +21,7 @@ HOST_PARTS = ("before", "after")
 _COMMON = ("name", "kind", "to")
 _KEYS = {
     "image": (*_COMMON, "shape", "dtype", "unit", "axes"),
-    "vector": (*_COMMON, "shape", "dtype", "unit", "mean", "std"),
+    "vector": (*_COMMON, "shape", "dtype", "unit", "mean", "std", "default"),
     "text": (*_COMMON, "encoder"),
 }
 _POLICY_KEYS = (
@@ -54,8 +54,8 @@ class ObservationSpec:
     """One thing that the robot observes, and the integer tensor `to` that it becomes.
 
     image: uint8 [*shape], transposed by `axes`. vector: float32 [*shape], (x - mean) / std, both float32 [shape[-1]],
-    then divided by the tensor's scale, rounded half to even and saturated. text: a str, through `words` and then like a
-    vector; its shape is ().
+    then divided by the tensor's scale, rounded half to even and saturated; default: float32 [*shape], which is taken
+    where the caller leaves it out, or None. text: a str, through `words` and then like a vector; its shape is ().
     """
 
     name: str
@@ -68,6 +68,7 @@ class ObservationSpec:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     words: WordsSpec | None = None
+    default: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +197,8 @@ def _one(f: Fields, tensors: Mapping[str, PolicyTensor]) -> ObservationSpec:
     f.need("to", tensor.shape == shape, f"a tensor of the shape {list(shape)}")
     f.need("shape", len(shape) > 0, "at least one size")
     mean, std = f.numbers("mean", shape[-1]), f.numbers("std", shape[-1], positive=True)
-    return ObservationSpec(name, kind, to, tensor, shape, unit, mean=mean, std=std)
+    default = None if f.get("default") is None else f.numbers("default", math.prod(shape)).reshape(shape)
+    return ObservationSpec(name, kind, to, tensor, shape, unit, mean=mean, std=std, default=default)
 
 
 def _words(f: Fields) -> WordsSpec:

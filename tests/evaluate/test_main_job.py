@@ -11,6 +11,7 @@ from hwgen.errors import HwgenError
 from hwgen.evaluate import main_job
 from hwgen.policies.demo import load_demo
 from hwgen.policies.embodiment import MAX_STEP, STATE_CENTRE
+from hwgen.policies.loading import load_policy
 from tests.support import FULL, cases, pynq_python
 
 needs_pynq = pytest.mark.skipif(not pynq_python().exists(), reason="needs .venv-pynq (make env)")
@@ -20,10 +21,13 @@ needs_pynq = pytest.mark.skipif(not pynq_python().exists(), reason="needs .venv-
 @pytest.mark.rtl
 @pytest.mark.policy
 @pytest.mark.xdist_group("runtime-rtl")
-def test_the_whole_policy_as_rtl_moves_the_robot(tmp_path):
+@pytest.mark.parametrize(
+    "board, policy", [("pynq-z2", "demo"), pytest.param("zcu104", "vit-flow", marks=pytest.mark.full)]
+)
+def test_the_whole_policy_as_rtl_moves_the_robot(board, policy, tmp_path):
     """Camera frame in, motions out, through pynq. The RTL equals golden in every frame of the loop, so golden's success
     is the RTL's; the full test shows it on all 300 scenes, and that it is within 2 points of the float policy's."""
-    main_job.run("pynq-z2", episodes=cases(2, 300), frames=cases(8, 300), out=tmp_path)
+    main_job.run(board, policy, episodes=cases(2, 300), frames=cases(8, 300), out=tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())
     robot = report["robot"]
     assert report["hardware"] == "whole" and report["bit_exact"]
@@ -45,10 +49,15 @@ def test_a_board_without_room_runs_the_head(tmp_path):
     assert "the head becomes hardware, the encoder runs on the robot's processor" in second
 
 
-@pytest.mark.parametrize("part", main_job.HARDWARE)
-def test_realistic_inputs_are_the_parts(part):
-    inputs = main_job._realistic(load_demo(), part, 3)
-    shapes = {"image": (3, 3, 64, 64), "text": (3, 32), "state": (3, 3)} if part == "whole" else {"vector": (3, 1059)}
+WHOLE = {"image": (3, 3, 64, 64), "text": (3, 32), "state": (3, 3)}
+
+
+@pytest.mark.parametrize("name, part, shapes", [
+    ("demo", "whole", WHOLE), ("demo", "head", {"vector": (3, 1059)}),
+    ("vit-flow", "whole", WHOLE | {"noise": (3, 24)}), ("vit-flow", "head", {"seen": (3, 128), "noise": (3, 24)}),
+])  # fmt: skip
+def test_realistic_inputs_are_the_parts(name, part, shapes):
+    inputs = load_policy(name).frames(part, 3, seed=1)
     assert {name: values.shape for name, values in inputs.items()} == shapes
 
 

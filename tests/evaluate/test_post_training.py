@@ -18,13 +18,13 @@ class Report:
 
 def test_points_lost_against_float(monkeypatch):
     monkeypatch.setattr(post_training, "run_episodes", lambda policy, seeds, **_: Report(policy / len(seeds)))
-    demo = post_training.load_demo("demo-nonorm")
+    demo = post_training.load_policy("demo-nonorm")
     rows = post_training.table(demo, {"float": 10, "W4A8": 9}, episodes=10)
     assert [row["points"] for row in rows.values()] == [0.0, 10.0]
 
 
 def test_rows_tell_the_bits_of_their_weights():
-    demo = post_training.load_demo("demo-nonorm")
+    demo = post_training.load_policy("demo-nonorm")
     found = {
         name: post_training.stored(demo, name, policy)
         for name, policy in post_training.policies(demo, ["8", "auto"], 16).items()

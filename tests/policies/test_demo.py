@@ -7,6 +7,7 @@ from hwgen.errors import InputError
 from hwgen.evaluate.closed_loop import random_observations, run_episodes, unseen_seeds
 from hwgen.graph import run
 from hwgen.policies.demo import load_demo
+from hwgen.policies.loading import load_policy
 from hwgen.policies.shipped import SHAPES
 from tests.support import cases
 
@@ -21,12 +22,12 @@ def test_weights_have_four_bits():
 
 def test_head_vectors_are_repeatable_and_distinct():
     demo = load_demo()
-    vectors = demo.head_vectors(40, 5)
+    vectors = demo.frames("head", 40, 5)["vector"]
     assert vectors.dtype == np.int8
     assert vectors.shape == (40, demo.config.vector)
-    np.testing.assert_array_equal(vectors, demo.head_vectors(40, 5))
+    np.testing.assert_array_equal(vectors, demo.frames("head", 40, 5)["vector"])
     assert len(np.unique(vectors, axis=0)) == 40
-    assert demo.head_vectors(0, 1).shape == (0, demo.config.vector)
+    assert demo.frames("head", 0, 1)["vector"].shape == (0, demo.config.vector)
 
 
 def test_a_head_runner_replaces_golden(rng):
@@ -65,7 +66,7 @@ def test_not_a_number_is_refused():
 @pytest.mark.parametrize("name", SHAPES)
 def test_success_sample(name):
     """A sample in make test, 300 seeds in make test-full: integers within two points of float, at least 97 %."""
-    demo, seeds = load_demo(name), unseen_seeds(cases(12 if name == "demo" else 4, 300))
+    demo, seeds = load_policy(name), unseen_seeds(cases(12 if name == "demo" else 4, 300))
     options = {"execute": demo.config.execute, "words": demo.config.words, "workers": cases(1, 2)}
     real = run_episodes(demo.float_policy, seeds, **options)
     integer = run_episodes(demo.integer_policy(), seeds, **options)

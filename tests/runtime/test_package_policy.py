@@ -175,6 +175,8 @@ BAD = [
     (("observation", 1, "mean"), [[0.5] * 11, 0.5, [None] * 12, [HUGE] * 12, None]),
     (("observation", 1, "std"), [[0.0] * 12, [-1.0] * 12, [1e-50] * 12, [True] * 12, None]),
     (("observation", 1, "unit"), [None, 3, "\x00", "x" * 300]),
+    (("observation", 1, "default"), [[0.5] * 11, 0.5, [None] * 12, [HUGE] * 12]),
+    (("observation", 0, "default"), [[0.5] * 12]),
     (("observation", 2, "encoder"), [None, [], {}]),
     (("observation", 2, "encoder", "kind"), ["bert", None]),
     (("observation", 2, "encoder", "size"), [0, 7, -1, 8.0, True, HUGE, None]),

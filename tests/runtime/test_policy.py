@@ -205,6 +205,24 @@ def test_the_image_goes_straight_to_an_accelerator_without_a_program_before_it(w
             assert (accelerator.infer(o) == want).all()
 
 
+def test_what_has_a_default_may_be_left_out(way, tmp_path, model, rng):
+    policy, usual = policy_samples.policy(), rng.normal(0, 5, policy_samples.STATE).astype(np.float32)
+    policy["observation"][1]["default"] = usual.tolist()
+    with open_way(way, policy_samples.write(tmp_path / "p.hwpkg", policy=policy), model) as accelerator:
+        for _ in range(3):
+            o = observation(rng)
+            assert (accelerator.infer(o) == golden(o)).all()
+            rest = {name: o[name] for name in ("camera", "instruction")}
+            assert (accelerator.infer(rest) == golden({**rest, "state": usual})).all()
+            (batched,) = accelerator.infer_batch([rest])
+            assert (batched == golden({**rest, "state": usual})).all()
+        for wrong in ({"camera": o["camera"]}, {**rest, "stat": usual}, {**o, "extra": 1}):
+            with pytest.raises(InputFault, match=r"this policy takes camera, state \(optional\), instruction"):
+                accelerator.infer(wrong)
+        with pytest.raises(InputFault, match="observation 'state' is nan"):
+            accelerator.infer({**rest, "state": np.full(policy_samples.STATE, np.nan, np.float32)})
+
+
 def test_memory_does_not_grow(accelerator, model, rng):
     o, out = observation(rng), np.zeros((4, 3), np.float32)
 

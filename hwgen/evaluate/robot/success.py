@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hwgen.evaluate.closed_loop import CONDITIONS, EPISODES, Policy, run_episodes, unseen_seeds
-from hwgen.policies.demo import Demo, load_demo
+from hwgen.policies.loading import load_policy
+from hwgen.policies.policy import Policy as Trained
 
 Rows = dict[str, dict[str, dict]]
 
 
 def success_table(
-    demo: Demo,
+    demo: Trained,
     policies: dict[str, Policy],
     episodes: int = EPISODES,
     workers: int = 2,
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, default=None, help="where to write the figures")
     args = parser.parse_args()
-    demo = load_demo(args.policy)
+    demo = load_policy(args.policy)
     policies = {"float": demo.float_policy, "integer": demo.integer_policy()}
     console = Console()
     with Progress(console=console, transient=True) as bars:

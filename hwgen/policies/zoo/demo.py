@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hwgen.errors import InputError
 from hwgen.graph import Graph
-from hwgen.policies.compose import part
 from hwgen.policies.demo import load_demo
 
 BITS = 4
@@ -15,6 +14,6 @@ def build(name: str, bits: int, policy: str) -> Graph:
     position to 8 motions. Its weights have 4 bits. What it is and how it was trained: docs/policy.md."""
     if bits != BITS:
         raise InputError(f"zoo:{name}: its weights were trained with {BITS} bits, so bits={bits} is not possible")
-    graph = part(load_demo(policy), "whole")
+    graph = load_demo(policy).whole()
     graph.name = name
     return graph

@@ -60,7 +60,8 @@ def _recorded(package: Package, path: Path) -> list[dict[str, object]]:
     arrays = _load(path)
     policy = package.policy
     names = [o.name for o in policy.observation] if policy else [t.name for t in package.inputs]
-    if set(arrays) != set(names):
+    needed = {o.name for o in policy.observation if o.default is None} if policy else set(names)
+    if not needed <= set(arrays) <= set(names):
         raise UsageError(f"{path}: holds {', '.join(arrays) or 'nothing'}; must hold {', '.join(names)}")
     if len({a.shape[:1] for a in arrays.values()}) != 1 or not next(iter(arrays.values())).size:
         raise UsageError(f"{path}: its arrays must hold the same number of observations, at least one")

@@ -120,7 +120,8 @@ def _interface(package: Package) -> tuple[dict, dict]:
     if policy is None:
         takes, answers = ({t.name: t.shape for t in part} for part in (package.inputs, package.outputs))
         return takes, answers
-    takes = {o.name: (o.kind, o.shape, o.unit) for o in policy.observation}
+    optional = ["optional"]
+    takes = {o.name: (o.kind, o.shape, o.unit, *optional * (o.default is not None)) for o in policy.observation}
     return takes, {"action": (policy.action.shape, policy.action.unit)}
 
 

@@ -126,6 +126,20 @@ def test_run_an_accelerator_alone(capsys, alone):
     assert code == 2 and "rate" in err
 
 
+def test_recorded_observations_may_lack_what_has_a_default(capsys, tmp_path):
+    policy = policy_samples.policy()
+    policy["observation"][1]["default"] = [0.25] * 12
+    made = policy_samples.write(tmp_path / "p.hwpkg", policy=policy)
+    file = tmp_path / "recorded.npz"
+    words = ["run", str(made), "--device", "instant", "--rate", 5000, "--ticks", 4, "--observations", file]
+    some = {"camera": np.zeros((2, 3, 2), np.uint8), "instruction": pack_texts(["reach", "the red cube"])}
+    file.write_bytes(npz.save(some))
+    assert call(capsys, *words)[0] == 0
+    for arrays in ({"camera": some["camera"]}, {**some, "extra": some["camera"]}):
+        file.write_bytes(npz.save(arrays))
+        assert "must hold camera, state, instruction" in call(capsys, *words)[2]
+
+
 def test_run_with_recorded_observations(capsys, policy, tmp_path):
     good = {"camera": np.zeros((2, 3, 2), np.uint8), "state": np.zeros((2, 12), np.float32),
             "instruction": pack_texts(["reach", "the red cube"])}  # fmt: skip

@@ -22,8 +22,8 @@ def test_demonstrations_repeat_and_are_labelled_for_every_cube(tmp_path, seed):
 
 def test_permuted_channels_go_with_the_permuted_instruction(seed):
     """A cube of pure colour c must be asked for by the colour that it shows after the permutation."""
+    from hwgen.policies.batches import Batches
     from hwgen.policies.demonstrations import Demonstrations
-    from hwgen.quantize.cloning import Batches
     from hwgen.runtime.text import TextEncoder, word_vector
 
     encoder = TextEncoder({"red": 1.0, "green": 1.0, "blue": 1.0})
@@ -32,7 +32,7 @@ def test_permuted_channels_go_with_the_permuted_instruction(seed):
     demos = Demonstrations(images, np.zeros((12, 3), np.float32), cubes, np.arange(12, dtype=np.int32) + 1)
     batches = Batches(demos, encoder, seed)
     for _ in range(12):
-        _, permutation, _, text, chunk = batches.next(4)
+        _, permutation, _, text, chunk, _ = batches.next(4)
         likeness = np.stack([text @ word_vector(c) for c in ("red", "green", "blue")], 1)
         shown = likeness.argmax(1)
         for row in range(4):
@@ -44,7 +44,7 @@ def test_permuted_channels_go_with_the_permuted_instruction(seed):
 @pytest.mark.full
 def test_tiny_training_ends_in_an_exact_checkpoint(tmp_path):
     from hwgen.policies.demo import load_demo
-    from hwgen.quantize.train import Recipe, train
+    from hwgen.quantize.train_demo import Recipe, train
 
     stages = []
     recipe = Recipe(episodes=64, float_epochs=1.0, quant_epochs=0.5, batch=32, evaluate=2)

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwgen.build.reports import read_json
+from hwgen.build.reports import LARGEST_NETLIST, read_json
 from hwgen.errors import ToolError
 
 MOST = 64  # places that one copy drives
@@ -21,7 +21,7 @@ DRIVERS = {"LUT4": "Z", "TRELLIS_FF": "Q"}  # what is copied, gates first: their
 def spread(netlist: Path, top: str, most: int = MOST) -> int:
     """Rewrite yosys' JSON netlist of the module `top` in place; returns the number of copies. Raises ToolError."""
     again = "yosys did not get that far; make the bitstream again"
-    design = read_json(netlist, again)
+    design = read_json(netlist, again, LARGEST_NETLIST)
     try:
         module = design["modules"][top]
         copies = sum(_Fanout(module).spread(kind, port, most) for kind, port in DRIVERS.items())

@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwgen.build.reports import read_json
+from hwgen.build.reports import LARGEST_NETLIST, read_json
 from hwgen.errors import ToolError
 
 LOW, HIGH = "0", "1"
@@ -35,7 +35,7 @@ class Packed:
 def pack(netlist: Path, top: str) -> Packed:
     """Rewrite yosys' JSON netlist of the module `top` in place. Raises ToolError when it is not one."""
     again = "yosys did not get that far; make the bitstream again"
-    design = read_json(netlist, again)
+    design = read_json(netlist, again, LARGEST_NETLIST)
     try:
         found = _Netlist(design["modules"][top]).pack()
     except (KeyError, TypeError, AttributeError) as error:

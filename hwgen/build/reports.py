@@ -17,22 +17,23 @@ from pathlib import Path
 from hwgen.errors import HwgenError, ToolError
 
 LARGEST = 64 << 20  # bytes of a report
+LARGEST_NETLIST = 1 << 30
 
 
-def read_text(file: Path, way_out: str) -> str:
+def read_text(file: Path, way_out: str, largest: int = LARGEST) -> str:
     """The text of a report. Raises ToolError, which ends with `way_out`."""
     if not file.is_file():
         raise ToolError(f"{file} is missing: {way_out}")
     size = file.stat().st_size
-    if not 0 < size <= LARGEST:
+    if not 0 < size <= largest:
         raise ToolError(f"{file} is {'empty' if size == 0 else f'{size >> 20} MiB long'}: {way_out}")
     return file.read_text(errors="replace")
 
 
-def read_json(file: Path, way_out: str) -> dict:
+def read_json(file: Path, way_out: str, largest: int = LARGEST) -> dict:
     """The object in a JSON report. Raises ToolError, which ends with `way_out`."""
     try:
-        content = json.loads(read_text(file, way_out), parse_constant=_refuse, parse_float=finite)
+        content = json.loads(read_text(file, way_out, largest), parse_constant=_refuse, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise ToolError(f"{file} is no whole JSON file ({error}): {way_out}") from error
     if not isinstance(content, dict):

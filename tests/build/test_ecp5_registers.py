@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hwgen.build import ecp5_registers
+from hwgen.build import ecp5_fanout, ecp5_registers, reports
 from hwgen.errors import ToolError
 from tests.support import cases
 
@@ -164,6 +164,15 @@ def test_operands_stay_where_the_product_would_lose_a_bit_that_is_used(pack):
     found, cells = pack({"mult": before, "sign": cell("LUT4", {}, {"A": [335]}, {"Z": [1]})})
     assert found.registers == 0 and cells["mult"] == before | {"connections": cells["mult"]["connections"]}
     assert cells["mult"]["connections"]["A0"] == [100] and cells["mult"]["connections"]["P35"] == [335]
+
+
+@pytest.mark.parametrize("change", [ecp5_registers.pack, ecp5_fanout.spread])
+def test_a_netlist_may_be_larger_than_a_report(tmp_path, change):
+    """A whole accelerator's has 90 MB."""
+    file = tmp_path / "x.json"
+    file.write_text('{"modules": {"top": {"cells": {}}}}' + " " * reports.LARGEST)
+    change(file, "top")
+    assert file.stat().st_size < 100
 
 
 def test_what_is_no_netlist_is_told(tmp_path):

@@ -3,11 +3,12 @@
 /* verilator lint_off DECLFILENAME */
 /* verilator lint_off MULTITOP */
 
-/// Written at port A and read at port B, 18 bits each, or 36 over both ports' data. Kept in cells of 9 bits.
+/// Written at port A, read at either, 18 bits each; or read at port B, 36 over both ports' data. Kept in cells of 9 bits.
 /// A word that is read in the clock in which it is written is the old one, as in the RTL.
 module DP16KD #(
     parameter int    DATA_WIDTH_A = 18,
     parameter int    DATA_WIDTH_B = 18,
+    parameter bit [20479:0] INIT  = 0,  ///< INITVAL_3F .. INITVAL_00: 20 bits for every 18
     parameter        REGMODE_A    = "NOREG",
     parameter        REGMODE_B    = "NOREG",
     parameter        CLKAMUX      = "CLKA",
@@ -40,7 +41,16 @@ module DP16KD #(
     DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
 
   logic [8:0] mem[2048];
-  initial for (int i = 0; i < 2048; i++) mem[i] = '0;
+  initial for (int i = 0; i < 1024; i++) {mem[2*i+1], mem[2*i]} = INIT[20*i+:18];
+  function automatic logic [17:0] word(int width, logic [13:0] at);
+    case (width)
+      18: return {mem[{at[13:4], 1'b1}], mem[{at[13:4], 1'b0}]};
+      9: return 18'(mem[at[13:3]]);
+      4: return 18'(mem[at[13:3]][4*at[2]+:4]);
+      2: return 18'(mem[at[13:3]][2*at[2:1]+:2]);
+      default: return 18'(mem[at[13:3]][at[2:0]]);
+    endcase
+  endfunction
   always_ff @(posedge CLKA)
     if (CEA && WEA)
       case (DATA_WIDTH_A)
@@ -53,15 +63,11 @@ module DP16KD #(
       endcase
   initial {read_q, out_q} = '0;
   always_ff @(posedge CLKB)
-    if (CEB)
-      case (DATA_WIDTH_B)
-        36: for (int i = 0; i < 4; i++) read_q[9*i+:9] <= mem[{adb[13:5], 2'(i)}];
-        18: for (int i = 0; i < 2; i++) read_q[18+9*i+:9] <= mem[{adb[13:4], 1'(i)}];
-        9: read_q[26:18] <= mem[adb[13:3]];
-        4: read_q[21:18] <= mem[adb[13:3]][4*adb[2]+:4];
-        2: read_q[19:18] <= mem[adb[13:3]][2*adb[2:1]+:2];
-        default: read_q[18] <= mem[adb[13:3]][adb[2:0]];
-      endcase
+    if (CEB) begin
+      read_q[35:18] <= word(DATA_WIDTH_B, adb);
+      if (BOTH) for (int i = 0; i < 4; i++) read_q[9*i+:9] <= mem[{adb[13:5], 2'(i)}];
+    end
+  always_ff @(posedge CLKA) if (!BOTH && CEA && !WEA) read_q[17:0] <= word(DATA_WIDTH_A, ada);
   always_ff @(posedge CLKB) begin  // each half by its own port's enable
     if (OCEA) out_q[17:0] <= read_q[17:0];
     if (OCEB) out_q[35:18] <= read_q[35:18];

@@ -37,13 +37,13 @@ def changed(json_file: Path, top: str, change: Callable[[dict[str, dict]], None]
 def verilog(netlist: Path, top: str, name: str) -> Path:
     """The netlist as Verilog beside it, its module called `name`: what yosys writes, over yosys' own cells."""
 
-    def empty(cells: dict[str, dict]) -> None:
-        """A block's first content, of which the model knows none."""
+    def contents(cells: dict[str, dict]) -> None:
+        """A block's 64 words of first contents become one."""
         for parameters in (cell["parameters"] for cell in cells.values() if cell["type"] == "DP16KD"):
-            for word in [word for word in parameters if word.startswith("INITVAL_")]:
-                assert "1" not in parameters.pop(word), "memory with content: no model of it"
+            words = [parameters.pop(f"INITVAL_{i:02X}").replace("x", "0") for i in range(64)]
+            parameters["INIT"] = "".join(reversed(words))
 
-    plain = changed(netlist, top, empty, netlist.with_name(f"{name}.plain.json"))
+    plain = changed(netlist, top, contents, netlist.with_name(f"{name}.plain.json"))
     file = netlist.with_name(f"{name}.v")
     commands = [
         f"read_json {plain.name}", "delete t:$scopeinfo", f"rename {top} {name}", f"write_verilog -noattr {file.name}"

@@ -9,8 +9,8 @@ from tests.sim import designs
 from tests.support import cases
 
 pytestmark = pytest.mark.rtl
-UNITS = ("ram_1r1w", "mac_pair")
-ARRAY = (*UNITS, "wide_mem", "adder_tree", "delay", "delay_valid", "mac_array")
+UNITS = ("ram_1r1w", "mac_pair", "rsqrt_rom")
+ARRAY = ("ram_1r1w", "mac_pair", "wide_mem", "adder_tree", "delay", "delay_valid", "mac_array")
 
 
 def of_kind(cells, kind, **parameters):

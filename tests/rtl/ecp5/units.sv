@@ -1,7 +1,7 @@
 /// Memories, multipliers and a register that goes to many places: what the passes behind yosys change, in little.
 ///
-/// `in_i` is random in every clock. Outputs of memories of each width that a block of the ECP5 has, with and without parts, and of a
-/// few lanes of the array, added up so that none is left out.
+/// `in_i` is random in every clock. Memories of each width that a block of the ECP5 has, with and without parts, a table, and a few lanes of
+/// the array; their outputs are added up so that none is left out.
 module units (
     input  logic         clk_i,
     input  logic [127:0] in_i,
@@ -55,6 +55,15 @@ module units (
       .rdata_o(read[6])
   );
 
+  logic [33:0] entry;
+  rsqrt_rom u_rom (
+      .clk_i,
+      .en_i(in_i[53]),
+      .index_i({2'b11, in_i[7:0]}),
+      .r0_o(entry[15:0]),
+      .square_o(entry[33:16])
+  );
+
   logic [15:0] en_q;  // one of them goes to every lane
   always_ff @(posedge clk_i) en_q <= in_i[67:52];
   logic [3:0][33:0] product;
@@ -79,7 +88,7 @@ module units (
   logic [23:0] long_q;
   always_ff @(posedge clk_i) long_q <= 24'(in_i[93+:11]) * 24'(in_i[104+:13]);
 
-  assign read[7] = {12'b0, long_q};
+  assign read[7] = {12'b0, long_q} ^ {entry, 2'b0};
   always_comb begin
     out_o = '0;
     for (int i = 0; i < 8; i++) out_o ^= 128'(read[i]) << (11 * i);

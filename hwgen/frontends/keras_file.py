@@ -7,6 +7,7 @@ those of Keras itself, of QKeras and of hwgen, and no Lambda, which is code.
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ PACKAGES = {"keras", "qkeras", "builtins", "hwgen"}
 CODE = {"Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"}
 """Classes that carry code, or load it from elsewhere."""
 QUANTIZERS = {"qkeras", "hwgen"}
+NOT_LOADED = "freshly-initialized weights"
+"""What Keras says where a layer stays at random."""
+LAYERS, INNER = "List of objects that could not be loaded:", "Exception encountered:"
+"""In front of what matters in its longer messages."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -52,10 +57,26 @@ def load_model(path: Path):
     import keras
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras meets in a damaged file
-        reason = " ".join(str(error).splitlines()[0].split()) if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable .keras model ({reason}); save it with model.save()") from error
+        raise InputError(
+            f"{path}: not a readable .keras model ({_reason(error)}); save it with model.save()"
+        ) from error
+    if any(NOT_LOADED in str(each.message) for each in told):
+        raise InputError(f"{path}: not a readable .keras model (it lacks weights of some layers); save it with "
+                         "model.save()")  # fmt: skip
+    return model
+
+
+def _reason(error: Exception) -> str:
+    """What Keras complains of in one line: all layers whose weights do not fit, else the innermost reason."""
+    whole = str(error).strip() or type(error).__name__
+    if LAYERS in whole:
+        return " ".join(f"weights do not fit: {whole.partition(LAYERS)[2]}".split())
+    last = whole.rpartition(INNER)[2].strip() or whole
+    return " ".join(last.splitlines()[0].split())[:300]
 
 
 def functional(model):
@@ -73,17 +94,19 @@ def topological(model) -> list:
     return [node for depth in sorted(nodes, reverse=True) for node in nodes[depth]]
 
 
-def _objects(config: Any, layer: str = "") -> Iterator[tuple[dict, str]]:
-    """(what names a class, the name of the layer that it is in), from the outside inwards."""
-    if isinstance(config, dict):
-        inner = config.get("config")
-        if isinstance(config.get("class_name"), str):
-            named = inner.get("name") if isinstance(inner, dict) else None
-            layer = str(config.get("name") or (named if "build_config" in config else None) or layer)
-            yield config, layer
-        config = list(config.values())
-    for part in config if isinstance(config, list) else ():
-        yield from _objects(part, layer)
+def _objects(config: Any) -> Iterator[tuple[dict, str]]:
+    """(what names a class, the name of the layer that it is in), from the outside inwards, however deep."""
+    left = [(config, "")]
+    while left:
+        part, layer = left.pop()
+        if isinstance(part, dict):
+            inner = part.get("config")
+            if isinstance(part.get("class_name"), str):
+                named = inner.get("name") if isinstance(inner, dict) and "build_config" in part else None
+                layer = str(part.get("name") or named or layer)
+                yield part, layer
+            part = list(part.values())
+        left += [(p, layer) for p in reversed(part)] if isinstance(part, list) else []
 
 
 def _package(entry: dict) -> str:

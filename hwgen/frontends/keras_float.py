@@ -23,6 +23,8 @@ from hwgen.quantize.floats import FloatGraph, FloatNet
 from hwgen.quantize.problems import complain
 from hwgen.quantize.simplify import simplify
 
+DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
+"""What settings and arguments that are not as Keras makes them end in."""
 IMAGE = 3
 """Axes of an input whose last one, its channels, comes first in the network."""
 
@@ -47,13 +49,15 @@ def load(path: Path) -> FloatGraph:
 def to_network(model) -> FloatGraph:
     """The float network of a Keras model. Raises UnsupportedError."""
     walk = _Walk(Reader(FloatNet(model.name)), _no_numbers(model))
-    values = {id(tensor): walk.input(tensor) for tensor in model.inputs}
+    values = {id(tensor): walk.input(tensor) for tensor in functional(model).inputs}
     names = _output_names(model)
     walk.reader.names.update(names)
     walk.through(model, values)
     complain(walk.problems, f"model {model.name!r}")
     for name, tensor in zip(names, model.outputs, strict=True):
         value = values[id(tensor)]
+        if value.name in walk.reader.net.graph.inputs:
+            raise UnsupportedError(f"output {name!r} of model {model.name!r} is an input; remove it")
         walk.reader.net.output(value.name, name)
     return simplify(walk.reader.net.build())
 
@@ -109,7 +113,11 @@ class _Walk:
             return [handler(self.reader, Call(layer, args, _arguments(layer, node, values), shapes))]
         except HwgenError as error:
             self.problems.append(f"layer {layer.name!r} ({type(layer).__name__}): {error}")
-            return nothing
+        except DAMAGE as error:
+            reason = " ".join(f"{type(error).__name__} {error}".split())
+            self.problems.append(f"layer {layer.name!r} ({type(layer).__name__}): its settings, inputs and weights do "
+                                 f"not fit together ({reason}); save the model again")  # fmt: skip
+        return nothing
 
 
 def _arguments(layer, node, values: dict) -> dict[str, object]:

@@ -102,8 +102,8 @@ def conv_transpose(r: Reader, call: Call) -> Seen:
 def attention(r: Reader, call: Call) -> Seen:
     """MultiHeadAttention without masks"""
     layer, given = call.layer, call.given
-    wanted = {"query", "value", "key"}
-    if extra := sorted(k for k, v in given.items() if k not in wanted and v not in (None, False) and k != "training"):
+    known = {"query", "value", "key", "training"}
+    if extra := sorted(k for k, v in given.items() if k not in known and v is not None and v is not False):
         raise UnsupportedError(f"it is called with {', '.join(extra)}; only attention to all tokens is possible")
     odd = [k for k in ("_use_gate", "_sliding_window") if getattr(layer, k, None)]
     query, value = r.plain(given["query"]), r.plain(given["value"])
@@ -250,6 +250,32 @@ def _two(r: Reader, op: str, a, b, name: str) -> Seen:
     return _two(r, op, x, Seen(r.net.constant(c, r.fresh(f"{name}.constant")), c.shape), name)
 
 
+def bounded(r: Reader, call: Call) -> Seen:
+    """Maximum and Minimum of a tensor and a number"""
+    if len(call.tensors) != 1:
+        raise UnsupportedError("it compares tensors; only a tensor and one number are possible")
+    numbers = [float(v) for v in call.given.values() if not isinstance(v, Seen)]
+    (x,), largest = call.tensors, type(call.layer).__name__ == "Maximum"
+    lo, hi = (numbers[0], np.inf) if largest else (-np.inf, numbers[0])
+    return Seen(r.net.clip(x.name, lo, hi, r.fresh(call.layer.name)), x.shape, x.first)
+
+
+def power(r: Reader, call: Call) -> Seen:
+    """x ** number"""
+    x, exponent = call.given.values()
+    if not isinstance(x, Seen) or isinstance(exponent, Seen) or np.size(exponent) != 1:
+        raise UnsupportedError("its exponent is not one number; only such powers are possible")
+    return r.table(x, lambda v: np.power(v, float(exponent)), call.layer.name)
+
+
+def matmul(r: Reader, call: Call) -> Seen:
+    """A product of two tensors whose leading axes are equal"""
+    if len(call.tensors) != 2:
+        raise UnsupportedError("it multiplies by a constant; use a Dense layer")
+    a, b = (r.plain(x) for x in call.tensors)
+    return r.made(r.net.matmul(a.name, b.name, r.fresh(call.layer.name)), False)
+
+
 OPERATIONS = ("Gelu", "Silu", "Sigmoid", "Tanh", "Softplus", "Elu", "Selu", "Celu", "HardSigmoid", "HardSilu", "Exp",
               "Sqrt", "Square", "Negative", "Absolute", "LeakyRelu", "Relu6", "Softsign", "HardTanh", "LeakyReLU",
               "ELU", "Clip")  # fmt: skip
@@ -261,5 +287,6 @@ HANDLERS = {
     "Relu": relu, "Softmax": softmax, "Rescaling": rescaling, "Normalization": normalization,
     **dict.fromkeys(OPERATIONS, elementwise),
     **{op: partial(combined, op=op.lower()) for op in ("Add", "Subtract", "Multiply", "Divide", "Average")},
-    "TrueDivide": partial(combined, op="divide"),
+    "TrueDivide": partial(combined, op="divide"), "Maximum": bounded, "Minimum": bounded, "Power": power,
+    "Matmul": matmul,
 }  # fmt: skip

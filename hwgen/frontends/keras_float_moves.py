@@ -71,9 +71,12 @@ def concatenate(r: Reader, call: Call) -> Seen:
 
 
 def get_item(r: Reader, call: Call) -> Seen:
-    """x[:, 0], x[:, 2:8] and the like"""
+    """x[:, 0], x[:, 2:8], x[..., None] and the like"""
     x, key = r.plain(call.tensors[0]), list(call.given.values())[1]
-    key = list(key) if isinstance(key, (list, tuple)) else [key]
+    key = [k for k in (key if isinstance(key, (list, tuple)) else [key]) if k is not None]
+    if Ellipsis in key:
+        at = key.index(Ellipsis)
+        key[at : at + 1] = [slice(None)] * (len(x.shape) + 2 - len(key))
     if any(not isinstance(k, (int, slice)) for k in key) or not key or key[0] != slice(None):
         raise UnsupportedError("it takes more than numbers and forward slices behind the batch axis; use those")
     for axis, k in enumerate(key[1:]):

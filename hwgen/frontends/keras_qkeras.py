@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.errors import UnsupportedError
-from hwgen.frontends.keras_file import load_model, topological
+from hwgen.frontends.keras_file import functional, load_model, topological
 from hwgen.frontends.keras_products import Products
 from hwgen.frontends.keras_shapes import Shapes
 from hwgen.frontends.keras_values import Function, Pending, Quantized, Raw, Value
@@ -49,7 +49,7 @@ class _Converter(Products, Shapes):
 
     def convert(self, model) -> Graph:
         values: dict[int, Value] = {}
-        for tensor in model.inputs:
+        for tensor in functional(model).inputs:
             values[id(tensor)] = Raw(tensor.name, tuple(tensor.shape[1:]))
         self._walk(model, values)
         for number, tensor in enumerate(model.outputs):

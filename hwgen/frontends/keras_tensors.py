@@ -21,7 +21,7 @@ SAME_NAME = {"swish": "silu", **{name: name for name in FUNCTIONS if name not in
 ELEMENTWISE = {
     "selu", "leaky_relu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "exponential", "softsign", "celu",
     "squareplus", "soft_shrink", "hard_shrink", "tanh_shrink", "sparse_plus", "sparse_sigmoid", "log_sigmoid", "relu6",
-    "threshold",
+    "threshold", "LeakyReLU", "ELU", "ReLU",
 }  # fmt: skip
 """Others that compute each element for itself."""
 

@@ -1,8 +1,10 @@
 """Float Keras files: the float network equals Keras within 1e-4; what cannot be mapped is listed; code is never run."""
 
+import io
 import json
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -69,7 +71,8 @@ def vit():
         x = x + k.MultiHeadAttention(2, 5, value_dim=3 + i, dropout=0.1, name=f"attention{i}")(h, h)
         h = k.Dense(20, activation=lambda_free_gelu())(k.LayerNormalization()(x))
         x = x + k.Dense(10)(h) * 0.5
-    return keras.Model(image, k.Dense(4)(x[:, 0] - keras.ops.gelu(x[:, -1])))
+    x = keras.ops.maximum(x**2, 0.1) - keras.ops.gelu(x[:, -1][:, None])
+    return keras.Model(image, k.Dense(4)(x[..., 0]))
 
 
 def lambda_free_gelu():
@@ -209,13 +212,16 @@ def test_all_that_cannot_be_mapped_is_listed():
     keras, k = keras_layers()
     x = keras.Input((6, 4), name="x")
     made = k.MultiHeadAttention(1, 4, name="masked")(x, x, use_causal_mask=True)
+    lower = k.MultiHeadAttention(1, 4, name="lower")(x, x, attention_mask=np.tri(6)[None] > 0)
     other = k.LayerNormalization(axis=1, name="rows")(k.LSTM(4, return_sequences=True, name="recurrent")(x))
     last = k.Conv1DTranspose(4, 3, dilation_rate=2, name="dilated")(x)
     with pytest.raises(UnsupportedError) as error:
-        to_network(keras.Model(x, [k.Softmax(axis=1, name="s")(x), made, other, last, k.Dense(2, "glu", name="d")(x)]))
+        to_network(
+            keras.Model(x, [k.Softmax(axis=1, name="s")(x), made, lower, other, last, k.Dense(2, "glu", name="d")(x)])
+        )
     text = str(error.value)
-    assert "5 problems" in text and "\n" not in text
-    assert all(f"'{name}'" in text for name in ("masked", "recurrent", "dilated", "s", "d"))
+    assert "6 problems" in text and "\n" not in text
+    assert all(f"'{name}'" in text for name in ("masked", "lower", "recurrent", "dilated", "s", "d"))
     assert "'rows'" not in text, "what reads a broken layer is not to blame"
 
 
@@ -232,6 +238,17 @@ def test_inputs(shape, dtype, part):
     assert part in str(error.value)
 
 
+def test_models_that_tell_no_layers_and_outputs_that_are_inputs():
+    from hwgen.frontends.keras_float import to_network
+
+    keras, k = keras_layers()
+    with pytest.raises(UnsupportedError, match="tells no layers before it runs"):
+        to_network(keras.Sequential([k.Dense(4)]))
+    x = keras.Input((4,), name="x")
+    with pytest.raises(UnsupportedError, match="output 'x' .* is an input"):
+        to_network(keras.Model(x, [x, k.Dense(2)(x)]))
+
+
 def test_weights_that_are_no_numbers_are_named():
     from hwgen.frontends.keras_float import to_network
 
@@ -244,8 +261,8 @@ def test_weights_that_are_no_numbers_are_named():
     assert all(layer.bias.path in text for layer in (model.layers[1], model.layers[3]))
 
 
-def rewritten(source, target, change) -> None:
-    """A copy of a `.keras` file with another configuration."""
+def rewritten(source, target, change=lambda config: None, weights=lambda data: data) -> None:
+    """A copy of a `.keras` file with another configuration or other weights."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             data = old.read(name)
@@ -253,7 +270,7 @@ def rewritten(source, target, change) -> None:
                 config = json.loads(data)
                 change(config)
                 data = json.dumps(config)
-            new.writestr(name, data)
+            new.writestr(name, weights(data) if name.endswith(".h5") else data)
 
 
 def test_code_in_a_file_is_not_run(tmp_path):
@@ -273,6 +290,25 @@ def test_code_in_a_file_is_not_run(tmp_path):
         load(tmp_path / "bad.keras")
     text = str(error.value)
     assert "2 problems" in text and "'mine' holds code (Lambda)" in text and "'d': os.system is not Keras' own" in text
+
+
+def test_layers_whose_weights_do_not_fit_are_all_named(tmp_path):
+    from hwgen.frontends.keras_float import load
+
+    model = mlp()
+    model.save(tmp_path / "model.keras")
+
+    def spoil(weights: bytes) -> bytes:
+        held = io.BytesIO(weights)
+        with h5py.File(held, "r+") as file:
+            for name in list(file["layers"])[1:3]:
+                del file["layers"][name]["vars"]["0"]
+        return held.getvalue()
+
+    rewritten(tmp_path / "model.keras", tmp_path / "bad.keras", weights=spoil)
+    with pytest.raises(InputError, match="bad.keras: not a readable .keras model .*weights do not fit") as error:
+        load(tmp_path / "bad.keras")
+    assert str(error.value).count("Dense name=") == 2 and "\n" not in str(error.value)
 
 
 def test_files_that_are_none(tmp_path):

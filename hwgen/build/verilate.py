@@ -23,7 +23,7 @@ from pathlib import Path
 from hwgen import resources
 from hwgen.build import cxx, toolchain
 from hwgen.errors import InputError
-from hwgen.runtime.simlib import NAME, WAVES_NAME
+from hwgen.runtime.sim_binding import NAME, WAVES_NAME
 
 TOP = "hwgen_top"
 CACHED = 64  # libraries kept; the oldest go

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwgen.errors import UnsupportedError
 from hwgen.graph.activations import FUNCTIONS
-from hwgen.graph.ops import Shape
+from hwgen.graph.node import Shape
 from hwgen.quantize.floats import FloatNet
 
 SAME_NAME = {"swish": "silu", **{name: name for name in FUNCTIONS if name not in ("identity", "erf", "gelu_tanh")}}

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from hwgen.graph.importer.model import OnnxNode
-from hwgen.graph.ops import Shape
+from hwgen.graph.node import Shape
 from hwgen.quantize.floats import FloatNet
 
 Function = Callable[[np.ndarray], np.ndarray]

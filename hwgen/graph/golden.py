@@ -103,7 +103,7 @@ def windows(x: np.ndarray, kernel, stride, pads, dilation, fill: int = 0) -> np.
     return view[(slice(None), slice(None), *at)]
 
 
-def conv(node: ops._Conv, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
+def conv(node: ops.Conv, args: list[np.ndarray], _: list[Tensor]) -> np.ndarray:
     """acc[b, o, p] = sum over channels c of o's group and taps k: x[b, c, p*stride + k*dilation - pad] * w[o, c, k]"""
     x, w, n = args[0], node.weight, node.weight.ndim - 2
     view = windows(x, w.shape[2:], node.stride, node.pads, node.dilation)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwgen.errors import GraphError
 from hwgen.graph import ops
-from hwgen.graph.ops import Node
+from hwgen.graph.node import Node
 from hwgen.graph.ranges import Range, node_range
 from hwgen.graph.types import ACC_BITS, Tensor
 

@@ -146,7 +146,7 @@ def _linear(w: _Writer, node: ops.Linear) -> None:
     w.edge[node.output] = w.node("MatMul", [w.edge[node.inputs[0]], weight], node.output)
 
 
-def _conv(w: _Writer, node: ops._Conv) -> None:
+def _conv(w: _Writer, node: ops.Conv) -> None:
     weight = _weights(w, node, axis=0)
     w.edge[node.output] = w.node(
         "Conv", [w.edge[node.inputs[0]], weight], node.output, kernel_shape=list(node.weight.shape[2:]),

@@ -43,7 +43,7 @@ def node_range(node: ops.Node, args: list[Range], tensors: list[Tensor]) -> Rang
         return transposed(node, a.flat())
     if isinstance(node, ops.Linear):
         return weighted(node.weight, a.flat(), axis=0)
-    if isinstance(node, ops._Conv):
+    if isinstance(node, ops.Conv):
         x = with_padding(a.flat(), node.pads)
         return weighted(node.weight.reshape(node.weight.shape[0], -1), x, axis=1)
     if isinstance(node, ops.SumPool):

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwgen.graph import golden, ops
 from hwgen.graph.activations import FUNCTIONS
-from hwgen.graph.ops import Shape, broadcast_shape, window_counts
+from hwgen.graph.node import Shape, broadcast_shape, window_counts
 from hwgen.graph.types import along_axis
 
 F32 = np.float32

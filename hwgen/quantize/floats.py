@@ -19,7 +19,7 @@ import numpy as np
 from hwgen.errors import GraphError, InputError
 from hwgen.graph.activations import FUNCTIONS
 from hwgen.graph.builder import as_tuple
-from hwgen.graph.ops import Shape
+from hwgen.graph.node import Shape
 from hwgen.quantize import float_ops as ops
 
 

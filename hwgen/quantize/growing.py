@@ -61,7 +61,7 @@ class Growing:
     def _size(self, node: integer.Node) -> int:
         """Numbers of one observation that are in memory at a time."""
         size = max(self.b.tensor(name).size for name in (*node.inputs, node.output))
-        if isinstance(node, integer._Conv):
+        if isinstance(node, integer.Conv):
             size = max(size, self.b.tensor(node.output).size // len(node.weight) * node.weight[0].size * node.groups)
         return max(size, 1)
 

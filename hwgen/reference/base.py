@@ -19,7 +19,7 @@ import numpy as np
 from hwgen.errors import InputError, ToolError, UnsupportedError
 from hwgen.graph.golden import check_inputs, dequantize_outputs, quantize_inputs
 from hwgen.graph.graph import Graph
-from hwgen.graph.ops import Node
+from hwgen.graph.node import Node
 from hwgen.graph.types import Tensor
 
 Arrays = dict[str, np.ndarray]

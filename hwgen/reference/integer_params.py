@@ -25,7 +25,7 @@ def _params(step: Step) -> dict[str, np.ndarray]:
     node = step.node
     if isinstance(node, ops.Linear):
         return {"weight": node.weight, **_offset(step, node.weight.sum(0, dtype=np.int64), ())}
-    if isinstance(node, ops._Conv):
+    if isinstance(node, ops.Conv):
         space = (1,) * (node.weight.ndim - 2)
         total = node.weight.reshape(node.weight.shape[0], -1).sum(1, dtype=np.int64)
         return {"weight": grouped(node.weight, node.groups), **_offset(step, total, space)}

@@ -32,7 +32,7 @@ def _params(step: Step, saturate: bool) -> dict[str, np.ndarray]:
     node = step.node
     if isinstance(node, ops.Linear):
         return {"weight": node.weight * _weight_scale(step)}
-    if isinstance(node, ops._Conv):
+    if isinstance(node, ops.Conv):
         return {"weight": node.weight * _weight_scale(step).reshape(-1, *(1,) * (node.weight.ndim - 1))}
     if isinstance(node, ops.ConvTranspose1D):
         return {"weight": as_conv(node) * _weight_scale(step).reshape(-1, 1, 1)}

@@ -109,7 +109,7 @@ class _TensorFlowFloat(TensorFlowPlatform):
     def parameters(self, graph: Graph, saturate: bool) -> dict[str, dict[str, np.ndarray]]:
         params = real_params(graph, saturate)
         for node in graph.nodes:
-            if isinstance(node, (ops._Conv, ops.ConvTranspose1D)):
+            if isinstance(node, (ops.Conv, ops.ConvTranspose1D)):
                 params[node.name]["weight"] = grouped(params[node.name]["weight"], node.groups)
         return {n: {k: a.astype(self.dtype) for k, a in p.items()} for n, p in params.items()}
 

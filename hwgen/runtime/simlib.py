@@ -1,4 +1,4 @@
-"""The simulated accelerator from Python: `SimLib` binds the shared library that `hwgen.build.verilate.build` makes.
+"""The simulated accelerator from Python: `SimLib` drives the shared library that `hwgen.build.verilate.build` makes.
 
 The library holds the RTL, an AXI4-Lite master for the registers and the DDR model of each memory port (sim/verilator).
 Time passes only inside calls: a register access takes a few clocks, `run`, `wait` and `run_frames` take as many as they
@@ -16,11 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hwgen.runtime import abi
-from hwgen.runtime.errors import DeviceFault
+from hwgen.runtime.sim_binding import CORE_NAME, Job, SimError, Traffic, bind, find
 
 VERSION = 3  # of the C interface; sim/verilator/hwsim.h
-NAME, WAVES_NAME = "libhwgen_sim.so", "libhwgen_sim_waves.so"
-CORE_NAME = "libcore.so"  # C simulation of a vendor's core, where the RTL has a stand-in for it
 BASE, SIZE = 0x8_0000_0000, 64 << 20  # a high address, so that the upper pointer registers are used
 CHANNELS = ("ar", "r", "aw", "w", "b")
 _KINDS = {"slverr": 0, "decerr": 1, "hang": 2}
@@ -29,89 +27,12 @@ _MAX_CLOCKS = 10_000_000
 _PAGE = 4096
 
 
-class SimError(DeviceFault):
-    """The simulated engine failed, did not finish or did not answer, or the simulation was used wrongly."""
-
-
 class Frames(NamedTuple):
     """What `SimLib.run_frames` returns: bytes [n, out_bytes], clocks [n], counters [n, 8] (LATENCY to RUNS) or None."""
 
     outputs: np.ndarray
     latency: np.ndarray
     counters: np.ndarray | None
-
-
-class _Job(c.Structure):
-    _fields_ = (
-        [(name, c.c_uint64) for name in ("frames", "in_bytes", "out_bytes", "in_address", "out_address", "max_clocks")]
-        + [(name, c.c_void_p) for name in ("inputs", "outputs", "latency", "counters")]
-        + [(name, c.c_uint32) for name in ("control", "status", "in_pointer", "out_pointer", "error_info")]
-        + [(name, c.c_uint32) for name in ("counter_first", "counter_count", "start", "irq_enable", "error_bit")]
-        + [("done", c.c_uint64), ("last_status", c.c_uint32), ("last_error_info", c.c_uint32)]
-    )
-
-
-class _Traffic(c.Structure):
-    _fields_ = [(name, c.c_uint64) for name in ("read_bursts", "read_beats", "write_bursts", "write_beats")]
-
-
-_H, _U32, _U64 = c.c_void_p, c.c_uint32, c.c_uint64
-_P32, _P64 = c.POINTER(_U32), c.POINTER(_U64)
-_FUNCTIONS = {
-    "version": (_U32,),
-    "wave_format": (c.c_char_p,),
-    "create": (_H, _U64, _U64, c.c_void_p),
-    "destroy": (None, _H),
-    "error": (c.c_char_p, _H),
-    "protocol": (c.c_char_p, _H),
-    "clear_protocol": (None, _H),
-    "core": (c.c_int, _H, c.c_char_p),
-    "reset": (c.c_int, _H, _U32),
-    "write": (c.c_int, _H, _U32, _U32),
-    "read": (c.c_int, _H, _U32, _P32),
-    "run": (c.c_int, _H, _U64, c.c_int, _P64),
-    "wait": (c.c_int, _H, _U32, _U32, _U32, _U64, _P32),
-    "run_frames": (c.c_int, _H, c.POINTER(_Job)),
-    "irq": (c.c_int, _H),
-    "clocks": (_U64, _H),
-    "total_clocks": (_U64, _H),
-    "memory_model": (c.c_int, _H, _U32, _U32, _U32, _U32),
-    "stalls": (None, _H, _U64, c.POINTER(c.c_double)),
-    "fault": (None, _H, c.c_int, c.c_int, c.c_int, c.c_int64, _U64, _U64, c.c_int, c.c_int),
-    "clear_faults": (None, _H),
-    "ports": (_U32, _H),
-    "get_traffic": (None, _H, _U32, c.POINTER(_Traffic)),
-    "waves": (c.c_int, _H, c.c_char_p),
-}
-
-
-def find(where: str | os.PathLike, waves: bool = False) -> Path:
-    """The library of a generated folder, or `where` itself if it is a file. Raises SimError."""
-    path = Path(where)
-    if path.is_file():
-        return path
-    library = path / "sim" / (WAVES_NAME if waves else NAME)
-    if not library.is_file():
-        how = "hwgen simulate --waves" if waves else "hwgen simulate"
-        raise SimError(f"{library}: no such simulator; build it with `{how} {path}`")
-    return library
-
-
-def _bind(path: Path) -> c.CDLL:
-    try:
-        library = c.CDLL(str(path.resolve()))
-        for name, (result, *arguments) in _FUNCTIONS.items():
-            function = getattr(library, f"hwsim_{name}")
-            function.restype, function.argtypes = result, arguments
-    except (OSError, AttributeError) as error:
-        raise SimError(
-            f"simulator {path} cannot be loaded ({error}); build it again on this machine with `hwgen simulate`"
-        ) from error
-    if (version := library.hwsim_version()) != VERSION:
-        raise SimError(
-            f"simulator {path} speaks version {version}, this hwgen {VERSION}; build it again with `hwgen simulate`"
-        )
-    return library
 
 
 class SimLib:
@@ -137,7 +58,7 @@ class SimLib:
                 f"memory window {base:#x} + {size:#x}: base must be a multiple of 4096 and the window fit 64 bits"
             )
         self.path, self.base, self.size = library, base, size
-        self._lib = _bind(library)
+        self._lib = bind(library, VERSION)
         # Owned here, not by the library, so that a view may outlive the simulation; pages come when they are touched.
         self._memory = self.memory = np.frombuffer(mmap.mmap(-1, size), np.uint8) if memory is None else memory
         self._handle = self._lib.hwsim_create(base, size, self._memory.ctypes.data)
@@ -192,7 +113,7 @@ class SimLib:
 
     def read(self, offset: int) -> int:
         """One 32-bit register, by AXI4-Lite. Raises SimError when it is not answered in 10,000 clocks."""
-        value = _U32()
+        value = c.c_uint32()
         self._check(self._lib.hwsim_read(self._open(), offset, c.byref(value)))
         return value.value
 
@@ -202,7 +123,7 @@ class SimLib:
 
     def run(self, max_clocks: int, until_irq: bool = True) -> int:
         """Let time pass, at most until the interrupt is seen (needs CONTROL.IRQ_ENABLE). Returns the clocks it took."""
-        advanced = _U64()
+        advanced = c.c_uint64()
         self._check(self._lib.hwsim_run(self._open(), max_clocks, int(until_irq), c.byref(advanced)))
         return advanced.value
 
@@ -211,7 +132,7 @@ class SimLib:
 
         Returns STATUS.
         """
-        value = _U32()
+        value = c.c_uint32()
         mask = _mask("STATUS", "BUSY") | _mask("STATUS", "DRAINING")
         code = self._lib.hwsim_wait(self._open(), _at("STATUS"), mask, gap, max_clocks, c.byref(value))
         self._check(code)
@@ -301,7 +222,7 @@ class SimLib:
         outputs = _result(outputs, (count, out_bytes), np.uint8, "outputs")
         latency = _result(latency, (count,), np.uint32, "latency")
         table = np.zeros((count, _COUNTERS), np.uint32) if counters else None
-        job = _Job(
+        job = Job(
             count, in_bytes, out_bytes, in_address, out_address, max_clocks,
             inputs.ctypes.data, outputs.ctypes.data, latency.ctypes.data, None if table is None else table.ctypes.data,
             *(_at(name) for name in ("CONTROL", "STATUS", "IN_PTR_LO", "OUT_PTR_LO", "ERROR_INFO", "LATENCY")),
@@ -380,9 +301,9 @@ class SimLib:
     def traffic(self, port: int = 0) -> dict[str, int]:
         """Bursts and beats of a memory port since the simulation was opened; 0: m_axi, 1: m_axi_1 and so on."""
         self._check_port(port)
-        traffic = _Traffic()
+        traffic = Traffic()
         self._lib.hwsim_get_traffic(self._open(), port, c.byref(traffic))
-        return {name: getattr(traffic, name) for name, _ in _Traffic._fields_}
+        return {name: getattr(traffic, name) for name, _ in Traffic._fields_}
 
     def _check_port(self, port: int) -> None:
         if not 0 <= port < self.ports:

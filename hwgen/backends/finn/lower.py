@@ -49,7 +49,7 @@ class _Lowering(Matrices, Rounding, Space):
     def __init__(self, graph: Graph, board: Board):
         self.graph = graph
         flat = all(len(t.shape) == 1 for t in graph.tensors.values()) and not _has(graph, ops.Mul)
-        weights = [n.weight for n in graph.nodes if isinstance(n, (ops.Linear, ops._Conv))]
+        weights = [n.weight for n in graph.nodes if isinstance(n, (ops.Linear, ops.Conv))]
         sums = any(isinstance(n, ops.SumPool) and not self.is_global(n) for n in graph.nodes)  # weights of 1
         shrink = not sums and all(kinds.shrinkable(w) for w in weights)
         names = (*graph.inputs, *graph.outputs)

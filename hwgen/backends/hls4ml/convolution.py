@@ -26,7 +26,7 @@ class Window:
     pads: tuple[int, ...]
 
 
-def window(node: ops._Conv, io: str) -> Window:
+def window(node: ops.Conv, io: str) -> Window:
     """The kernel, stride and padding with which hls4ml computes a convolution of the graph in io_parallel or io_stream.
 
     Its stream of pixels counts no rows for a kernel of height 1 (nnet_conv2d_stream.h, `compute_output_buffer_1d`), so

@@ -109,7 +109,7 @@ class _Mapper:
         """The layout that a graph input's readers want: channels last where a window slides over it."""
         shape = self.graph.tensors[tensor].shape
         for node in self.graph.consumers(tensor):
-            if isinstance(node, (ops._Conv, ops._Pool)):
+            if isinstance(node, (ops.Conv, ops.MaxPool, ops.SumPool)):
                 return channels_last(shape)
             out = self.graph.tensors[node.output].shape
             if len(shape) > 1 and len(out) == len(shape):
@@ -200,7 +200,7 @@ class _Mapper:
         layer = self.reshape(layer, plain((rows[0], out[-1])), plain(out), node.output)
         return self.made(node.output, layer, plain(out))
 
-    def conv(self, node: ops._Conv) -> None:
+    def conv(self, node: ops.Conv) -> None:
         shape, out = (self.graph.tensors[name].shape for name in (node.inputs[0], node.output))
         window = convolution.window(node, self.io)
         attrs = convolution.attributes(

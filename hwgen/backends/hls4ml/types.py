@@ -65,6 +65,6 @@ def _tensor_type(t: Tensor, r: Range) -> HlsType:
     return holding(min(int(np.min(r.lo)), BEYOND_A_BYTE), int(np.max(r.hi)), fraction_of(t))
 
 
-def weight_type(node: ops.Linear | ops._Conv, x: HlsType, acc: HlsType) -> HlsType:
+def weight_type(node: ops.Linear | ops.Conv, x: HlsType, acc: HlsType) -> HlsType:
     """Signed, weight_bits wide, with the fraction at which x * weight has the fraction of the accumulator."""
     return HlsType(node.weight_bits, True, acc.fraction - x.fraction)

@@ -14,7 +14,7 @@ from hwgen.graph.importer.model import OnnxNode
 from hwgen.graph.importer.norm import mean_stat, reshaped_group, square_mean
 from hwgen.graph.importer.schema import check_axes
 from hwgen.graph.importer.values import Affine, Const, Joined, Move, Padded, SquareTable, Stat, Table, Value
-from hwgen.graph.ops import window_counts
+from hwgen.graph.node import window_counts
 
 
 def _ints(node: OnnxNode, args: list[Value], index: int, key: str, default=None) -> list[int] | None:

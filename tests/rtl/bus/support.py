@@ -20,10 +20,11 @@ def run_bench(
     extra: tuple[Path, ...] = (),
     **parameters,
 ) -> None:
-    """Run the cocotb tests of module ``bench`` (in this folder) on ``top``.
+    """Run the cocotb tests of module ``bench`` (in this folder; several are separated by commas) on ``top``.
 
     ``extra`` are sources beside the bus side's; a build with such is not linted.
     """
     sources = [*engine_sources(*ALL), *extra]
     args = ("-Wno-fatal",) if extra else LINT
-    run(tmp_path, sources, top, f"tests.rtl.bus.{bench}", env, build_args=args, **parameters)
+    benches = ",".join(f"tests.rtl.bus.{name}" for name in bench.split(","))
+    run(tmp_path, sources, top, benches, env, build_args=args, **parameters)

@@ -13,7 +13,7 @@ def test_engine_bus(tmp_path, seed, v):
     run_bench(
         tmp_path,
         "engine_bus",
-        "bench_engine_bus",
+        "bench_engine_bus,bench_engine_faults",
         {"SEED": seed, "V": v},
         HASH=f"64'h{HASH:x}",
         V=v,

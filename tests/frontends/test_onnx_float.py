@@ -254,7 +254,7 @@ def test_masks_are_refused():
 
 
 OTHERS = ["Relu", "Add", "MatMul", "Conv", "Transpose", "Concat", "Softmax", "Gather", "LayerNormalization", "Reshape",
-          "Slice", "Split", "MaxPool", "Pad"]  # fmt: skip
+          "Slice", "Split", "MaxPool", "Pad", "Einsum", "Attention", "Where", "PRelu", "Greater"]  # fmt: skip
 
 
 def damaged(seed: int) -> onnx.ModelProto:

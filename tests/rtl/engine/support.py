@@ -19,8 +19,8 @@ from tests.support import ROOT
 BOARD = "zcu104"
 UNITS = {"vec_param_depth": 256, "vec_mul": True, "vec_maxpool": True, "vec_residual": True, "kv_depth": 256}
 """Of networks beyond products with weights."""
-STREAMED_DEPTH = 128
-"""Words of weight memory where ports bring weights: a quarter of the random networks need more on an array of 8x8."""
+STREAMED_WEIGHTS = 8192
+"""Room for so many weights where ports bring the others: a quarter to a half of the random networks have more."""
 
 
 def everything(n: int, m: int, **more: int | bool) -> EngineConfig:
@@ -52,7 +52,7 @@ def network_engine(
     bring weights, for there is room for few."""
     sizes = {"act_depth": 4096, "prog_depth": 1024, "unit_prog_depth": 1024, "param_depth": 4096, "ww": ww}
     config = everything(n, m, **UNITS).resized(**sizes, win_ports=win_ports, stream_ports=stream_ports)
-    config = config.resized(weight_depth=STREAMED_DEPTH) if stream_ports else config
+    config = config.resized(weight_depth=max(STREAMED_WEIGHTS // (n * m), 32)) if stream_ports else config
     folder = ROOT / "build" / "test-cache" / f"engine-networks-{n}x{m}-{ww}-{win_ports}-{stream_ports}"
     code = rtl.write(config, boards.load(BOARD), "networks", folder)
     return config, code, build(folder)

@@ -144,14 +144,14 @@ class _Checked:
     is RTL. Every answer is compared with golden as well."""
 
     def __init__(self, driver: DriverClient, demo: Policy):
-        self.driver, self.demo = driver, demo
+        self.driver, self.golden, self.encode = driver, demo.integer_policy(), demo.text_encoder
         self.count = self.wrong = 0
 
     def __call__(self, images: np.ndarray, positions: np.ndarray, sentences: np.ndarray) -> np.ndarray:
         told = [str(sentence) for sentence in sentences]
         metres = self.driver.act({"image": images, "state": positions, "instruction": told})
-        text = np.stack([self.demo.text_encoder(sentence) for sentence in told])
-        want = self.demo.integer_policy()(images, normalize_state(positions), text)
+        text = np.stack([self.encode(sentence) for sentence in told])
+        want = self.golden(images, normalize_state(positions), text)
         self.count += len(images)
         self.wrong += int((metres != want * np.float32(MAX_STEP)).reshape(len(images), -1).any(axis=1).sum())
         return metres / np.float32(MAX_STEP)

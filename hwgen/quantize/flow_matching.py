@@ -46,8 +46,8 @@ class Trainer:
         self.config, self.training = config, training
         weights = vit_flow.Weights(seed=seed)
         self.parts = [function(part) for part in vit_flow.training_parts(config, weights)]
-        goal = weights.linear(GOAL, config.seen, config.state)
-        first = {name: [jnp.asarray(a) for a in arrays] for name, arrays in (weights.arrays | {GOAL: goal}).items()}
+        weights.linear(GOAL, config.seen, config.state)
+        first = {name: [jnp.asarray(a) for a in arrays] for name, arrays in weights.arrays.items()}
         zero = jax.tree.map(jnp.zeros_like, first)
         self.state = {"now": first, "mean": zero, "square": zero, "average": first}
         self.rng, self.step = np.random.default_rng(seed), 0

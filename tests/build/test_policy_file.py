@@ -130,6 +130,13 @@ def test_a_policy_of_one_graph(design):
     assert len(np.unique(made.policy_selftest["action"])) > 8
 
 
+def test_an_observation_with_a_default_may_be_left_out(design):
+    made = described(design, PLAIN.replace("mean = 0.25", "default = 0.5"))
+    assert made.policy.observation[0].default.tolist() == [0.5] * 6
+    with robot(made, design) as policy:
+        np.testing.assert_array_equal(policy.infer({}), policy.infer({"joints": np.full(6, 0.5, np.float32)}))
+
+
 def test_a_policy_with_both_host_programs(design):
     made = described(design, HOSTED)
     p, rows = made.policy, made.policy_selftest
@@ -157,6 +164,7 @@ def test_json_says_the_same(design):
         (PLAIN, 'kind = "vector"', 'kind = "video"', "kind must be one of image, vector, text"),
         (PLAIN, "chunk = 4", "chunk = 5", "chunk must be a divisor of the 12 numbers in 'y'"),
         (PLAIN, "mean = 0.25", "mean = [0.25]", "mean must be a number, or a list of 6"),
+        (PLAIN, "mean = 0.25", "default = [0.25]", "default must be a number, or a list of 6"),
         (PLAIN, "mean = 0.25", "middle = 0.25", "has an unknown key 'middle'"),
         (PLAIN, 'name = "reach"', "names = 3", "has an unknown key 'names'"),
         (PLAIN, "[action]", '[action]\nfrom = "z"', "action.from must be an output of the last graph: y"),

@@ -24,7 +24,8 @@ def routes(*achieved):
         cases += f"{seed}) cat > head.timing.json <<'E'\n{json.dumps(report)}\nE\n;;\n"
     return (
         VERSION
-        + 'seed=0; for w in "$@"; do [ "$last" = --seed ] && seed=$w; last=$w; done\n'
+        + 'seed=0; for w in "$@"; do [ "$last" = --seed ] && seed=$w; [ "$w" = --no-route ] && place=1; last=$w; done\n'
+        + '[ "$place" ] && echo "iteration 1: wirelen = 99" && echo "iteration 2: wirelen = 1$seed" && exit\n'
         + (f"echo 'Info: Max frequency for clock'; echo text > head.config; case $seed in {cases} esac")
     )
 
@@ -76,6 +77,17 @@ def test_seeds_are_tried_until_one_meets_the_clock(design, tmp_path):
     assert json.loads((design / "report.json").read_text())["ecp5"]["seed"] == ecp5.SEEDS[2]
 
 
+def test_the_shortest_wires_are_routed_first(design, tmp_path):
+    lengths = 'case "$*" in *"--seed 1"*) n=320;; *"--seed 2"*) n=310;; *"--seed 3"*) n=302;; esac\n'
+    route = routes(91, 92, 93).replace("= 1$seed", "= $n")
+    tool(tmp_path / "bin", "nextpnr-ecp5", lengths + route)
+    lines = []
+    ecp5.run(design, lines.append, seeds=(1, 2, 3))
+    found = json.loads((design / "report.json").read_text())["ecp5"]
+    assert (found["seed"], found["fmax_mhz"]) == (3, 93)
+    assert "length of the wires: seed 1 320, seed 2 310, seed 3 302" in lines
+
+
 def test_a_clock_that_is_missed_names_the_slowest_modules(design, tmp_path):
     before = (design / "report.json").read_text()
     tool(tmp_path / "bin", "nextpnr-ecp5", routes(88, 89.5, 87))
@@ -95,7 +107,7 @@ def test_a_clock_that_is_missed_names_the_slowest_modules(design, tmp_path):
         (
             "nextpnr-ecp5",
             VERSION + "echo 'ERROR: no bel left'; exit 1",
-            "nextpnr-ecp5 failed .*no bel left .*route.log",
+            "nextpnr-ecp5 failed .*no bel left .*place1.log",
         ),
         ("nextpnr-ecp5", VERSION + "exit 0", "head.timing.json is missing"),
         ("nextpnr-ecp5", VERSION + "echo '{' > head.timing.json", "no whole JSON"),

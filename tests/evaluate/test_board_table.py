@@ -37,7 +37,7 @@ def test_one_board_in_full(name, capsys):
     board = boards.load(name)
     assert board.title in told and board.part in told and f"{board.resources.lut:,}" in told
     assert all(port in told for port in board.memory.ports)
-    assert board.clock.pll_mhz is None or f"{board.clock.pll_mhz:.7g}\n" in re.sub(" +\n", "\n", told)
+    assert board.clock.pll_mhz is None or f"{board.clock.pll_mhz:.9g}\n" in re.sub(" +\n", "\n", told)
     assert (f"{board.processor.base:#x}" if board.processor else f"{board.serial.baud:,}") in told
 
 

@@ -3,6 +3,7 @@
 import copy
 import gc
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -236,8 +237,9 @@ def test_memory_does_not_grow(accelerator, model, rng):
 
     tracemalloc.start()
     try:
-        before = work(200)  # as long as what is measured, for whatever is made once
-        assert work(cases(200, 5000)) - before < 4000
+        marks = [work(cases(200, 5000)) for _ in range(4)]
+        # What leaks, leaks in every part; in one of them Python may fill its own caches (frames of functions).
+        assert min(after - before for before, after in pairwise(marks)) < 4000
     finally:
         tracemalloc.stop()
 

@@ -3,7 +3,8 @@
 /// Latency: `rdata_o` shows the word at `raddr_i` two clocks after `re_i` (RAM, then its output register, which block RAM and
 /// UltraRAM need above about 250 MHz). A word read in the clock in which it is written is the old one in simulation and undefined
 /// on the chip: callers never rely on it.
-/// SPLIT is for parts whose memory blocks answer late (ECP5): what selects among blocks then stands behind the output register.
+/// SPLIT is for parts whose memory blocks answer late (ECP5): what selects among blocks then stands behind the output register, and
+/// the write port in registers, for it goes to blocks all over the chip: a word is in the memory a clock later.
 /// Alternative: `ram_lut` for shallow memories that must answer in one clock.
 module ram_1r1w #(
     parameter int    W     = 64,     ///< bits of a word
@@ -42,17 +43,23 @@ module ram_1r1w #(
     logic [PARTS-1:0][W-1:0] data_q;
     logic [AW-SW-1:0] part1_q, part_q;  // the part that was read
     logic re_q;
+    logic [AW-1:0] waddr_q;
+    logic [W-1:0] wdata_q;
     for (genvar p = 0; p < PARTS; p++) begin : g_part
       localparam int WORDS = (p == PARTS - 1) ? D - p * SPLIT : SPLIT;
       (* ram_style = STYLE *) (* no_rw_check *)logic [W-1:0] mem[WORDS];
       logic [W-1:0] read_q;
+      logic we_q;
       always_ff @(posedge clk_i) begin
-        if (we_i && waddr_i[AW-1:SW] == (AW - SW)'(p)) mem[waddr_i[$clog2(WORDS)-1:0]] <= wdata_i;
+        we_q <= we_i && waddr_i[AW-1:SW] == (AW - SW)'(p);
+        if (we_q) mem[waddr_q[$clog2(WORDS)-1:0]] <= wdata_q;
         if (re_i) read_q <= mem[raddr_i[$clog2(WORDS)-1:0]];
         if (re_q) data_q[p] <= read_q;
       end
     end
     always_ff @(posedge clk_i) begin
+      waddr_q <= waddr_i;
+      wdata_q <= wdata_i;
       re_q <= re_i;
       if (re_i) part1_q <= raddr_i[AW-1:SW];
       if (re_q) part_q <= part1_q;

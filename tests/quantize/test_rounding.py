@@ -50,18 +50,24 @@ def layers(rng) -> dict[str, tuple[ops.Weighted, np.ndarray]]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["linear", "conv2d", "grouped"])
-@pytest.mark.parametrize("seed", range(cases(3, 50)))
-def test_sums_are_closer_than_with_weights_rounded_alone(name, seed):
-    layer, x = layers(np.random.default_rng(seed))[name]
+@pytest.mark.parametrize("name, usual", [("linear", 0.15), ("conv2d", 0.35), ("grouped", 0.6)])
+def test_sums_are_closer_than_with_weights_rounded_alone(name, usual):
+    """For every layer; by how much, for the usual one: 6 inputs to an output leave less to compensate than 24."""
+    ratios = []
+    for seed in range(cases(5, 200)):
+        layer, x = layers(np.random.default_rng(seed))[name]
+        alone, together = (sum_error(layer, x, inputs) for inputs in (None, x))
+        assert together < alone, f"seed {seed}: {together:.4g} with compensation, {alone:.4g} without"
+        ratios.append(together / alone)
+    assert np.median(ratios) < usual
 
-    def error(inputs) -> float:
-        ints, scale = round_weight(layer, layer.weight, 3, "mse", inputs)
-        rows = layer.by_channel(ints) * scale[:, None]
-        changed = type(layer)(**{**vars(layer), "weight": layer.from_channels(rows).astype(np.float32)})
-        return float(np.mean((changed.compute(x) - layer.compute(x)) ** 2))
 
-    assert error(x) < 0.8 * error(None)
+def sum_error(layer: ops.Weighted, x: np.ndarray, inputs: np.ndarray | None) -> float:
+    """Mean square that 3-bit weights, rounded for these inputs, change in the layer's sums for x."""
+    ints, scale = round_weight(layer, layer.weight, 3, "mse", inputs)
+    rows = layer.by_channel(ints) * scale[:, None]
+    changed = type(layer)(**{**vars(layer), "weight": layer.from_channels(rows).astype(np.float32)})
+    return float(np.mean((changed.compute(x) - layer.compute(x)) ** 2))
 
 
 def test_independent_inputs_leave_nothing_to_compensate():

@@ -33,7 +33,8 @@ def read_text(file: Path, way_out: str, largest: int = LARGEST) -> str:
 def read_json(file: Path, way_out: str, largest: int = LARGEST) -> dict:
     """The object in a JSON report. Raises ToolError, which ends with `way_out`."""
     try:
-        content = json.loads(read_text(file, way_out, largest), parse_constant=_refuse, parse_float=finite)
+        text = read_text(file, way_out, largest)
+        content = json.loads(text, parse_constant=_refuse, parse_float=finite, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise ToolError(f"{file} is no whole JSON file ({error}): {way_out}") from error
     if not isinstance(content, dict):
@@ -43,6 +44,11 @@ def read_json(file: Path, way_out: str, largest: int = LARGEST) -> dict:
 
 def _refuse(word: str) -> None:
     raise ValueError(f"{word} is no number")
+
+
+def _integer(text: str) -> int:
+    finite(text)  # what no float holds is no figure, and could not be divided
+    return int(text)
 
 
 def finite(text: str) -> float:

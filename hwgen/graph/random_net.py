@@ -122,9 +122,10 @@ class RandomNet(Net):
 
     def ended(self, x: str) -> str:
         """A graph's output is not one of its inputs, nor a move of one; some end without a last quantizer."""
-        if len(self.shape(x)) > 1 or self.pick(True, True, False):
+        if self.pick(True, True, False):
             return self.quantize(x, "end")
-        return self.emit(self.b.wide(self.linear(x, self.channels(), "end")))
+        image, out = len(self.shape(x)) == 3, self.channels()
+        return self.emit(self.b.wide(self.conv(x, out, 1, "end") if image else self.linear(x, out, "end")))
 
     def look_inside(self) -> None:
         """In one of four graphs, what a layer inside computes is an output, too."""

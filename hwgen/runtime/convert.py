@@ -61,7 +61,7 @@ class Unpacker:
         """The integers: a view of the buffer, of a planar tensor a copy."""
         if not self.spec.planar:
             return self.view
-        return planar_to_int32(self.view, self.spec.shape[-1]).reshape(self.spec.shape)
+        return self.spec.arranged(planar_to_int32(self.view, self.spec.channels))
 
     def __call__(self, raw: bool, out: np.ndarray | None) -> np.ndarray:
         """Integers (`raw`) or float32 in real units, in `out` where given, else in a new array."""

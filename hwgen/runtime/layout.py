@@ -39,17 +39,25 @@ class TensorSpec:
         """Number of elements."""
         return math.prod(self.shape)
 
+    @property
+    def channels(self) -> int:
+        """Length of the axis that is innermost in memory."""
+        return self.shape[self.order[-1]]
+
+    def arranged(self, stored: np.ndarray) -> np.ndarray:
+        """Elements in the order of memory as an array of `shape`, without a copy."""
+        return stored.reshape([self.shape[axis] for axis in self.order]).transpose(np.argsort(self.order))
+
     def view(self, buffer: np.ndarray) -> np.ndarray:
         """The tensor's bytes in `buffer` (uint8, one dimension), without a copy.
 
         Linear: an array of `dtype` and `shape`, with the strides that `order` makes. Planar: uint8 [rows, groups, 4,
-        M], byte plane k of channels g*M.. at [:, g, k].
+        M], byte plane k of channels g*M.. at [:, g, k]; rows in the order of memory.
         """
         part = buffer[self.offset : self.offset + self.nbytes]
         if self.planar:
-            return part.reshape(-1, -(-self.shape[-1] // self.planar), 4, self.planar)
-        stored = part.view(self.dtype).reshape([self.shape[axis] for axis in self.order])
-        return stored.transpose(np.argsort(self.order))
+            return part.reshape(-1, -(-self.channels // self.planar), 4, self.planar)
+        return self.arranged(part.view(self.dtype))
 
 
 def planar_to_int32(planes: np.ndarray, channels: int) -> np.ndarray:
@@ -132,11 +140,12 @@ def _tensor(entry: object, where: str, is_input: bool, complain) -> TensorSpec:
         need("layout", layout == "linear", '"linear" or {"planar": M}')
     order, axes = list(range(len(shape))), entry.get("axes")
     if axes is not None:
-        good = isinstance(axes, list) and all(is_int(axis) for axis in axes) and not planar
-        need("axes", good and sorted(axes) == order, "an order of the axes of a linear tensor")
+        good = isinstance(axes, list) and all(is_int(axis) for axis in axes)
+        need("axes", good and sorted(axes) == order, "an order of the tensor's axes")
         order = axes
     count = math.prod(shape)
-    nbytes = count * kind.itemsize if not planar else count // shape[-1] * -(-shape[-1] // planar) * 4 * planar
+    channels = shape[order[-1]] if shape else 1
+    nbytes = count * kind.itemsize if not planar else count // channels * -(-channels // planar) * 4 * planar
     offset = entry.get("offset")
     aligned = is_int(offset) and 0 <= offset <= _MAX_BYTES and (planar or offset % kind.itemsize == 0)
     need("offset", aligned, f"a byte offset, a multiple of {kind.itemsize}")

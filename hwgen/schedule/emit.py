@@ -364,7 +364,8 @@ class _Emitter:
                 gates = [Gate(unit, self.total[unit]) for unit in ("VEC", "ROW") if unit == "ROW" or self.total[unit]]
             self.program.dout += [Nop(gate) for gate in gates[:-1]]
             gate = gates[-1]
-            size = _wide_bytes(output.size, cfg.m) if output.wide else output.size // output.rows
+            size = output.size // output.rows
+            size = _wide_bytes(size, cfg.m) if output.wide else size
             beats = -(-size // BEAT_BYTES)
             output.offset = offset
             for row in range(output.rows):

@@ -10,11 +10,10 @@ from hwgen.errors import UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.graph.phases import without_transposed
 from hwgen.graph.types import Tensor, along_axis
-from hwgen.runtime.abi import BEAT_BYTES
-from hwgen.schedule import conv, limits, lower_kv, lower_vec, weights, windows
+from hwgen.schedule import conv, limits, lower_kv, lower_vec, outputs, weights, windows
 from hwgen.schedule.kv import Words
 from hwgen.schedule.order import arrange
-from hwgen.schedule.plan import INPUTS, Buffer, Lane, MatOp, Output, Part, Plan, RowOp, View, row_starts
+from hwgen.schedule.plan import Buffer, Lane, MatOp, Part, Plan, RowOp, View, row_starts
 from hwgen.schedule.roles import roles, weight_role
 from hwgen.schedule.views import MOVES, Views
 
@@ -49,7 +48,7 @@ class _Lowering:
             if node.name not in self.fused:
                 self._node(node)
         for name in self.graph.outputs:
-            self._output(name)
+            outputs.leave(self, name)
         arrange(self.plan)
         return self.plan
 
@@ -287,52 +286,6 @@ class _Lowering:
             view, positions = self.views.fresh(view, positions, name)
         op = RowOp(node.output, view, positions[:, 0], lane, self.views.target(node.output, first), **what)
         self.views.of[node.output] = self.views.emit(op, out.dtype.signed, first)
-
-    # --- outputs ----------------------------------------------------------------------------------------------------
-    def _output(self, name: str) -> None:
-        tensor = self.graph.tensors[name]
-        if name in self.sums:
-            raise UnsupportedError(
-                f"output {name!r} is an accumulator; requantize it (a wide Requantize keeps all 32 bits)"
-            )
-        view, wide, axes = self.tensor(name), tensor.dtype.is_wide, self.views.axes(name)
-        if wide and self.plan.ops[self._writer(view)].out.rows > 1:
-            raise UnsupportedError(
-                f"output {name!r} has several rows of 32-bit numbers; put a Quant of 8 bits or less behind it"
-            )
-        positions = view.positions.reshape(tensor.shape).transpose(axes or range(len(tensor.shape)))
-        view = View(view.buffer, positions.reshape(-1), view.signed)
-        start, rows, pitch = int(view.positions[0]), 1, 0
-        if not wide:
-            start, rows, pitch = self._output_rows(positions.reshape(-1, positions.shape[-1]))
-        if view.buffer == INPUTS or start is None or self._taken(view.buffer):
-            target = self.views.own(f"{name}.output", 1, view.size)
-            view = self.views.copy(view, view.positions[None], f"{name}.output", target)
-            start, rows = 0, 1
-        self.plan.buffers[view.buffer].keep = True
-        self.plan.outputs.append(
-            Output(name, view.buffer, start, view.size, wide, self._writer(view), rows, pitch, axes)
-        )
-
-    def _output_rows(self, positions: np.ndarray) -> tuple[int | None, int, int]:
-        """(first byte, rows, pitch) of an output [rows, channels]: one run of bytes, or rows of whole beats; None: it
-        must be copied."""
-        if row_starts(positions.reshape(1, -1), self.v) is not None:
-            return int(positions[0, 0]), 1, 0
-        starts = row_starts(positions, self.v)
-        if starts is None or positions.shape[1] % BEAT_BYTES or len(set(np.diff(starts))) > 1 or len(starts) > 256:
-            return None, 1, 0
-        return int(starts[0]), len(starts), int(starts[1] - starts[0])
-
-    def _writer(self, view: View) -> int:
-        """The operation that writes a view's first byte."""
-        first = int(view.positions[0])
-        return next(
-            i for i, o in enumerate(self.plan.ops) if o.out.buffer == view.buffer and o.out.start <= first < o.out.end
-        )
-
-    def _taken(self, buffer: str) -> bool:
-        return any(o.buffer == buffer for o in self.plan.outputs)
 
 
 def _elements(values: np.ndarray, out: Tensor, axis: int) -> np.ndarray:

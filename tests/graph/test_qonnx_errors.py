@@ -232,6 +232,10 @@ CASES = {
         lambda w, x: w.op("Slice", x, *(w.const([v], np.int64) for v in (3, 0, 1, -1))),
         "Slice.*backwards",
     ),
+    "slice of no step": (
+        lambda w, x: w.op("Slice", x, *(w.const([v], np.int64) for v in (0, 3, 1, 0))),
+        "Slice.*of step 0",
+    ),
     "gather": (lambda w, x: w.op("Gather", x, w.const([2, 0], np.int64), axis=1), "Gather.*single index or a run"),
     "embedding": (lambda w, x: w.op("Gather", w.const(np.ones((256, 8))), x, axis=0), "Gather.*embedding.*host"),
     "border average": (

@@ -155,6 +155,13 @@ def test_planar_bytes_lie_where_the_contract_says(rng):
             assert flat[at] == int(values[0, channel]) >> 8 * k & 255
 
 
+def test_a_planar_image_has_its_channels_innermost(rng):
+    values = rng.integers(-(2**31), 2**31, (20, 2, 3)).astype(np.int32)
+    s = TensorSpec("t", (20, 2, 3), np.dtype("<i4"), np.ones(1), 0, 6 * 3 * 32, -(2**31), 2**31 - 1, (1, 2, 0), 8)
+    rows = values.transpose(1, 2, 0).reshape(6, 20)
+    assert (Unpacker(s, int32_to_planar(rows, 8).reshape(-1))(True, None) == values).all()
+
+
 @pytest.mark.parametrize("planar", [0, 8])
 def test_outputs_are_scaled_once(rng, planar):
     scale = rng.uniform(1e-3, 1, 20)

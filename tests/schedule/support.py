@@ -36,10 +36,11 @@ def run(design: Design, machine: Engine, inputs: dict[str, np.ndarray]) -> tuple
 
 def _output(design: Design, o: Output, raw: bytes) -> np.ndarray:
     tensor, m = design.graph.tensors[o.name], design.config.m
-    if o.wide:  # groups of four byte planes
-        groups = -(-o.size // m)
-        planes = np.frombuffer(raw, np.uint8)[o.offset : o.offset + groups * 4 * m].reshape(groups, 4, m)
-        values = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i4").reshape(-1)[: o.size]
+    if o.wide:  # rows of groups of four byte planes
+        channels, groups = o.size // o.rows, -(-o.size // o.rows // m)
+        planes = np.frombuffer(raw, np.uint8)[o.offset : o.offset + o.rows * groups * 4 * m]
+        planes = planes.reshape(o.rows, groups, 4, m).transpose(0, 1, 3, 2)
+        values = np.ascontiguousarray(planes).view("<i4").reshape(o.rows, -1)[:, :channels].reshape(-1)
     else:
         values = np.frombuffer(raw, np.int8 if tensor.dtype.signed else np.uint8)[o.offset : o.offset + o.size]
     axes = o.axes or tuple(range(len(tensor.shape)))

@@ -116,7 +116,7 @@ def _places(tensor: dict, count: int) -> np.ndarray:
     if layout == "linear":
         return np.arange(count * np.dtype(tensor["dtype"]).itemsize)
     m = layout["planar"]  # int32, by groups of m channels: the m low bytes, then the next ones, ...
-    channels = tensor["shape"][-1]
+    channels = tensor["shape"][tensor.get("axes", [-1])[-1]]
     row, channel, byte = np.ogrid[: count // channels, :channels, :4]
     return (row * -(-channels // m) * 4 * m + channel // m * 4 * m + byte * m + channel % m).reshape(-1)
 

@@ -107,10 +107,10 @@ def transpose(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
 
 def _one_slice(ctx: Context, node: OnnxNode, x: Value, axis: int, start: int, stop: int, step: int = 1) -> Value:
     n = x.shape[axis]
-    at = range(*slice(start, stop, step).indices(n))
-    if step < 1 or not at:
+    at = range(*slice(start, stop, step).indices(n)) if step > 0 else ()
+    if not at:
         node.unsupported(
-            f"the slice {start}:{stop}:{step} of {n} elements is empty or backwards; only forward ones work"
+            f"the slice {start}:{stop}:{step} of {n} elements is empty, backwards or of step 0; only forward ones work"
         )
     if len(at) == n:
         return x

@@ -4,6 +4,9 @@ Each message names the thing, the reason and the way out, because the command li
 traceback (exit code 2). Anything else that escapes is a defect in hwgen and keeps its traceback.
 """
 
+DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
+"""What reading a model ends in whose attributes, shapes or inputs are missing or wrong: told with the node's name."""
+
 
 class HwgenError(Exception):
     """Base of every error that a user can act on."""

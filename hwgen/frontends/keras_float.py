@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwgen.errors import HwgenError, UnsupportedError
+from hwgen.errors import DAMAGE, HwgenError, UnsupportedError
 from hwgen.frontends import keras_float_layers as layers
 from hwgen.frontends import keras_float_moves as moves
 from hwgen.frontends.keras_file import functional, load_model, topological
@@ -23,8 +23,6 @@ from hwgen.quantize.floats import FloatGraph, FloatNet
 from hwgen.quantize.problems import complain
 from hwgen.quantize.simplify import simplify
 
-DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
-"""What settings and arguments that are not as Keras makes them end in."""
 IMAGE = 3
 """Axes of an input whose last one, its channels, comes first in the network."""
 

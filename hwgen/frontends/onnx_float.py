@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from hwgen.errors import HwgenError
+from hwgen.errors import DAMAGE, HwgenError
 from hwgen.frontends import onnx_elementwise as elementwise
 from hwgen.frontends import onnx_layers as layers
 from hwgen.frontends import onnx_layout as layout
@@ -31,9 +31,6 @@ OPSETS = range(13, 24)
 QUANTIZERS = {"Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold", "FloatQuant", "QuantizeLinear",
               "DequantizeLinear"}  # fmt: skip
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
-
-DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
-"""What attributes and inputs that are missing or wrong end in."""
 
 
 def is_float(source: str | Path | bytes | onnx.ModelProto) -> bool:
@@ -68,9 +65,7 @@ def load(source: str | Path | bytes | onnx.ModelProto) -> FloatGraph:
             except HwgenError as error:
                 problems.append(str(error))
             except DAMAGE as error:
-                reason = " ".join(f"{type(error).__name__} {error}".split())
-                problems.append(f"node {node.label!r} ({node.op}): its inputs, attributes and shapes do not fit "
-                                f"together ({reason}); export the model again")  # fmt: skip
+                problems.append(str(node.damaged(error)))
         values.update(zip(node.outputs, results, strict=False))
     complain(problems + _outputs(reader, model, values, bool(problems)), "model")
     return simplify(reader.net.build())

@@ -118,7 +118,7 @@ def reduce(r: Reader, node: OnnxNode, args: list[Value]) -> Value:
     x = args[0]
     axes = node.attrs.get("axes") if len(args) < 2 or args[1] is None else np.ravel(args[1].array).tolist()
     rank, keep = len(x.full), bool(node.attrs.get("keepdims", 1))
-    axes = tuple(range(rank)) if not axes else tuple(a % rank for a in axes)
+    axes = tuple(range(rank)) if not axes else tuple(node.axis(a, rank) for a in axes)
     if node.op == "ReduceMean" and axes == (rank - 1,):
         if (isinstance(x, Stat) and x.kind == "square") or (isinstance(x, Fn) and x.square):
             variance = Stat("variance", x.source, rms=isinstance(x, Fn))
@@ -148,7 +148,7 @@ def softmax(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
     """Softmax over any one axis"""
     x = r.tensor(args[0], node)
     rank = len(x.full)
-    axis = int(node.attrs.get("axis", -1)) % rank
+    axis = node.axis(int(node.attrs.get("axis", -1)), rank)
     perm = (*(i for i in range(rank) if i not in (axis, rank - 1)), *({axis, rank - 1} - {axis}), axis)
     back = tuple(int(i) for i in np.argsort(perm))
     x = r.transposed(x, perm, node) if axis != rank - 1 else x
@@ -161,7 +161,7 @@ def layer_norm(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
     centred = isinstance(args[0], Stat) and args[0].kind == "centred"
     x = args[0].source if centred else r.tensor(args[0], node)
     gamma, beta = ((a.array if isinstance(a, Const) else None) for a in (*args, None, None)[1:3])
-    if int(node.attrs.get("axis", -1)) % len(x.full) != len(x.full) - 1:
+    if node.axis(int(node.attrs.get("axis", -1)), len(x.full)) != len(x.full) - 1:
         node.unsupported("it normalizes over more than the last axis; only the last axis is possible")
     if any(a is not None and not isinstance(a, Const) for a in args[1:3]):
         node.unsupported("its scale or bias is computed; only constant ones are possible")

@@ -24,11 +24,11 @@ def _target(node: OnnxNode, full: tuple[int, ...], args: list[Value]) -> tuple[i
         return (prod(full[:axis]), prod(full[axis:]))
     numbers = _constants(node, args, "axes")
     if node.op == "Squeeze":
-        axes = {a % len(full) for a in numbers} if numbers else {i for i, n in enumerate(full) if n == 1}
+        axes = {node.axis(a, len(full)) for a in numbers} if numbers else {i for i, n in enumerate(full) if n == 1}
         return tuple(n for i, n in enumerate(full) if i not in axes)
     if node.op == "Unsqueeze":
         rest, rank = list(full), len(full) + len(numbers)
-        for axis in sorted(a % rank for a in numbers):
+        for axis in sorted(node.axis(a, rank) for a in numbers):
             rest.insert(axis, 1)
         return tuple(rest)
     keep = not node.attrs.get("allowzero", 0)
@@ -65,7 +65,7 @@ def expand(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
 def concat(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
     """Concat"""
     parts = [r.tensor(a, node) for a in args]
-    axis = int(node.attrs["axis"]) % len(parts[0].full)
+    axis = node.axis(int(node.attrs["axis"]), len(parts[0].full))
     full = list(parts[0].full)
     full[axis] = sum(p.full[axis] for p in parts)
     if any(p.full[0] == 1 for p in parts) and (axis == 0 or full[0] != 1):
@@ -79,13 +79,12 @@ def slice_(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
     """Slice along any axes, forwards"""
     x = r.tensor(args[0], node)
     starts, ends = (_constants(node, args[i : i + 1], key) for i, key in ((1, "starts"), (2, "ends")))
-    axes = _constants(node, args[3:4], "axes") or list(range(len(starts)))
-    steps = _constants(node, args[4:5], "steps") or [1] * len(starts)
-    for axis, start, stop, step in zip(axes, starts, ends, steps, strict=True):
+    axes, steps = _constants(node, args[3:4], "axes"), _constants(node, args[4:5], "steps")
+    for axis, start, stop, step in node.parts(starts, ends, axes, steps):
         if step < 1:
             node.unsupported(f"its step is {step}; only forward slices are possible")
-        start, stop, step = slice(start, stop, step).indices(x.full[axis])
-        x = cut(r, node, x, axis % len(x.full), start, stop, step)
+        axis = node.axis(axis, len(x.full))
+        x = cut(r, node, x, axis, *slice(start, stop, step).indices(x.full[axis]))
     return x
 
 
@@ -107,10 +106,10 @@ def cut(r: Reader, node: OnnxNode, x: Ten, axis: int, start: int, stop: int, ste
 def split(r: Reader, node: OnnxNode, args: list[Value]) -> list[Ten]:
     """Split into parts of equal or given lengths"""
     x = r.tensor(args[0], node)
-    axis, n = int(node.attrs.get("axis", 0)) % len(x.full), len(node.outputs)
+    axis, n = node.axis(int(node.attrs.get("axis", 0)), len(x.full)), len(node.outputs)
     size = -(-x.full[axis] // n)
     given = _constants(node, args[1:], "split")
-    sizes = given or [size] * (n - 1) + [x.full[axis] - size * (n - 1)]
+    sizes = node.lengths(given or [size] * (n - 1) + [x.full[axis] - size * (n - 1)], n, x.full[axis])
     ends = np.cumsum(sizes).tolist()
     return [cut(r, node, x, axis, end - length, end) for end, length in zip(ends, sizes, strict=True)]
 
@@ -118,10 +117,10 @@ def split(r: Reader, node: OnnxNode, args: list[Value]) -> list[Ten]:
 def gather(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
     """Gather one index, or a row of evenly spaced ones"""
     x, indices = r.tensor(args[0], node), args[1]
-    axis = int(node.attrs.get("axis", 0)) % len(x.full)
+    axis = node.axis(int(node.attrs.get("axis", 0)), len(x.full))
     if not isinstance(indices, Const) or indices.array.ndim > 1:
         node.unsupported("its indices are computed or more than a list; only constant ones are possible")
-    at = [int(i) % x.full[axis] for i in np.ravel(indices.array)]
+    at = node.indices(indices.array, x.full[axis])
     steps = {b - a for a, b in zip(at, at[1:], strict=False)} or {1}
     if len(steps) > 1 or min(steps) < 1:
         node.unsupported("its indices are not evenly spaced; use slices")

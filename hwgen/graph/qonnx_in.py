@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from hwgen.errors import InputError, UnsupportedError
+from hwgen.errors import DAMAGE, InputError, UnsupportedError
 from hwgen.graph.builder import GraphBuilder
 from hwgen.graph.graph import Graph
 from hwgen.graph.importer import elementwise, layers, layout, norm, quant, schema, trunc
@@ -40,7 +40,10 @@ def load(source: str | Path | bytes | onnx.ModelProto, input_types: dict[str, In
         raise InputError(f"{sorted(input_types)} in input_types: the inputs are {[i.name for i in model.inputs]}")
     for node in model.nodes:
         args = [_value(values, i, node) for i in node.inputs]
-        results = convert(ctx, node, args)
+        try:
+            results = convert(ctx, node, args)
+        except DAMAGE as error:
+            raise node.damaged(error) from error
         for name, value in zip(node.outputs, results, strict=False):
             values[name] = value
     _outputs(ctx, model, values)

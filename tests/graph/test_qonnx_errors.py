@@ -236,6 +236,16 @@ CASES = {
         lambda w, x: w.op("Slice", x, *(w.const([v], np.int64) for v in (0, 3, 1, 0))),
         "Slice.*of step 0",
     ),
+    "slice of no end": (
+        lambda w, x: w.op("Slice", x, *(w.const(v, np.int64) for v in ([0, 1], [3], [1]))),
+        "Slice.*not one each",
+    ),
+    "axis too many": (
+        lambda w, x: w.op("Slice", x, *(w.const([v], np.int64) for v in (0, 3, 7))),
+        "Slice.*axis 7 of a tensor of 2 axes",
+    ),
+    "gather of nothing": (lambda w, x: w.op("Gather", x, w.const([], np.int64), axis=1), r"Gather.*indices \[\] are"),
+    "gather behind": (lambda w, x: w.op("Gather", x, w.const([99], np.int64), axis=1), r"Gather.*indices \[99\] are"),
     "gather": (lambda w, x: w.op("Gather", x, w.const([2, 0], np.int64), axis=1), "Gather.*single index or a run"),
     "embedding": (lambda w, x: w.op("Gather", w.const(np.ones((256, 8))), x, axis=0), "Gather.*embedding.*host"),
     "border average": (

@@ -78,7 +78,7 @@ def squeeze(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     """Drop axes of length 1"""
     old = [ctx.batch, *args[0].shape]
     axes = _ints(node, args, 1, "axes")
-    axes = [i for i, d in enumerate(old) if d == 1 and i] if axes is None else [a % len(old) for a in axes]
+    axes = [i for i, d in enumerate(old) if d == 1 and i] if axes is None else [node.axis(a, len(old)) for a in axes]
     if 0 in axes:
         node.unsupported("it drops the batch axis; keep it")
     return to_shape(ctx, node, args[0], [d for i, d in enumerate(old) if i not in axes])
@@ -88,7 +88,7 @@ def unsqueeze(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     """Insert axes of length 1"""
     old, axes = [ctx.batch, *args[0].shape], _ints(node, args, 1, "axes") or []
     rank = len(old) + len(axes)
-    axes, rest = {a % rank for a in axes}, iter(old)
+    axes, rest = {node.axis(a, rank) for a in axes}, iter(old)
     return to_shape(ctx, node, args[0], [1 if i in axes else next(rest) for i in range(rank)])
 
 
@@ -120,7 +120,7 @@ def _one_slice(ctx: Context, node: OnnxNode, x: Value, axis: int, start: int, st
 
 def _axis(node: OnnxNode, axis: int, x: Value) -> int:
     """An ONNX axis without batch; raises when it is the batch."""
-    axis = axis % (len(x.shape) + 1)
+    axis = node.axis(axis, len(x.shape) + 1)
     if axis == 0:
         node.unsupported("it works along the batch axis; only the other axes are possible")
     return axis - 1
@@ -130,10 +130,8 @@ def slice_(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     """x[start:stop:step] along some axes"""
     x = args[0]
     starts, ends = _ints(node, args, 1, "starts"), _ints(node, args, 2, "ends")
-    axes = _ints(node, args, 3, "axes") or list(range(len(starts)))
-    steps = _ints(node, args, 4, "steps") or [1] * len(starts)
-    for a, s, e, st in zip(axes, starts, ends, steps, strict=True):
-        if a % (len(x.shape) + 1) == 0 and st == 1 and s == 0 and e >= ctx.batch:
+    for a, s, e, st in node.parts(starts, ends, _ints(node, args, 3, "axes"), _ints(node, args, 4, "steps")):
+        if node.axis(a, len(x.shape) + 1) == 0 and st == 1 and s == 0 and e >= ctx.batch:
             continue
         x = _one_slice(ctx, node, x, _axis(node, a, x), s, e, st)
     return x
@@ -147,7 +145,7 @@ def split(ctx: Context, node: OnnxNode, args: list[Value]) -> list[Value]:
     if sizes is None:
         each = -(-n // count)
         sizes = [min(each, n - i * each) for i in range(count)]
-    at = np.cumsum([0, *sizes])
+    at = np.cumsum([0, *node.lengths(sizes, count, n)])
     return [_one_slice(ctx, node, x, axis, int(at[i]), int(at[i + 1])) for i in range(count)]
 
 
@@ -159,8 +157,7 @@ def gather(ctx: Context, node: OnnxNode, args: list[Value]) -> Value:
     axis = _axis(node, int(node.attrs.get("axis", 0)), x)
     if at is None:
         node.unsupported("its indices are computed at run time; do the look-up on the host")
-    n = x.shape[axis]
-    flat = [int(i) % n for i in np.ravel(at)]
+    flat = node.indices(at, x.shape[axis])
     if flat != list(range(flat[0], flat[0] + len(flat))) or at.ndim > 1:
         node.unsupported("it picks indices that are not one run; only a single index or a run is possible")
     y = _one_slice(ctx, node, x, axis, flat[0], flat[-1] + 1)

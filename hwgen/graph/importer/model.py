@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -33,6 +34,45 @@ class OnnxNode:
     def unsupported(self, why: str) -> NoReturn:
         """Raise UnsupportedError naming this node. `why` gives the reason and the way out."""
         raise UnsupportedError(f"node {self.label!r} ({self.op}): {why}")
+
+    def damaged(self, error: Exception) -> UnsupportedError:
+        """What is said where reading this node ended in `error`, one of errors.DAMAGE."""
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        return UnsupportedError(
+            f"node {self.label!r} ({self.op}): its inputs, attributes and shapes do not fit together ({reason}); "
+            "export the model again"
+        )
+
+    def axis(self, axis: int, rank: int) -> int:
+        """An axis counted from the front. Raises UnsupportedError where there is none of that number."""
+        if not -rank <= axis < rank:
+            self.unsupported(f"it works along axis {axis} of a tensor of {rank} axes; export the model again")
+        return axis % rank
+
+    def parts(
+        self, starts: list[int], ends: list[int], axes: list[int] | None, steps: list[int] | None
+    ) -> Iterator[tuple[int, int, int, int]]:
+        """(axis, start, end, step) of each axis that a Slice cuts. UnsupportedError unless there is one of each."""
+        lists = axes or list(range(len(starts))), starts, ends, steps or [1] * len(starts)
+        if len({len(numbers) for numbers in lists}) > 1 or len(set(lists[0])) < len(lists[0]):
+            self.unsupported(
+                f"its axes {lists[0]}, starts {starts}, ends {ends}, steps {lists[3]} are not one each for every axis; "
+                "export the model again"
+            )
+        return zip(*lists, strict=True)
+
+    def lengths(self, sizes: list[int], count: int, size: int) -> list[int]:
+        """The lengths of a Split's parts. Raises UnsupportedError unless they are `count` that add up to `size`."""
+        if len(sizes) != count or sum(sizes) != size or min(sizes) < 1:
+            self.unsupported(f"its parts of {sizes} are not {count} of {size} elements; export the model again")
+        return sizes
+
+    def indices(self, numbers: np.ndarray, size: int) -> list[int]:
+        """The indices of a Gather, from the front. Raises UnsupportedError for none, or one that is not there."""
+        at = [int(number) for number in np.ravel(numbers)]
+        if not at or min(at) < -size or max(at) >= size:
+            self.unsupported(f"its indices {at} are none of {size} elements; export the model again")
+        return [number % size for number in at]
 
 
 @dataclass

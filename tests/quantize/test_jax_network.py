@@ -51,8 +51,8 @@ def test_the_gradient_is_the_slope(rng):
         slope, step = jax.grad(loss)(weights), 1e-6
         found = (loss(moved(step)) - loss(moved(-step))) / (2 * step)
         assert found.dtype == np.float64
-    want = sum(float((g * d).sum()) for name in slope for g, d in zip(slope[name], direction[name], strict=True))
-    assert abs(found - want) < 1e-3 * abs(want) + 1e-6
+        want = sum(float((g * d).sum()) for name in slope for g, d in zip(slope[name], direction[name], strict=True))
+    assert abs(float(found) - want) < 1e-3 * abs(want) + 1e-6
 
 
 def test_what_cannot_be_trained_is_named():

@@ -13,16 +13,15 @@ from collections.abc import Container
 import numpy as np
 
 from hwgen.errors import FitError, UnsupportedError
-from hwgen.runtime.abi import BEAT_BYTES
-from hwgen.schedule import emit_mm, emit_vec
+from hwgen.schedule import emit_io, emit_mm, emit_row, emit_vec
 from hwgen.schedule.config import MAX_SLOTS, EngineConfig
-from hwgen.schedule.instructions import Din, Dout, Exponentials, Gate, Nop, Program, Row
+from hwgen.schedule.instructions import Gate, Nop, Program
 from hwgen.schedule.memory import RESIDUAL_LAG
 from hwgen.schedule.plan import INPUTS, MatOp, Plan, RowOp, View
 from hwgen.schedule.vector import VecOp
 from hwgen.schedule.views import round_up
 from hwgen.schedule.weights import OCTET
-from hwgen.schedule.windows import Stream, Windows
+from hwgen.schedule.windows import Windows
 
 WIDE_STEPS = 4  # clocks that the write of a wide group takes
 
@@ -49,15 +48,15 @@ class _Emitter:
         self.walks: dict[str, list[Windows]] = {}  # of each image
 
     def run(self) -> Program:
-        self._inputs()
+        emit_io.inputs(self)
         for op in self.plan.ops:
             if isinstance(op, MatOp):
                 self._matrix(op)
             elif isinstance(op, VecOp):
                 emit_vec.vector(self, op)
             else:
-                self._row(op)
-        self._outputs()
+                emit_row.row(self, op)
+        emit_io.outputs(self)
         self.program.kv_words = max((b.word + b.kv for b in self.plan.buffers.values() if b.kv), default=0)
         return self.program
 
@@ -83,7 +82,7 @@ class _Emitter:
         ops = [(w, self.plan.ops[w]) for w in self.plan.buffers[view.buffer].writers]
         return [w for w, op in ops if w < len(self.complete) and op.out.start <= hi and lo < op.out.end]
 
-    def _complete_with(self, writers: list[int]) -> set[int]:
+    def complete_with(self, writers: list[int]) -> set[int]:
         """Operations complete once these are: what they waited for, and what ran before in their unit."""
         out: set[int] = set()
         for w in writers:
@@ -123,7 +122,7 @@ class _Emitter:
         """Whether an operation reads from the bank of the buffer that it writes (joined parts share one)."""
         return any(self.plan.buffers[view.buffer].bank == self.plan.buffers[buffer].bank for view in op.reads())
 
-    def _gate_for(self, ops: set[int]) -> dict[str, int]:
+    def octets_of(self, ops: set[int]) -> dict[str, int]:
         """Octets of each unit after which all these operations are complete."""
         out: dict[str, int] = {}
         for unit, mine in self.units.items():
@@ -138,42 +137,7 @@ class _Emitter:
         known |= {gate.unit: gate.count for gate in gates}
         return gates
 
-    # --- input ------------------------------------------------------------------------------------------------------
-    def _inputs(self) -> None:
-        copied = min((image.offset for image in self.plan.images.values()), default=self.plan.in_bytes)
-        if copied:
-            bank, beats = self.plan.buffers[INPUTS].bank, -(-copied // BEAT_BYTES)
-            self.program.din.append(Din(0, beats, bank, self.byte(INPUTS, 0) // BEAT_BYTES))
-        self.total["DIN"] = -(-copied // BEAT_BYTES) * BEAT_BYTES // OCTET
-        self._images()
-
-    def _images(self) -> None:
-        """Images into the ring, and their windows out of it; each is asked for while the one before comes in."""
-        streams, walks, beats = [], [], 0
-        for image in self.plan.images.values():
-            g, at = image.geometry, beats * BEAT_BYTES
-            beats += g.beats
-            self.total["DIN"] += g.rows * g.cols * image.pitch // OCTET
-            streams.append(Stream(image.offset, g.beats))
-            walks.append(self.walks.setdefault(image.name, []))
-            for row in range(0, g.rows, image.band):
-                half = row // image.band % 2 * image.band_bytes
-                address = self.byte(INPUTS, image.start + half) // BEAT_BYTES
-                place = self.plan.buffers[INPUTS].bank, address, row, min(image.band, g.rows - row)
-                walks[-1].append(Windows(g, self.config.v, at, beats, *place, image.clocks, name=image.name))
-        for i, walk in enumerate(walks):
-            self.program.din += [*streams[i + (i > 0) : i + 2], *walk]
-
-    def _free_bands(self, op: MatOp) -> None:
-        """Let each band of windows be written when the array has read what lay there: `op` is about to be counted."""
-        image = next((i for i in self.plan.images.values() if i.start == op.x.positions[0]), None)
-        if op.x.buffer != INPUTS or image is None:
-            return
-        octets = self.total["MM"]
-        for part, walk in zip(op.parts, self.walks[image.name][2:], strict=False):
-            octets += len(part.rows) * len(part.groups) * self.config.m // OCTET
-            walk.gate = Gate("MM", octets)
-
+    # --- places -----------------------------------------------------------------------------------------------------
     def bank(self, buffer: str) -> int:
         """The bank of a buffer."""
         return self.plan.buffers[buffer].bank
@@ -211,6 +175,16 @@ class _Emitter:
         self.steps.append(sum(ins.steps() for ins in instructions))
         self.wrote("MM", groups * self.config.m // OCTET, complete)
 
+    def _free_bands(self, op: MatOp) -> None:
+        """Let each band of windows be written when the array has read what lay there: `op` is about to be counted."""
+        image = next((i for i in self.plan.images.values() if i.start == op.x.positions[0]), None)
+        if op.x.buffer != INPUTS or image is None:
+            return
+        octets = self.total["MM"]
+        for part, walk in zip(op.parts, self.walks[image.name][2:], strict=False):
+            octets += len(part.rows) * len(part.groups) * self.config.m // OCTET
+            walk.gate = Gate("MM", octets)
+
     def stored_at(self, memory: list[np.ndarray], words: np.ndarray, role: int | None) -> int:
         """Where these words begin in a memory; equal ones of one role are stored once."""
         key = (id(memory), role, words.shape, hashlib.sha256(np.ascontiguousarray(words)).digest())
@@ -228,7 +202,7 @@ class _Emitter:
         early = isinstance(source, VecOp) or (source is not None and source.out.rows > 1)
         if not isinstance(source, MatOp | None) and (not self._beside(op, writers[0]) if early else _copies(op)):
             follow = None  # its first results come before its last operands, when the other unit uses its ports
-        complete = self._complete_with(writers)
+        complete = self.complete_with(writers)
         must: set[int] = set() if follow else set(writers)
         # never beside an unrelated operation of another unit, which may need the same port
         must |= set(range(len(self.after))) if self.plan.serial else {*self.units["ROW"], *self.units["VEC"]}
@@ -244,9 +218,9 @@ class _Emitter:
         if early and follow is not None:
             complete -= set(writers)
         must |= keys
-        waits |= self._gate_for(must)
+        waits |= self.octets_of(must)
         for unit in self.units.values():
-            complete |= self._complete_with([i for i in reversed(unit) if i in must][:1])
+            complete |= self.complete_with([i for i in reversed(unit) if i in must][:1])
         return waits, complete | must, follow
 
     def _beside(self, op: MatOp, row: int) -> bool:
@@ -284,102 +258,6 @@ class _Emitter:
                 )
             self.program.tables.append(data)
         return self.program.tables.index(data)
-
-    # --- row operations ---------------------------------------------------------------------------------------------
-    def _row(self, op: RowOp) -> None:
-        cfg = self.config
-        rows, words, step = op.out.rows, -(-op.out.channels // cfg.v), cfg.v // OCTET
-        start = int(op.starts[0])
-        stride = int(op.starts[1] - op.starts[0]) if rows > 1 else 0
-        writers = self.writers(op.x)
-        follow = self.follow(op.x.buffer, writers, "ROW")
-        latest_mm = self.units["MM"][-1] if self.units["MM"] else None
-        if stride != words * cfg.v and rows > 1:
-            follow = None  # words do not come in the order in which they are counted
-        gate = Gate()
-        if latest_mm is not None and (follow is None or self.plan.serial or latest_mm not in writers):
-            # not right behind its producer: wait until the array is done with everything before
-            gate = Gate("MM", self.total["MM"])
-        if follow is not None and (follow[0] == "DIN" or gate.unit == "NONE"):
-            dep, need, need_step = follow[0], follow[1] + start // OCTET + step, step
-        elif op.x.buffer == INPUTS:
-            dep, need, need_step = "DIN", self.total["DIN"], 0
-        else:
-            dep, need, need_step = "ROW", self.total["ROW"], 0
-        complete = self._complete_with(writers)
-        if rows > 1 and dep != "ROW":
-            complete -= set(writers)  # its first row comes before their last
-        if gate.unit == "MM":
-            complete |= set(self.units["MM"])
-        products = set(self.units["VEC"])
-        if products and (need_step == 0 or not products <= complete):
-            self.program.row += [Nop(other) for other in self.news("ROW", {"VEC": self.total["VEC"]})]
-            complete |= products
-        softmax = self._exponentials(op)
-        params = [] if softmax else op.lane.words(words, cfg.v)
-        self.program.row.append(
-            Row(
-                rms=op.rms, softmax=softmax, group=op.group, x_signed=op.x.signed, lo=op.lane.lo, hi=op.lane.hi,
-                dep=dep, need=need, need_step=need_step,
-                src_bank=self.plan.buffers[op.x.buffer].bank, src=self.byte(op.x.buffer, start) // cfg.v,
-                dst_bank=self.plan.buffers[op.out.buffer].bank, dst=self.byte(op.out.buffer, op.out.start) // cfg.v,
-                param=self.stored_at(self.program.row_params, params, op.lane.role) if len(params) else 0,
-                length=op.out.channels, words=words, rows=rows, src_stride=stride // cfg.v,
-                dst_stride=op.out.pitch // cfg.v, eps=op.eps, gate=gate, name=op.name,
-            )
-        )  # fmt: skip
-        self.steps.append(0)
-        self.wrote("ROW", rows * words * step, complete)
-
-    def _exponentials(self, op: RowOp) -> Exponentials | None:
-        """Softmax's constants, its table stored once."""
-        if op.softmax is None:
-            return None
-        tables, table = self.program.softmax_tables, np.asarray(op.softmax.table, np.int64)
-        slot = next((i for i, other in enumerate(tables) if np.array_equal(other, table)), len(tables))
-        if slot == MAX_SLOTS:
-            raise FitError(
-                f"node {op.name!r}: more than {MAX_SLOTS} different tables of exponentials; give the inputs of some "
-                f"softmaxes the same scale"
-            )
-        if slot == len(tables):
-            tables.append(table)
-        return Exponentials(slot, int(op.softmax.mult), int(op.softmax.shift))
-
-    # --- output -----------------------------------------------------------------------------------------------------
-    def _outputs(self) -> None:
-        cfg, offset = self.config, 0
-        for i, output in enumerate(self.plan.outputs):
-            joined = len(self.plan.buffers[output.buffer].writers) > 1
-            last = output.op == len(self.plan.ops) - 1 and i == len(self.plan.outputs) - 1 and not joined
-            follow = None
-            if last and not self.plan.serial:
-                follow = self.follow(output.buffer, [output.op], "DOUT")
-            loose = set(range(len(self.after))) - self._complete_with([output.op])
-            if follow is not None:
-                dep, need, step = follow[0], follow[1] + output.start // OCTET + cfg.v // OCTET, cfg.v // OCTET
-                gates = [Gate(unit, count) for unit, count in self._gate_for(loose).items()] or [Gate()]
-            else:
-                dep, need, step = "MM", self.total["MM"], 0
-                gates = [Gate(unit, self.total[unit]) for unit in ("VEC", "ROW") if unit == "ROW" or self.total[unit]]
-            self.program.dout += [Nop(gate) for gate in gates[:-1]]
-            gate = gates[-1]
-            size = output.size // output.rows
-            size = _wide_bytes(size, cfg.m) if output.wide else size
-            beats = -(-size // BEAT_BYTES)
-            output.offset = offset
-            for row in range(output.rows):
-                address = self.byte(output.buffer, output.start + row * output.pitch) // BEAT_BYTES
-                bank, before = self.plan.buffers[output.buffer].bank, row * output.pitch // OCTET if step else 0
-                self.program.dout.append(Dout(offset, beats, bank, address, dep, need + before, step, gate))
-                offset += beats * BEAT_BYTES
-            offset = -(-offset // 64) * 64
-        self.plan.out_bytes = offset
-
-
-def _wide_bytes(size: int, m: int) -> int:
-    """Bytes of a 32-bit vector in byte planes."""
-    return -(-size // m) * m * 4
 
 
 def _copies(op: MatOp) -> bool:

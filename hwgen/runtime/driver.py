@@ -138,6 +138,11 @@ class Accelerator:
     ) -> list[dict[str, np.ndarray] | np.ndarray]:
         """`infer` for each of these, two in flight; the answers in order. `timeout` is for each. The first error is
         raised, and what was in flight is given up."""
+        if isinstance(observations, Mapping) or not isinstance(observations, Iterable):
+            raise InputFault(
+                f"infer_batch is given {type(observations).__name__}; give a list with an observation each, such as "
+                "[{name: array}, {name: array}]"
+            )
         answers = []
         with self._lock:
             pipeline, _ = self._ready()

@@ -88,6 +88,9 @@ def test_a_batch_comes_back_in_order(accelerator, rng):
     for got, o in zip(accelerator.infer_batch(iter(observations)), observations, strict=True):
         assert (got == golden(o)).all()
     assert accelerator.infer_batch([]) == []
+    for no_list in (None, 3, observations[0]):
+        with pytest.raises(InputFault, match="infer_batch is given .*; give a list with an observation each"):
+            accelerator.infer_batch(no_list)
 
 
 def test_a_bad_observation_ends_a_batch_and_leaves_nothing_in_flight(accelerator, rng):

@@ -11,21 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from hwgen.graph import ops
 from hwgen.graph.activations import activation_table
 from hwgen.graph.graph import MOVES, Graph
+from hwgen.graph.qonnx_writer import Writer
 from hwgen.graph.ranges import lane_bounds
 from hwgen.graph.scaling import lane_params, softmax_scale
 from hwgen.graph.types import ACC, IntType, Tensor, along_axis
 
-QONNX = "qonnx.custom_op.general"
 NAMED = {"sigmoid": "Sigmoid", "tanh": "Tanh", "gelu": "Gelu", "gelu_tanh": "Gelu", "mish": "Mish",
          "softplus": "Softplus", "elu": "Elu", "erf": "Erf", "silu": "Silu"}  # fmt: skip
 """Functions that are written as ONNX operators; other tables are written as Gather."""
-OPSET = {"Gelu": 20, "Mish": 18, "ReduceMean": 18, "GroupNormalization": 21}
-"""The opset that an operator needs, where it is above 17."""
 
 
 def save(graph: Graph, path: str | Path, batch: int = 1) -> None:
@@ -35,7 +33,7 @@ def save(graph: Graph, path: str | Path, batch: int = 1) -> None:
 
 def to_model(graph: Graph, batch: int = 1) -> onnx.ModelProto:
     """The graph as a QONNX model, with a fixed batch size (QONNX's executor needs one)."""
-    w = _Writer(graph, batch)
+    w = Writer(graph, batch)
     for name in graph.inputs:
         w.input(graph.tensors[name])
     for node in graph.nodes:
@@ -45,86 +43,7 @@ def to_model(graph: Graph, batch: int = 1) -> onnx.ModelProto:
     return w.finish()
 
 
-class _Writer:
-    """Collects ONNX nodes. edge: the ONNX name of each tensor's real value; factor: real value / value on that edge."""
-
-    def __init__(self, graph: Graph, batch: int):
-        self.graph, self.batch = graph, batch
-        self.nodes: list[onnx.NodeProto] = []
-        self.inits: list[onnx.TensorProto] = []
-        self.inputs: list[onnx.ValueInfoProto] = []
-        self.edge: dict[str, str] = {}
-        self.factor: dict[str, float] = {}
-        self.names = set(graph.tensors)
-        self.ranges = graph.ranges()
-        self.weights: dict[tuple, str] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-
-    def fresh(self, base: str) -> str:
-        name, k = base, 0
-        while name in self.names:
-            k += 1
-            name = f"{base}_{k}"
-        self.names.add(name)
-        return name
-
-    def const(self, base: str, array, dtype=np.float32) -> str:
-        name = self.fresh(base)
-        self.inits.append(numpy_helper.from_array(np.asarray(array, dtype), name))
-        return name
-
-    def node(self, op: str, inputs: list[str], out: str, domain: str = "", **attrs) -> str:
-        self.nodes.append(helper.make_node(op, inputs, [out], name=f"{out}_{op}", domain=domain, **attrs))
-        return out
-
-    def quant(self, x: str, out: str, dtype: IntType, scale, narrow: bool = False, base: str | None = None) -> str:
-        base = base or out
-        args = [
-            x,
-            self.const(f"{base}_scale", scale),
-            self.const(f"{base}_zero", 0.0),
-            self.const(f"{base}_bits", dtype.bits),
-        ]
-        return self.node("Quant", args, out, QONNX, signed=int(dtype.signed), narrow=int(narrow), rounding_mode="ROUND")
-
-    def input(self, t: Tensor) -> None:
-        self.inputs.append(helper.make_tensor_value_info(t.name, TensorProto.FLOAT, (self.batch, *t.shape)))
-        self.edge[t.name] = self.quant(t.name, self.fresh(f"{t.name}_quant"), t.dtype, t.scale, t.narrow)
-
-    def tensor(self, name: str) -> Tensor:
-        return self.graph.tensors[name]
-
-    def finish(self) -> onnx.ModelProto:
-        outputs = []
-        for name in self.graph.outputs:
-            if self.edge[name] != name:
-                self.node("Identity", [self.edge[name]], name)
-            shape = (self.batch, *self.tensor(name).shape)
-            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-        g = helper.make_graph(self.nodes, self.graph.name, self.inputs, outputs, self.inits)
-        opset = max([17, *(OPSET.get(n.op_type, 17) for n in self.nodes)])
-        imports = [helper.make_opsetid("", opset), helper.make_opsetid(QONNX, 1)]
-        model = helper.make_model(g, opset_imports=imports, producer_name="hwgen", ir_version=9)
-        return onnx.shape_inference.infer_shapes(_with_shapes(model, self))
-
-
-def _with_shapes(model: onnx.ModelProto, w: _Writer) -> onnx.ModelProto:
-    """Shapes of tensors of the graph, of quantized constants (shape inference does not see through Quant), and of what
-    the writer noted in `shapes`."""
-    for edge, shape in {**{edge: w.tensor(name).shape for name, edge in w.edge.items()}, **w.shapes}.items():
-        if edge not in w.graph.outputs:
-            shape = (w.batch, *shape)
-            model.graph.value_info.append(helper.make_tensor_value_info(edge, TensorProto.FLOAT, shape))
-    known = {v.name for v in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
-    dims = {i.name: tuple(i.dims) for i in model.graph.initializer}
-    for n in model.graph.node:
-        if n.op_type == "Quant" and n.output[0] not in known and n.input[0] in dims:
-            info = helper.make_tensor_value_info(n.output[0], TensorProto.FLOAT, dims[n.input[0]])
-            model.graph.value_info.append(info)
-    return model
-
-
-def _weights(w: _Writer, node, axis: int) -> str:
+def _weights(w: Writer, node, axis: int) -> str:
     x, out = w.tensor(node.inputs[0]), w.tensor(node.output)
     scale = np.asarray(out.scale, np.float64) / x.scale
     if scale.ndim and isinstance(node, ops.ConvTranspose1D):
@@ -141,12 +60,12 @@ def _weights(w: _Writer, node, axis: int) -> str:
     return w.weights[same]
 
 
-def _linear(w: _Writer, node: ops.Linear) -> None:
+def _linear(w: Writer, node: ops.Linear) -> None:
     weight = _weights(w, node, axis=1)
     w.edge[node.output] = w.node("MatMul", [w.edge[node.inputs[0]], weight], node.output)
 
 
-def _conv(w: _Writer, node: ops.Conv) -> None:
+def _conv(w: Writer, node: ops.Conv) -> None:
     weight = _weights(w, node, axis=0)
     w.edge[node.output] = w.node(
         "Conv", [w.edge[node.inputs[0]], weight], node.output, kernel_shape=list(node.weight.shape[2:]),
@@ -154,7 +73,7 @@ def _conv(w: _Writer, node: ops.Conv) -> None:
     )  # fmt: skip
 
 
-def _conv_transpose(w: _Writer, node: ops.ConvTranspose1D) -> None:
+def _conv_transpose(w: Writer, node: ops.ConvTranspose1D) -> None:
     weight = _weights(w, node, axis=1)
     w.edge[node.output] = w.node(
         "ConvTranspose", [w.edge[node.inputs[0]], weight], node.output, kernel_shape=[node.weight.shape[2]],
@@ -162,17 +81,17 @@ def _conv_transpose(w: _Writer, node: ops.ConvTranspose1D) -> None:
     )  # fmt: skip
 
 
-def _matmul(w: _Writer, node: ops.MatMul) -> None:
+def _matmul(w: Writer, node: ops.MatMul) -> None:
     w.edge[node.output] = w.node("MatMul", [w.edge[i] for i in node.inputs], node.output)
 
 
-def _constant(w: _Writer, node: ops.Constant) -> None:
+def _constant(w: Writer, node: ops.Constant) -> None:
     t = w.tensor(node.output)
     real = np.broadcast_to(node.value.astype(np.float32) * np.float32(t.scale), (w.batch, *t.shape))
     w.edge[node.output] = w.quant(w.const(f"{node.output}_value", real), node.output, t.dtype, t.scale)
 
 
-def _sumpool(w: _Writer, node: ops.SumPool) -> None:
+def _sumpool(w: Writer, node: ops.SumPool) -> None:
     # ONNX has only the mean; the factor is taken up by the Requantize that reads it.
     w.edge[node.output] = w.node(
         "AveragePool", [w.edge[node.inputs[0]]], node.output, kernel_shape=list(node.kernel),
@@ -181,7 +100,7 @@ def _sumpool(w: _Writer, node: ops.SumPool) -> None:
     w.factor[node.output] = float(prod(node.kernel))
 
 
-def _maxpool(w: _Writer, node: ops.MaxPool) -> None:
+def _maxpool(w: Writer, node: ops.MaxPool) -> None:
     w.edge[node.output] = w.node(
         "MaxPool", [w.edge[node.inputs[0]]], node.output, kernel_shape=list(node.kernel), strides=list(node.stride),
         pads=list(node.pads),
@@ -199,7 +118,7 @@ def _split(values: np.ndarray) -> list[np.ndarray]:
     return [first, rest] if rest.any() else [first]
 
 
-def _scale_edge(w: _Writer, edge: str, base: str, gain: np.ndarray, ndim: int, axis: int) -> str:
+def _scale_edge(w: Writer, edge: str, base: str, gain: np.ndarray, ndim: int, axis: int) -> str:
     """Multiply an edge by a gain, in two steps where one float32 is not precise enough."""
     first = np.asarray(gain, np.float64).astype(np.float32)
     again = np.where(first == 0, 1, gain / np.where(first == 0, 1, first.astype(np.float64))).astype(np.float32)
@@ -208,7 +127,7 @@ def _scale_edge(w: _Writer, edge: str, base: str, gain: np.ndarray, ndim: int, a
     return edge
 
 
-def _requantize(w: _Writer, node: ops.Requantize) -> None:
+def _requantize(w: Writer, node: ops.Requantize) -> None:
     ins, out = [w.tensor(i) for i in node.inputs], w.tensor(node.output)
     ndim, axis = len(ins[0].shape), node.channel_axis
     wanted = [_rational(m, node.shift) for m in node.mult]
@@ -228,7 +147,7 @@ def _requantize(w: _Writer, node: ops.Requantize) -> None:
     _finish(w, node, edge, out)
 
 
-def _reproduces(w: _Writer, node: ops.Requantize, natural, offset, wanted) -> bool:
+def _reproduces(w: Writer, node: ops.Requantize, natural, offset, wanted) -> bool:
     """Whether an importer finds this node's multipliers from the scales alone."""
     ins, axis = [w.tensor(i) for i in node.inputs], node.channel_axis
     bounds = lane_bounds([w.ranges[i] for i in node.inputs], axis == ins[0].channel_axis)
@@ -236,7 +155,7 @@ def _reproduces(w: _Writer, node: ops.Requantize, natural, offset, wanted) -> bo
     return all(np.all(_rational(m, p.shift) == r) for m, r in zip(p.mult, wanted, strict=True))
 
 
-def _bias(w: _Writer, edge: str, base: str, bias: np.ndarray, ndim: int, axis: int) -> str:
+def _bias(w: Writer, edge: str, base: str, bias: np.ndarray, ndim: int, axis: int) -> str:
     if not np.any(bias):
         return edge
     for part in _split(np.asarray(bias)):
@@ -244,7 +163,7 @@ def _bias(w: _Writer, edge: str, base: str, bias: np.ndarray, ndim: int, axis: i
     return edge
 
 
-def _finish(w: _Writer, node, edge: str, out: Tensor) -> None:
+def _finish(w: Writer, node, edge: str, out: Tensor) -> None:
     """Clip, where the clamp is not a type's own range, and Quant (none for wide outputs)."""
     full, narrow = out.dtype.bounds(), out.dtype.bounds(narrow=True)
     clamp = (node.lo, node.hi)
@@ -265,7 +184,7 @@ def _finish(w: _Writer, node, edge: str, out: Tensor) -> None:
         w.edge[node.output] = w.quant(edge, node.output, out.dtype, out.scale, is_narrow)
 
 
-def _lookup(w: _Writer, node: ops.Lookup) -> None:
+def _lookup(w: Writer, node: ops.Lookup) -> None:
     x, out = w.tensor(node.inputs[0]), w.tensor(node.output)
     edge, base = w.edge[node.inputs[0]], node.output
     narrow = None
@@ -290,7 +209,7 @@ def _lookup(w: _Writer, node: ops.Lookup) -> None:
     w.edge[node.output] = w.quant(edge, node.output, out.dtype, out.scale, bool(narrow))
 
 
-def _layernorm(w: _Writer, node: ops.LayerNorm) -> None:
+def _layernorm(w: Writer, node: ops.LayerNorm) -> None:
     x, out = w.tensor(node.inputs[0]), w.tensor(node.output)
     row, base, edge = x.shape[-1], node.output, w.edge[node.inputs[0]]
     eps = float(np.float32(node.eps_int * x.scale**2 / row**2))
@@ -315,7 +234,7 @@ def _layernorm(w: _Writer, node: ops.LayerNorm) -> None:
     _finish(w, node, edge, out)
 
 
-def _groupnorm(w: _Writer, node: ops.GroupNorm) -> None:
+def _groupnorm(w: Writer, node: ops.GroupNorm) -> None:
     x, out = w.tensor(node.inputs[0]), w.tensor(node.output)
     base, channels = node.output, x.shape[0]
     eps = float(np.float32(node.eps_int * x.scale**2 / node.row(x.shape) ** 2))
@@ -330,7 +249,7 @@ def _groupnorm(w: _Writer, node: ops.GroupNorm) -> None:
     _finish(w, node, edge, out)
 
 
-def _softmax(w: _Writer, node: ops.Softmax) -> None:
+def _softmax(w: Writer, node: ops.Softmax) -> None:
     x, out, edge = w.tensor(node.inputs[0]), w.tensor(node.output), w.edge[node.inputs[0]]
     if node.step != x.scale:
         edge = _scale_edge(w, edge, node.output, np.float64(node.step / x.scale), len(x.shape), -1)
@@ -341,7 +260,7 @@ def _softmax(w: _Writer, node: ops.Softmax) -> None:
     _finish(w, node, edge, out)
 
 
-def _mul(w: _Writer, node: ops.Mul) -> None:
+def _mul(w: Writer, node: ops.Mul) -> None:
     a, b, out = (w.tensor(i) for i in (*node.inputs, node.output))
     edge = w.node("Mul", [w.edge[i] for i in node.inputs], w.fresh(f"{node.output}_product"))
     wanted, natural = _rational(node.mult, node.shift), a.scale * b.scale / out.scale
@@ -352,27 +271,27 @@ def _mul(w: _Writer, node: ops.Mul) -> None:
     _finish(w, node, edge, out)
 
 
-def _reshape(w: _Writer, node: ops.Reshape) -> None:
+def _reshape(w: Writer, node: ops.Reshape) -> None:
     shape = w.const(f"{node.output}_shape", [0, *node.shape], np.int64)
     w.edge[node.output] = w.node("Reshape", [w.edge[node.inputs[0]], shape], node.output)
 
 
-def _flatten(w: _Writer, node: ops.Flatten) -> None:
+def _flatten(w: Writer, node: ops.Flatten) -> None:
     w.edge[node.output] = w.node("Flatten", [w.edge[node.inputs[0]]], node.output, axis=1)
 
 
-def _transpose(w: _Writer, node: ops.Transpose) -> None:
+def _transpose(w: Writer, node: ops.Transpose) -> None:
     perm = [0, *(p + 1 for p in node.perm)]
     w.edge[node.output] = w.node("Transpose", [w.edge[node.inputs[0]]], node.output, perm=perm)
 
 
-def _concat(w: _Writer, node: ops.Concat) -> None:
+def _concat(w: Writer, node: ops.Concat) -> None:
     rank = len(w.tensor(node.output).shape)
     axis = node.axis % rank + 1
     w.edge[node.output] = w.node("Concat", [w.edge[i] for i in node.inputs], node.output, axis=axis)
 
 
-def _slice(w: _Writer, node: ops.Slice) -> None:
+def _slice(w: Writer, node: ops.Slice) -> None:
     axis = node.axis % len(w.tensor(node.output).shape) + 1
     parts = (("starts", node.start), ("ends", node.stop), ("axes", axis), ("steps", node.step))
     args = [w.const(f"{node.output}_{n}", [v], np.int64) for n, v in parts]

@@ -154,7 +154,7 @@ HANDLERS = {
     **dict.fromkeys(("Relu", "Clip", "Min", "Max"), elementwise.clip),
     **dict.fromkeys((*elementwise.PLAIN, *elementwise.WITH_ATTRS, "Gelu"), elementwise.unary),
     "Reshape": layout.reshape, "Flatten": layout.reshape, "Squeeze": layout.reshape, "Unsqueeze": layout.reshape,
-    "Transpose": layout.transpose, "Expand": layout.expand, "Concat": layout.concat, "Slice": layout.slice_,
-    "Split": layout.split, "Gather": layout.gather, "Pad": layout.pad,
+    "Transpose": layout.transpose, "Expand": layout.expand, "Tile": layout.tile, "Concat": layout.concat,
+    "Slice": layout.slice_, "Split": layout.split, "Gather": layout.gather, "Pad": layout.pad,
 }  # fmt: skip
 """Reader of each operator: function(reader, node, values) -> value, or a list of them."""

@@ -9,6 +9,9 @@ import numpy as np
 from hwgen.frontends.onnx_values import Const, Reader, Squeezed, Ten, Value
 from hwgen.graph.importer.model import OnnxNode
 
+MOST = 1 << 24
+"""Numbers in a tensor that is repeated."""
+
 
 def reshape(r: Reader, node: OnnxNode, args: list[Value]) -> Value:
     """Reshape, Flatten, Squeeze, Unsqueeze"""
@@ -54,18 +57,38 @@ def transpose(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
 
 
 def expand(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
-    """Expand to the shape that it has"""
+    """Expand, by a concatenation of copies along each axis that grows"""
     x = r.tensor(args[0], node)
     full = tuple(np.broadcast_shapes(x.full, tuple(_constants(node, args[1:], "shape"))))
-    if prod(full) != prod(x.full):
-        node.unsupported(f"it repeats {x.full} to {full}; only constants can be repeated")
-    return r.reshaped(x, full, node)
+    x = r.reshaped(x, (1,) * (len(full) - len(x.full)) + x.full, node)
+    return _repeated(r, node, x, [n // before for n, before in zip(full, x.full, strict=True)])
+
+
+def tile(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
+    """Tile, by a concatenation of copies along each axis"""
+    x = r.tensor(args[0], node)
+    times = _constants(node, args[1:], "repeats")
+    if len(times) != len(x.full) or min(times, default=1) < 1:
+        node.unsupported(f"it repeats {x.full} {times} times; give a number of 1 or more for each axis")
+    return _repeated(r, node, x, times)
+
+
+def _repeated(r: Reader, node: OnnxNode, x: Ten, times: list[int]) -> Ten:
+    if prod(x.full) * prod(times) > MOST:
+        node.unsupported(f"it repeats {x.full} {times} times, more than {MOST:,} numbers; repeat less")
+    for axis, count in enumerate(times):
+        if count > 1:
+            x = _joined(r, node, [x] * count, axis)
+    return x
 
 
 def concat(r: Reader, node: OnnxNode, args: list[Value]) -> Ten:
     """Concat"""
     parts = [r.tensor(a, node) for a in args]
-    axis = node.axis(int(node.attrs["axis"]), len(parts[0].full))
+    return _joined(r, node, parts, node.axis(int(node.attrs["axis"]), len(parts[0].full)))
+
+
+def _joined(r: Reader, node: OnnxNode, parts: list[Ten], axis: int) -> Ten:
     full = list(parts[0].full)
     full[axis] = sum(p.full[axis] for p in parts)
     if any(p.full[0] == 1 for p in parts) and (axis == 0 or full[0] != 1):

@@ -98,15 +98,23 @@ def convert(ctx: Context, node: OnnxNode, args: list[Value]) -> list[Value]:
 
 
 def _as_tensor(ctx: Context, node: OnnxNode, a: Value, args: list[Value]) -> Value:
-    """A quantized constant as large as the value that it meets (a positional embedding), or beside it (a class token),
-    is a tensor; others are factors and biases."""
-    rank = next(len(v.shape) for v in args if not isinstance(v, Const))
-    shape = next(v.shape for v in args if not isinstance(v, Const))
-    full = isinstance(a, QConst) and rank > 1 and a.ints.ndim == rank + 1 and a.ints.shape[1:] == tuple(shape)
+    """A quantized constant as large as the value that it meets (a positional embedding), or of several axes, such as
+    all heads share (a rotary one), or beside it (a class token), is a tensor; others are factors and biases."""
+    shape = next(tuple(v.shape) for v in args if not isinstance(v, Const))
+    rank = len(shape)
+    full = isinstance(a, QConst) and rank > 1 and _is_large(a.ints.shape, shape)
     narrow = full and a.bits - (not a.signed) <= 8 and collapse(a.scale).ndim == 0
     if narrow or (node.op == "Concat" and isinstance(a, QConst)):
         return layers.constant_tensor(ctx, node, a, rank)
     return a
+
+
+def _is_large(constant: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a constant is as large as a value of `shape`, or differs along several of its axes; both without batch,
+    the constant with or without an axis for it."""
+    inner = constant[1:] if len(constant) == len(shape) + 1 else constant
+    fits = len(inner) <= len(shape) and all(n in (1, m) for n, m in zip(inner[::-1], shape[::-1], strict=False))
+    return fits and (inner == shape or sum(n > 1 for n in inner) > 1)
 
 
 def _settled(ctx: Context, node: OnnxNode, a: Value | None) -> Value | None:

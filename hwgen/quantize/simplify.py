@@ -6,11 +6,14 @@ import numpy as np
 
 from hwgen.quantize import float_ops as ops
 from hwgen.quantize.floats import FloatGraph
+from hwgen.quantize.shared_heads import share_heads
 
 
 def simplify(graph: FloatGraph) -> FloatGraph:
-    """Fold batch norms, biases and gains; make one GroupNorm of a reshaped one; drop what no output needs."""
+    """Fold batch norms, biases and gains; make one GroupNorm of a reshaped one; multiply with the keys of a group of
+    heads once; drop what no output needs."""
     _drop_unused(graph)
+    share_heads(graph)
     changed = True
     while changed:
         changed = any([_each(graph, rule) for rule in (_same_shape, _grouped, _into_producer, _chain)])

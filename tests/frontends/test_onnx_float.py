@@ -152,6 +152,11 @@ CASES = {
                                  {"slope": F32([[0.25], [-0.5], [2]])}, None),
     "one slope": ([node("PRelu", "x slope")], (1, 3, 4), {"slope": F32([0.25])}, ["Table"]),
     "celu": ([node("Celu", "x", alpha=0.7)], (1, 6), {}, ["Table"]),
+    "copies side by side": ([node("Tile", "x times")], (1, 3, 4), {"times": np.array([1, 2, 3])}, ["Concat", "Concat"]),
+    "copies along a new axis": (
+        [node("Expand", "x shape", "e"), node("Reshape", "e all")], (1, 3, 1, 4),
+        {"shape": np.array([1, 3, 2, 4]), "all": np.array([1, 6, 4])}, ["Concat", "Reshape"],
+    ),
     "max over positions": ([node("GlobalMaxPool", "x")], (1, 2, 4, 4), {}, None),
 }  # fmt: skip
 
@@ -203,10 +208,13 @@ def test_rms_norm_of_what_is_centred_is_a_layer_norm():
         ([node("Tanh", "x", "a"), node("Softmax", "x", "b"), node("Greater", "a b", "c"), node("Where", "c a b")],
          "n_Greater_c.*several tensors"),
         ([node("Where", "maskb x mask")], "n_Where_y.*mask"),
+        ([node("Tile", "x few")], "n_Tile_y.*a number of 1 or more for each axis"),
+        ([node("Expand", "x huge")], "n_Expand_y.*more than 16,777,216 numbers"),
     ],
 )  # fmt: skip
 def test_products_and_choices_that_are_not_possible(nodes, told):
-    constants = {"mask": np.zeros((4, 4), F32), "maskb": np.tri(4) > 0}
+    constants = {"mask": np.zeros((4, 4), F32), "maskb": np.tri(4) > 0, "few": np.array([1, 2]),
+                 "huge": np.array([1 << 40, 2, 4, 4])}  # fmt: skip
     with pytest.raises(UnsupportedError, match=told) as error:
         load(model(nodes, {"x": (1, 2, 4, 4)}, constants, opset=23))
     assert "\n" not in str(error.value)

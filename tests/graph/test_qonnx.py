@@ -54,6 +54,21 @@ def test_export_imports_to_the_same_integers(drawn):
         assert np.array_equal(a.scale_array(), b.scale_array())
 
 
+@pytest.mark.parametrize("shape", [(4, 6, 8), (1, 6, 8), (4, 1, 8)])
+@pytest.mark.parametrize("how", ["mul", "add"])
+def test_a_constant_table_may_be_shared_by_all_heads(shape, how, rng):
+    """As rotary embeddings are: one entry for each position and channel, the same for every head."""
+    b = GraphBuilder("rotary")
+    x = b.input("x", (4, 6, 8), 8, True, 2.0**-4)
+    table = b.constant(rng.integers(-128, 128, shape), 2.0**-7)
+    y = b.mul(x, table, scale=2.0**-4) if how == "mul" else b.requantize(x, residual=table, scale=2.0**-3)
+    b.output(y, "y")
+    graph = b.build()
+    inputs = random_inputs(graph, 1)
+    again = qonnx_in.load(qonnx_out.to_model(graph))
+    assert np.array_equal(run(again, inputs)["y"], run(graph, inputs)["y"])
+
+
 @settings(max_examples=cases(25, 400))
 @given(st.one_of(foreign_mlps(), foreign_cnns()), SEEDS)
 def test_foreign_models_equal_the_executor(drawn, seed):

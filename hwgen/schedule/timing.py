@@ -28,6 +28,7 @@ DIN_HEAD = 1  # START -> first instruction seen
 DIN_WRITE = 1  # data -> activation memory and counter
 STREAM_WRITE = 2  # a word's last beat -> its counter (stream_unit.sv)
 DOUT_DATA = 5  # word allowed -> first write data (dout_unit.sv, axi_wr.sv)
+IN_DONE = 2  # last data of an input -> DONE, if the answer has left (axi_rd.sv, control.sv)
 DONE = 2  # write response -> DONE (dout_unit.sv, control.sv)
 MM_START = 2  # START -> first step, of the vector unit, too (mm_sequencer.sv)
 WIDE_EXTRA = 3  # last byte plane after the first
@@ -144,13 +145,14 @@ class _Model:
         return self.timing
 
     def _close(self) -> None:
-        """Bill what is left to bill when all is done."""
+        """End the run, and bill what is left to bill: DONE also waits for input that nobody reads."""
         timing, streamed = self.timing, 0
         for beats in self.beats:
             if isinstance(beats, int):
                 beats, streamed = self.ring.taken[streamed : streamed + beats], streamed + beats
             if len(beats):
                 self.accounts["DIN"].wait(DDR, int(beats[0]))
+                timing.latency = max(timing.latency, int(beats[-1]) + IN_DONE)
             self.accounts["DIN"].work(beats, "DIN")  # as the ring has room
         self.accounts["DOUT"].wait(DDR, timing.latency)
         for unit, account in self.accounts.items():

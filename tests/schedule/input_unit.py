@@ -64,6 +64,7 @@ class _Input:
         if not self.beats or self.beats[0][0] > e.clock or (self.beats[0][2] is None and received >= self.limit):
             return
         _, data, place = self.beats.popleft()
+        e.input_end = e.clock
         if gap := e.gap():  # all that follows comes so much later
             self.beats = deque((clock + gap, *rest) for clock, *rest in self.beats)
         if place is None:

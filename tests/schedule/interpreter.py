@@ -24,6 +24,7 @@ UNIT = {code: name for name, code in abi.UNITS.items()}
 GROUPS = 17  # group norm: last word of pass 1 -> the last pass, besides the clocks for its channels
 STATS, MOST, SUM, WRITE = 11, 4, 9, 12  # row unit: between a row's passes (norm; softmax's two); last pass -> write
 TO_BUS, TO_DONE = 5, 4 + 2  # output: word allowed -> first beat; last beat -> response -> DONE
+INPUT_TO_DONE = 2  # last beat of an input that the answer did not wait for -> DONE
 LIMIT = 200_000
 
 
@@ -80,7 +81,7 @@ class Engine:
         self.progress = dict.fromkeys(abi.UNITS, 0)
         self.kv_written[:] = 0
         self.reads, self.writes, self.ends = defaultdict(list), defaultdict(list), defaultdict(list)  # by clock
-        self.last_beat = 0
+        self.last_beat = self.input_end = 0
         units = [input_unit.run(self), self._mm(), self._dout()] + ([self._row()] if self.config.has_rows else [])
         units += [self._vec()] if self.config.vec_param_depth else []
         units += [stream_unit.run(self)] if self.config.stream_ports else []
@@ -90,7 +91,7 @@ class Engine:
             assert self.clock < LIMIT, "the program never ends"
             self._memory(self.clock)
             units = [unit for unit in units if next(unit, "done") != "done"]
-        self.result.latency = self.last_beat + TO_DONE
+        self.result.latency = max(self.last_beat + TO_DONE, self.input_end + INPUT_TO_DONE)
         return self.result
 
     # --- memory -----------------------------------------------------------------------------------------------------

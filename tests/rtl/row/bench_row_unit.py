@@ -162,7 +162,8 @@ async def run_program(dut, rng, program):
     queue = list(program.instructions)
     progress = dict.fromkeys(LANES, 0)
     rate = {"din": rng.random(), "mm": rng.random() ** 2}
-    step = {"din": 2, "mm": int(rng.choice([1, 2, 4, 8]))}
+    pace = max(1, LONGEST // 4096)  # so that the longest rows, too, have come in a million clocks
+    step = {"din": 2 * pace, "mm": pace * int(rng.choice([1, 2, 4, 8]))}
     data = {}  # clock -> read data
     count, told = 0, 0  # told: the clock before says that the counter grows
     show_head = 0  # clock in which the queue shows its head

@@ -141,7 +141,8 @@ class Program:
             fields |= {"length": d, "words": -(-d // v), "rows": int(rng.integers(1, 8))}
             fields |= self.place(rng, "src", fields["rows"], fields["words"])
         if grouped:
-            divisors = [g for g in range(1, fields["length"] + 1) if fields["length"] % g == 0]
+            widest = min(fields["length"], 2**14 - 1, (2**16 - 1) // fields["rows"])  # as the instruction counts
+            divisors = [g for g in range(1, widest + 1) if fields["length"] % g == 0]
             group = int(rng.choice(divisors))
             fields |= {"group": group, "elements": group * fields["rows"]}
         if rng.random() < 0.2:

@@ -19,7 +19,7 @@ from hwgen.errors import InputError  # noqa: E402
 
 COMMANDS = (
     "zoo", "quantize", "verify", "train", "boards", "generate", "simulate", "bench", "compare-backends", "sim",
-    "explain", "foldings", "plan", "hls", "finn", "bitstream", "package", "inspect",
+    "explain", "foldings", "plan", "search", "hls", "finn", "bitstream", "package", "inspect",
 )  # fmt: skip
 
 
@@ -86,6 +86,7 @@ def test_boards_passes_what_was_asked(calls):
         (("bench", "zoo:tdmpc", "no.onnx"), "no.onnx does not exist"),
         (("verify", "zoo:tdmpcs"), "the zoo has no 'tdmpcs' (did you mean tdmpc"),
         (("sim", "--board", "zcu105"), "did you mean zcu104?"),
+        (("search", "dmeo", "--board", "zcu104"), "no policy 'dmeo' comes along"),
     ],
 )
 def test_an_error_is_one_line_and_exit_2(words, told):

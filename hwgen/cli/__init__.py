@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hwgen import __version__
-from hwgen.cli import codesign, flows, hardware, models, packages
+from hwgen.cli import codesign, flows, hardware, models, packages, search
 from hwgen.errors import HwgenError
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def _top(
     """The options before a command (the help text is the app's)."""
 
 
-for commands in (models, hardware, codesign, flows, packages):
+for commands in (models, hardware, codesign, search, flows, packages):
     app.registered_commands += commands.app.registered_commands
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwgen.evaluate.robot.expert import CHUNK
 from hwgen.policies.demonstrations import Demonstrations
 from hwgen.policies.embodiment import COLOURS, normalize_state
 from hwgen.policies.instructions import TRAIN_TEMPLATES
@@ -30,13 +31,13 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Random labelled batches of demonstrations. Same seed, same batches."""
+    """Random labelled batches of demonstrations; chunk: motions of an answer. Same seed, same batches."""
 
-    def __init__(self, demos: Demonstrations, encoder: TextEncoder, seed: int) -> None:
+    def __init__(self, demos: Demonstrations, encoder: TextEncoder, seed: int, chunk: int = CHUNK) -> None:
         self.demos, self.rng = demos, np.random.default_rng(seed)
         self.state = normalize_state(demos.ee)
         self.goals = normalize_state(demos.cubes)
-        self.chunks = demos.chunks().reshape(len(demos.ee), 3, -1)
+        self.chunks = demos.chunks(chunk).reshape(len(demos.ee), 3, -1)
         held = demos.episode % 50 == 0  # whole episodes are held out
         self.train, self.held = np.flatnonzero(~held), np.flatnonzero(held)
         self.texts = np.stack([self._texts(encoder, colour) for colour in COLOURS])

@@ -15,8 +15,9 @@ class PolicyConfig:
     widths: channels of the encoder's 3x3 stride-2 convolutions; film: how many of them, counted from the last, are
     conditioned by the instruction; hidden, blocks: the MLP-ResNet head; chunk: motions (x, y, z) per inference;
     execute: how many of them the robot carries out before it looks again; norm: LayerNorm in the head's blocks;
-    vector_integer: integer bits of the head's input vector (8 bit); integers: integer bits of each activation, by layer
-    name, found by calibration; words: weights of the text encoder's informative words.
+    bits: of the weights, by layer name, where they are not weight_bits; vector_integer: integer bits of the head's
+    input vector (8 bit); integers: integer bits of each activation, by layer name, found by calibration; words: weights
+    of the text encoder's informative words.
     """
 
     widths: tuple[int, ...] = (16, 32, 48, 64)
@@ -35,6 +36,7 @@ class PolicyConfig:
     norm_eps: float = 1e-3
     integers: dict[str, int] = field(default_factory=dict)
     words: dict[str, float] = field(default_factory=dict)
+    bits: dict[str, int] = field(default_factory=dict)
 
     @property
     def features(self) -> int:
@@ -57,7 +59,7 @@ class PolicyConfig:
     @staticmethod
     def from_dict(values: dict) -> PolicyConfig:
         """The config a JSON object holds. Raises InputError for a missing, unknown or mistyped entry."""
-        made = _parsed(PolicyConfig, values, optional={"norm"})
+        made = _parsed(PolicyConfig, values, optional={"norm", "bits"})
         if not isinstance(made["widths"], (list, tuple)) or not all(isinstance(w, int) for w in made["widths"]):
             raise InputError(f"policy config: widths must be a list of integers, not {made['widths']!r}; retrain it")
         return PolicyConfig(**made | {"widths": tuple(made["widths"])})
@@ -67,7 +69,8 @@ class PolicyConfig:
 class VitFlowConfig:
     """Sizes of `vit-flow`: of the transformer, pixels a patch, width, blocks, heads, and how much wider its MLPs are;
     seen: numbers that the encoder gives the head; hidden, layers: the head's MLP-ResNet; steps: from noise to actions;
-    time: numbers that tell a step its time. The others are PolicyConfig's."""
+    time: numbers that tell a step its time; bits: of the weights, by layer of the network (see quantize.bits), 8 where
+    there are none. The others are PolicyConfig's."""
 
     patch: int = 8
     width: int = 64
@@ -85,6 +88,7 @@ class VitFlowConfig:
     state: int = 3
     text: int = 32
     words: dict[str, float] = field(default_factory=dict)
+    bits: dict[str, int] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
@@ -103,7 +107,7 @@ class VitFlowConfig:
     def from_dict(values: dict) -> VitFlowConfig:
         """The config a JSON object holds (without its kind). Raises InputError for a missing, unknown or mistyped
         entry, and for sizes that do not fit together."""
-        c = VitFlowConfig(**_parsed(VitFlowConfig, values))
+        c = VitFlowConfig(**_parsed(VitFlowConfig, values, optional={"bits"}))
         if c.image % c.patch or c.width % c.heads or c.width % 4 or c.time % 2 or c.execute > c.chunk:
             raise InputError("policy config: patch must divide image, heads and 4 the width, 2 the time, and execute "
                              "be at most chunk; retrain it")  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwgen.evaluate.robot.expert import expert_action, expert_chunk
+from hwgen.evaluate.robot.expert import CHUNK, expert_action, expert_chunk
 from hwgen.evaluate.robot.scene import ReachWorld
 from hwgen.policies.embodiment import MAX_STEP
 
@@ -27,9 +27,9 @@ class Demonstrations:
     cubes: np.ndarray
     episode: np.ndarray
 
-    def chunks(self) -> np.ndarray:
-        """The expert's answer to each of the three instructions: float32 [N, 3, CHUNK, 3]."""
-        return expert_chunk(np.repeat(self.ee[:, None], 3, axis=1), self.cubes)
+    def chunks(self, chunk: int = CHUNK) -> np.ndarray:
+        """The expert's answer to each of the three instructions: float32 [N, 3, chunk, 3]."""
+        return expert_chunk(np.repeat(self.ee[:, None], 3, axis=1), self.cubes, chunk=chunk)
 
     def save(self, path: Path) -> None:
         np.savez(path, images=self.images, ee=self.ee, cubes=self.cubes, episode=self.episode)

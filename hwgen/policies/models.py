@@ -51,13 +51,13 @@ class FloatKit:
 
 
 class QatKit:
-    """QKeras layers: 4-bit weights with power-of-two scales per channel, 8-bit activations, BatchNorm folded away."""
+    """QKeras layers: weights with power-of-two scales per channel, 8-bit activations, BatchNorm folded away."""
 
     def __init__(self, config: PolicyConfig) -> None:
         from qkeras import quantized_bits
 
         self.config = config
-        self.weight = lambda: quantized_bits(config.weight_bits, 0, 1, alpha="auto_po2")
+        self.weight = lambda name: quantized_bits(config.bits.get(name, config.weight_bits), 0, 1, alpha="auto_po2")
         self.bias = lambda: quantized_bits(16, 4, 1, alpha=1.0)
 
     def _activate(self, x, quantizer, name):
@@ -84,12 +84,13 @@ class QatKit:
     def conv(self, x, width, name):
         from qkeras import QConv2D
 
-        return QConv2D(width, 3, 2, "same", kernel_quantizer=self.weight(), bias_quantizer=self.bias(), name=name)(x)
+        weight, bias = self.weight(name), self.bias()
+        return QConv2D(width, 3, 2, "same", kernel_quantizer=weight, bias_quantizer=bias, name=name)(x)
 
     def dense(self, x, width, name, bias="zeros"):
         from qkeras import QDense
 
-        return QDense(width, kernel_quantizer=self.weight(), bias_quantizer=self.bias(), name=name)(x)
+        return QDense(width, kernel_quantizer=self.weight(name), bias_quantizer=self.bias(), name=name)(x)
 
     def relu(self, x, name):
         return self._unsigned(x, self.config.activation_bits, self.config.integers[name], name)

@@ -24,10 +24,11 @@ def fit(
     batch: int,
     rate: float,
     progress: Callable[[int, int, str], None] | None = None,
+    watch: Callable[[int, int, float], None] | None = None,
 ) -> float:
     """Minimize the mean absolute error of the chunk with Adam and a cosine schedule; returns the held-out error.
 
-    progress(step, steps, text) is called about 40 times.
+    progress(step, steps, text) and watch(step, steps, held-out error) are called about 40 times.
     """
     warm = min(200, steps // 10)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -56,5 +57,7 @@ def fit(
             speed = i * batch / (time.time() - start)
             if progress:
                 progress(i, steps, f"error {np.mean(losses):.4f}, held out {held:.4f}, {speed:.0f} frames/s")
+            if watch:
+                watch(i, steps, held)
             losses = []
     return held

@@ -19,6 +19,7 @@ from hwgen.policies import vit_flow
 from hwgen.policies.batches import Batch, Batches
 from hwgen.policies.config import VitFlowConfig
 from hwgen.policies.policy import PIXEL
+from hwgen.quantize.fitting import FloatWeights, fitting
 from hwgen.quantize.jax_network import Parameters, function
 
 GOAL = "auxiliary.goal"
@@ -40,13 +41,17 @@ class Training:
 
 
 class Trainer:
-    """The state of a training: parameters, Adam's moments, the moving average, the step."""
+    """The state of a training: parameters, Adam's moments, the moving average, the step. warm: weights of another
+    policy, that layers of the same name and shapes begin with."""
 
-    def __init__(self, config: VitFlowConfig, training: Training, seed: int = 0) -> None:
+    def __init__(
+        self, config: VitFlowConfig, training: Training, seed: int = 0, warm: FloatWeights | None = None
+    ) -> None:
         self.config, self.training = config, training
         weights = vit_flow.Weights(seed=seed)
         self.parts = [function(part) for part in vit_flow.training_parts(config, weights)]
         weights.linear(GOAL, config.seen, config.state)
+        weights.arrays |= fitting(warm or {}, weights.arrays)
         first = {name: [jnp.asarray(a) for a in arrays] for name, arrays in weights.arrays.items()}
         zero = jax.tree.map(jnp.zeros_like, first)
         self.state = {"now": first, "mean": zero, "square": zero, "average": first}
@@ -116,10 +121,15 @@ class Trainer:
         return {"now": now, "mean": mean, "square": square, "average": average}, loss
 
 
-def fit(trainer: Trainer, batches: Batches, progress: Callable[[int, int, str], None] | None = None) -> float:
+def fit(
+    trainer: Trainer,
+    batches: Batches,
+    progress: Callable[[int, int, str], None] | None = None,
+    watch: Callable[[int, int, float], None] | None = None,
+) -> float:
     """Run the training to its end; returns the held-out error of the velocity.
 
-    progress(step, steps, text) is called about 40 times.
+    progress(step, steps, text) and watch(step, steps, held-out error) are called about 40 times.
     """
     steps, start, first, losses, held = trainer.training.steps, time.time(), trainer.step, [], (float("nan"),) * 2
     checks = batches.checks(all_instructions=True)
@@ -132,5 +142,7 @@ def fit(trainer: Trainer, batches: Batches, progress: Callable[[int, int, str], 
                 speed = (i - first) * trainer.training.batch / (time.time() - start)
                 progress(i, steps, f"error {np.mean(losses):.4f}, held out {held[0]:.4f}, goal {held[1]:.4f}, "
                                    f"{speed:.0f} frames/s")  # fmt: skip
+            if watch:
+                watch(i, steps, held[0])
             losses = []
     return held[0]

@@ -35,6 +35,22 @@ def load_folded(model: keras.Model, weights: dict[str, list[np.ndarray]]) -> Non
             layer.set_weights(weights[layer.name])
 
 
+def unfold(model: keras.Model, weights: dict[str, list[np.ndarray]], inputs: list[np.ndarray] | None = None) -> None:
+    """The inverse, for a warm start: folded weights into those layers whose shapes they have. A BatchNorm behind such a
+    layer gets the statistics of these inputs, and the gain and offset with which it changes nothing."""
+    norms = {layer.name.removesuffix("_bn"): layer for layer in model.layers if layer.name.endswith("_bn")}
+    for layer in model.layers:
+        kept, norm = layer.get_weights(), norms.get(layer.name)
+        given = weights.get(layer.name, [])
+        if not kept or layer.name.endswith("_bn") or [a.shape for a in given[: len(kept)]] != [a.shape for a in kept]:
+            continue
+        layer.set_weights(given[: len(kept)])
+        if norm is not None:
+            made = np.asarray(keras.Model(model.inputs, layer.output)(inputs))
+            mean, variance = made.mean((0, 1, 2)), made.var((0, 1, 2))
+            norm.set_weights([np.sqrt(variance + norm.epsilon), given[1] + mean, mean, variance])
+
+
 def integer_bits(model: keras.Model, inputs: list[np.ndarray]) -> dict[str, int]:
     """Integer bits of each activation of a float model (ReLU, Clip, LayerNormalization), measured on inputs."""
     kinds = (layers.ReLU, Clip, layers.LayerNormalization)

@@ -11,7 +11,7 @@ out of its bias.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ from hwgen.graph import Graph
 from hwgen.quantize import calibration, sensitivity
 from hwgen.quantize import float_ops as ops
 from hwgen.quantize.accuracy import Layer, measure
+from hwgen.quantize.bits import by_layer
 from hwgen.quantize.floats import FloatGraph
 from hwgen.quantize.grids import METHODS, activation_grid
 from hwgen.quantize.growing import Growing
@@ -34,14 +35,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Options:
-    """bits: of weights; "auto": 4, and 8 in the layers where 4 hurt most. method: see grids.METHODS.
+    """bits: of weights; "auto": 4, and 8 in the layers where 4 hurt most; or by layer, see bits.groups. method: see
+    grids.METHODS.
 
     percentile: of magnitudes, for the method of that name. correct: take mean errors out of biases.
     compensate: round weights so that a layer's sums stay (see rounding.py), not each for itself. target: with
     "auto", the signal-to-noise ratio in dB that 4-bit weights leave at every output.
     """
 
-    bits: int | str = 8
+    bits: int | str | Mapping[str, int] = 8
     method: str = "mse"
     percentile: float = 99.99
     correct: bool = True
@@ -51,8 +53,9 @@ class Options:
     def check(self) -> None:
         """Raises InputError that names every option that is wrong."""
         problems = []
-        if self.bits != "auto" and self.bits not in BITS:
-            problems.append(f"bits is {self.bits!r}; 2, 3, 4, 8 and auto are possible")
+        each = isinstance(self.bits, Mapping)
+        given, possible = (self.bits.values(), BITS) if each else ([self.bits], (*BITS, "auto"))
+        problems += [f"bits is {bits!r}; 2, 3, 4, 8 and auto are possible" for bits in given if bits not in possible]
         if self.method not in METHODS:
             problems.append(f"method is {self.method!r}; {', '.join(METHODS)} are possible")
         if not 50 < self.percentile <= 100:
@@ -93,6 +96,8 @@ def _bits(graph: FloatGraph, data: dict[str, np.ndarray], options: Options, say:
     """Weight bits by layer."""
     if options.bits == "auto":
         return sensitivity.choose(graph, data, options.target, say)
+    if isinstance(options.bits, Mapping):
+        return by_layer(graph, options.bits)
     return {n.name: int(options.bits) for n in graph.nodes if isinstance(n, ops.Weighted)}
 
 

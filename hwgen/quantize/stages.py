@@ -18,6 +18,8 @@ from hwgen.policies.text import informativeness
 
 Progress = Callable[[str, int, int, str], None]
 """(stage, done, total, text)"""
+Watch = Callable[[int, int, float], None]
+"""(step, steps, held-out error) of the float training, about 40 times; what it raises ends the training."""
 RECORDED = 24  # frames kept in the checkpoint, for bit-exact checks on real inputs
 
 

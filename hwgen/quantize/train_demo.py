@@ -19,6 +19,7 @@ from hwgen.policies.batches import Batches
 from hwgen.policies.config import PolicyConfig
 from hwgen.policies.demo import load_demo
 from hwgen.quantize import stages
+from hwgen.quantize.fitting import FloatWeights
 from hwgen.runtime.text import TextEncoder
 
 
@@ -40,7 +41,8 @@ QUICK = Recipe(episodes=64, float_epochs=2.0, quant_epochs=1.0, batch=32, evalua
 """A few minutes' run that shows that everything works; its policy does not."""
 
 
-def _tensorflow(threads: int) -> None:
+def use_tensorflow(threads: int = 2) -> None:
+    """Make TensorFlow Keras' backend, silent and with so many threads. Raises InputError where it is missing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
@@ -61,26 +63,29 @@ def train(
     threads: int = 2,
     progress: stages.Progress | None = None,
     shape: PolicyConfig | None = None,
+    warm: FloatWeights | None = None,
+    watch: stages.Watch | None = None,
 ) -> dict:
     """Make a policy's checkpoint at `out` and return a report (plain numbers).
 
     shape: the policy's sizes, default the demo's; number formats and words are found here. work: where demonstrations
-    are kept; a second run with the same recipe reuses them. progress(stage, done, total, text). Raises InputError when
-    TensorFlow or panda-gym are missing, or when the quantized graph is not the model's equal.
+    are kept; a second run with the same recipe reuses them. progress(stage, done, total, text). warm: another policy's
+    float weights, that layers of the same name and shapes begin with. watch: told of the float training. Raises
+    InputError when TensorFlow or panda-gym are missing, or when the quantized graph is not the model's equal.
     """
     recipe, start = recipe or Recipe(), time.time()
     say = progress or (lambda *_: None)
-    _tensorflow(threads)
+    use_tensorflow(threads)
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
     demos = stages.demonstrations(recipe.episodes, recipe.seed + 1, work, say)
     config = dataclasses.replace(shape or PolicyConfig(), words=stages.known_words())
-    batches = Batches(demos, TextEncoder(config.words), recipe.seed)
-    again = Batches(demos, TextEncoder(config.words), recipe.seed)  # each stage starts at the first batch
+    batches = Batches(demos, TextEncoder(config.words), recipe.seed, config.chunk)
+    again = Batches(demos, TextEncoder(config.words), recipe.seed, config.chunk)  # each stage starts at the first batch
     report = {"frames": len(demos.images), "collect_s": round(time.time() - start)}
 
-    float_parts, report["float_error"] = _fit_float(config, batches, recipe, say)
+    float_parts, report["float_error"] = _fit_float(config, batches, recipe, say, warm or {}, watch)
     config, quant_parts, report["quant_error"] = _fit_quantized(config, float_parts, again, recipe, say)
     report["train_s"] = round(time.time() - start)
     _export(out, config, float_parts, quant_parts, batches)
@@ -95,15 +100,21 @@ def _steps(batches, epochs: float, batch: int) -> int:
     return max(1, int(epochs * len(batches.train) / batch))
 
 
-def _fit_float(config, batches, recipe, say):
+def _fit_float(config, batches, recipe, say, warm, watch):
     from hwgen.policies import models
-    from hwgen.quantize import cloning
+    from hwgen.quantize import cloning, fold
 
     kit = models.FloatKit(config)
     encoder, head = models.build_encoder(config, kit), models.build_head(config, kit)
+    if warm:
+        image, permutation, _, text, *_ = batches.label(batches.train[: recipe.batch], np.random.default_rng(3))
+        fold.unfold(encoder, warm, [image[..., permutation].astype(np.float32) / 256.0, text])
+        fold.unfold(head, warm)
     policy = models.join(encoder, head, config)
     steps = _steps(batches, recipe.float_epochs, recipe.batch)
-    error = cloning.fit(policy, batches, steps, recipe.batch, recipe.float_rate, lambda *a: say("float", *a))
+    error = cloning.fit(
+        policy, batches, steps, recipe.batch, recipe.float_rate, lambda *a: say("float", *a), watch
+    )  # fmt: skip
     return (encoder, head), round(error, 5)
 
 

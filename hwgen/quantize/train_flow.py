@@ -19,6 +19,7 @@ from hwgen.policies.config import VitFlowConfig
 from hwgen.policies.policy import pixels
 from hwgen.policies.vit_flow_policy import VitFlow
 from hwgen.quantize import stages
+from hwgen.quantize.fitting import FloatWeights
 from hwgen.quantize.post import Options, quantize
 from hwgen.runtime.text import TextEncoder
 
@@ -47,11 +48,13 @@ def train(
     work: Path = Path("build/train"),
     progress: stages.Progress | None = None,
     shape: VitFlowConfig | None = None,
+    warm: FloatWeights | None = None,
+    watch: stages.Watch | None = None,
 ) -> dict:
     """Make a policy's checkpoint at `out` and return a report (plain numbers).
 
-    shape: the policy's sizes; the words are found here. work, progress: as in train_demo. Raises InputError when JAX or
-    panda-gym are missing.
+    shape: the policy's sizes and bits; the words are found here. work, progress, warm, watch: as in train_demo. Raises
+    InputError when JAX or panda-gym are missing.
     """
     try:
         from hwgen.quantize import flow_matching
@@ -60,11 +63,11 @@ def train(
     recipe, start, say = recipe or Recipe(), time.time(), progress or (lambda *_: None)
     demos = stages.demonstrations(recipe.episodes, recipe.seed + 1, work, say)
     config = dataclasses.replace(shape or VitFlowConfig(), words=stages.known_words())
-    batches = Batches(demos, TextEncoder(config.words), recipe.seed)
+    batches = Batches(demos, TextEncoder(config.words), recipe.seed, config.chunk)
     report = {"frames": len(demos.images), "collect_s": round(time.time() - start)}
     training = flow_matching.Training(recipe.steps, recipe.batch, rate=recipe.rate)
-    trainer = flow_matching.Trainer(config, training, recipe.seed)
-    report["float_error"] = round(flow_matching.fit(trainer, batches, lambda *a: say("float", *a)), 5)
+    trainer = flow_matching.Trainer(config, training, recipe.seed, warm)
+    report["float_error"] = round(flow_matching.fit(trainer, batches, lambda *a: say("float", *a), watch), 5)
     report["train_s"] = round(time.time() - start)
     policy, report["action_db"] = _quantized(out.stem, config, trainer.weights(), batches, recipe, say)
     graphs = {"encoder": policy.encoder, "head": policy.head}
@@ -77,8 +80,8 @@ def train(
 
 def _quantized(name: str, config: VitFlowConfig, weights: dict[str, list[np.ndarray]], batches: Batches, recipe: Recipe,
                say: stages.Progress) -> tuple[VitFlow, float]:  # fmt: skip
-    """The policy with 8-bit weights, and its actions' signal-to-noise ratio in dB. Quantized is what the checkpoint
-    keeps of the weights, which is float16."""
+    """The policy with weights of its config's bits, and its actions' signal-to-noise ratio in dB. Quantized is what the
+    checkpoint keeps of the weights, which is float16."""
     kept = {layer: [a.astype(np.float16).astype(np.float32) for a in arrays] for layer, arrays in weights.items()}
     network = vit_flow.network(config, vit_flow.Weights(kept))
     rng = np.random.default_rng(recipe.seed)
@@ -86,7 +89,7 @@ def _quantized(name: str, config: VitFlowConfig, weights: dict[str, list[np.ndar
     seen = batches.label(rows, rng)
     data = {"image": pixels(seen.images[..., seen.permutation]), "state": seen.state, "text": seen.text,
             "noise": vit_flow.noise((len(rows), config.action), rng)}  # fmt: skip
-    result = quantize(network, data, Options(), lambda stage, done, total: say(stage, done, total, ""))
+    result = quantize(network, data, Options(config.bits or 8), lambda stage, done, total: say(stage, done, total, ""))
     parts = compose.split(result.graph, vit_flow.SEAM)
     encoder, head = (qonnx_in.load(qonnx_out.to_model(part)) for part in parts)  # as backends will read them
     policy = VitFlow(name, encoder, head, config, kept, stages.recorded(batches))

@@ -23,11 +23,11 @@ def expert_action(ee: np.ndarray, goal: np.ndarray) -> np.ndarray:
     return action / np.maximum(np.abs(action).max(axis=-1, keepdims=True), 1.0)
 
 
-def expert_chunk(ee: np.ndarray, goal: np.ndarray, tracking: float = TRACKING) -> np.ndarray:
-    """CHUNK expert actions [..., CHUNK, 3] float32, rolled forward with ee' = ee + tracking * MAX_STEP * action."""
+def expert_chunk(ee: np.ndarray, goal: np.ndarray, tracking: float = TRACKING, chunk: int = CHUNK) -> np.ndarray:
+    """The expert's next actions float32 [..., chunk, 3], with ee' = ee + tracking * MAX_STEP * action between them."""
     ee = np.array(ee, np.float64)
     actions = []
-    for _ in range(CHUNK):
+    for _ in range(chunk):
         action = expert_action(ee, goal)
         actions.append(action)
         ee = ee + tracking * MAX_STEP * action

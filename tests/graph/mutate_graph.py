@@ -65,9 +65,10 @@ def _array(value: np.ndarray, rng: random.Random) -> np.ndarray:
         return value[:-1]
     if how < 0.5 and value.ndim:
         return np.concatenate([value, value])
-    top = np.iinfo(value.dtype).max
+    kind = np.iinfo(value.dtype)
     if value.size:
-        value.flat[rng.randrange(value.size)] = rng.choice([0, -1, 1, 100, min(1 << 25, top), min(1 << 45, top), top])
+        numbers = [0, -1, 1, 100, 1 << 25, 1 << 45, kind.max]
+        value.flat[rng.randrange(value.size)] = min(max(rng.choice(numbers), kind.min), kind.max)
     return value
 
 

@@ -17,8 +17,10 @@ from hwgen.schedule.image import image
 design = compile_graph(qonnx_in.load(sys.argv[1]), 32, 64)
 made = image(design.program, design.config, 0)
 used = resource.getrusage(resource.RUSAGE_SELF)
+with open("/proc/self/status") as status:  # ru_maxrss would begin with what the tests had taken before this process
+    most = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 print(json.dumps({"clocks": design.timing.latency, "bytes": len(made), "seconds": used.ru_utime + used.ru_stime,
-                  "gib": used.ru_maxrss / 2**20}))
+                  "gib": most / 2**20}))
 """
 
 

@@ -60,9 +60,12 @@ def test_two_in_flight(rtl, designs):
 
 def test_stalls_change_the_time_and_nothing_else(rtl, bus, designs, seed):
     bus.sim.stalls(seed | 1, ar=0.3, r=0.3, aw=0.3, w=0.3, b=0.3)
+    predicted, clocks = rtl.package.manifest["predicted_cycles"], []
     for (inputs, want), _ in zip(frames(designs[0]), range(cases(30, 1000)), strict=False):
         check(rtl.infer(inputs, raw=True), want)
-    assert rtl.last_cycles > rtl.package.manifest["predicted_cycles"]
+        clocks.append(rtl.last_cycles)
+    # A single frame may meet stalls only where the engine waits anyhow; thirty cannot.
+    assert min(clocks) >= predicted and max(clocks) > predicted
 
 
 def test_new_weights_need_no_new_hardware(way, designs, bus):

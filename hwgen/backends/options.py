@@ -9,8 +9,10 @@ from hwgen.errors import InputError
 
 IO_TYPES = ("parallel", "stream")
 WEIGHTS = ("auto", "chip", "ddr")
+ENGINES = {"1": (1,), "2": (2,), "3": (3,), "4": (4,), "auto": (1, 2, 3, 4)}
+"""Numbers of engines to try, by what the user asks for."""
 TAKES = {
-    "engine": {"array", "like", "weights", "stream_ports", "multipliers", "deadline_us", "rate_hz"},
+    "engine": {"array", "like", "weights", "stream_ports", "multipliers", "deadline_us", "rate_hz", "engines"},
     "hls4ml": {"io", "multipliers", "deadline_us"},
     "finn": {"multipliers", "deadline_us", "rate_hz"},
 }
@@ -23,7 +25,8 @@ class Options:
     that its bitstream serves. weights: where the engine's lie; "auto": in DDR what the chip cannot hold. stream_ports:
     memory ports that bring those in DDR, None for all that the board has left. io: hls4ml's io_parallel or io_stream.
     multipliers: at most this many. deadline_us: the cheapest that answers within it; rate_hz: the cheapest that takes
-    this many frames a second. Without either: the lowest latency within the board's budget."""
+    this many frames a second. Without either: the lowest latency within the board's budget. engines: how many, a key of
+    ENGINES (docs/engines.md)."""
 
     array: tuple[int, int] | None = None
     io: str = "parallel"
@@ -33,6 +36,7 @@ class Options:
     like: Path | None = None
     weights: str = "auto"
     stream_ports: int | None = None
+    engines: str = "1"
 
     def check(self, backend: str) -> None:
         """Raise InputError for an option that the backend does not take, or a value out of range."""
@@ -40,6 +44,10 @@ class Options:
             raise InputError(f"io type {self.io!r} is unknown: choose {' or '.join(IO_TYPES)}")
         if self.weights not in WEIGHTS:
             raise InputError(f"--weights {self.weights!r} is unknown: choose {', '.join(WEIGHTS)}")
+        if self.engines not in ENGINES:
+            raise InputError(f"--engines {self.engines!r} is unknown: choose {', '.join(ENGINES)}")
+        if self.engines != "1" and (self.array, self.like) != (None, None):
+            raise InputError("give --engines without --array and --like: each engine is searched for")
         if self.like is not None and (self.weights, self.stream_ports) != ("auto", None):
             raise InputError("give --weights and --stream-ports without --like: the engine that exists has memories")
         if self.weights == "chip" and self.stream_ports is not None:

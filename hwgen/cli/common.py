@@ -54,6 +54,10 @@ StreamPortsOption = Annotated[
     int | None,
     typer.Option(metavar="N", help="engine: memory ports that bring weights from DDR. Default: all but the first."),
 ]
+EnginesOption = Annotated[
+    str,
+    typer.Option("--engines", metavar="N|auto", help="engine: how many, 1 to 4, as replicas or stages of a pipeline."),
+]
 
 
 def parse_array(text: str | None) -> tuple[int, int] | None:

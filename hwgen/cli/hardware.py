@@ -14,6 +14,7 @@ from hwgen.cli.common import (
     BackendOption,
     BoardOption,
     DeadlineOption,
+    EnginesOption,
     GraphArgument,
     IoOption,
     LikeOption,
@@ -55,6 +56,7 @@ def generate(
     like: LikeOption = None,
     weights: WeightsOption = "auto",
     stream_ports: StreamPortsOption = None,
+    engines: EnginesOption = "1",
 ) -> None:
     """Make the hardware of a graph: SystemVerilog of the engine, an hls4ml project, or a FINN build folder.
 
@@ -65,13 +67,18 @@ def generate(
     `--deadline-us` or `--rate-hz`; `hwgen explain DIR` says why it is that one. Weights that the chip cannot hold are
     read from DDR during each run; `--weights ddr` asks for it.
 
+    With `--engines`, several of them share the board: replicas that take observations in turn, or stages of a pipeline,
+    whichever answers soonest, or is the cheapest within `--deadline-us` or at `--rate-hz`; `auto` chooses the number.
+
     With `--like`, the graph is compiled onto the engine of an earlier design: the old bitstream runs the new policy.
 
     Example: `hwgen generate policy.onnx --board zcu104 --array 16x32 -o build/policy`
     """
     common.load_board(board)
     common.must_exist(like)
-    options = Options(common.parse_array(array), io, multipliers, deadline_us, rate_hz, like, weights, stream_ports)
+    options = Options(
+        common.parse_array(array), io, multipliers, deadline_us, rate_hz, like, weights, stream_ports, engines
+    )
     with common.graph_file(graph) as file:
         common.call("hwgen.backends", "generate")(file, board, backend, options, out)
     for note in json.loads((out / "report.json").read_text()).get("notes", ()):
@@ -181,6 +188,12 @@ def summary(out: Path) -> str:
     """Return the line that says what was generated, from DIR/report.json."""
     report = json.loads((out / "report.json").read_text())
     cycles, clock = report["predicted_cycles"], report["clock_mhz_assumed"]
+    if report["backend"] == "engines":
+        return (
+            f"{out}: {report['engines']} engines on {report['board']}, an answer in {cycles:,} cycles, one every "
+            f"{report['interval_cycles']:,} ({report['answers_a_second']:,.0f} a second at the assumed {clock:g} MHz). "
+            f"Next: hwgen simulate {shlex.quote(str(out))}"
+        )
     told = f"{cycles:,} cycles an inference ({cycles / clock:.2f} us at the assumed {clock:g} MHz)"
     if report["backend"] == "engine":
         rows, columns = report["array"]

@@ -19,6 +19,7 @@ from hwgen import boards
 from hwgen.backends.engine.generate import find
 from hwgen.backends.options import Options
 from hwgen.codesign import progress, shared
+from hwgen.codesign.engines import DRIVER_MS
 from hwgen.codesign.shared import Turn
 from hwgen.errors import InputError
 from hwgen.graph import Graph
@@ -26,8 +27,6 @@ from hwgen.schedule import Design
 
 HOST_BYTES = 200e6
 """Bytes of camera frames that one of the board's cores crops, scales and copies in a second. Assumed."""
-DRIVER_MS = 0.2
-"""What the driver takes for a run: checks, registers, the answer (docs/performance.md, times ten). Assumed."""
 WIDTH = 110  # where there is no terminal
 
 

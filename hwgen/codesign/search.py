@@ -9,7 +9,7 @@ no later than fewer; so where only clocks count, DDR is tried where the chip is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hwgen.boards import Board
 from hwgen.codesign import advice, space
@@ -22,6 +22,8 @@ from hwgen.schedule.compile import weight_bits
 
 Say = Callable[[str, int, int], None]
 """Told of progress: what is looked at, how many arrays are done, of how many."""
+Compiler = Callable[[Graph, int, int], Design]
+"""`compile_graph`, or what remembers its designs."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,19 @@ class Found:
         return f"{len(arrays)} arrays, {len(compiled)} compiled: {self.chosen.name} is the {best} that fits"
 
 
-def search(graph: Graph, board: Board, wish: Wish, say: Say | None = None) -> Found:
-    """The best engine for the wish. Raises FitError: nothing fits, by how much, and what would; or the limit is below
-    what is possible, and what that is. UnsupportedError names a node that no engine computes."""
+def search(graph: Graph, board: Board, wish: Wish, say: Say | None = None, compiler: Compiler | None = None) -> Found:
+    """The best engine for the wish. compiler: instead of `compile_graph`. Raises FitError: nothing fits, by how much,
+    and what would; or the limit is below what is possible, and what that is. UnsupportedError names a node that no
+    engine computes."""
     if not space.arrays(board, wish.multipliers):
         raise FitError("no array of the engine has so few multipliers: the smallest is 8x8, allow 64")
     fit.check_weights(graph, board, wish.ports)
-    return _Search(graph, board, wish, say or (lambda text, done, total: None)).run()
+    return _Search(graph, board, wish, say or (lambda text, done, total: None), compiler or compile_graph).run()
 
 
 class _Search:
-    def __init__(self, graph: Graph, board: Board, wish: Wish, say: Say):
-        self.graph, self.board, self.wish, self.say = graph, board, wish, say
+    def __init__(self, graph: Graph, board: Board, wish: Wish, say: Say, compiler: Compiler):
+        self.graph, self.board, self.wish, self.say, self.compiler = graph, board, wish, say, compiler
         self.found, self.best = Found(board, wish), None
         self.bits = weight_bits(graph)
 
@@ -123,7 +126,7 @@ class _Search:
     def _array(self, first: Candidate) -> None:
         """Compile for an array, with its weights wherever they may be."""
         try:
-            design = compile_graph(self.graph, first.n, first.m)
+            design = self.compiler(self.graph, first.n, first.m)
         except FitError as error:
             first.verdict, first.why, first.cost = "refused", str(error), None
             self.found.candidates.append(first)
@@ -206,8 +209,7 @@ class _Search:
         late = self.wish.limit is not None
         if late:
             try:
-                fastest = search(self.graph, self.board, Wish(None, self.wish.ports, self.wish.from_ddr,
-                                                              self.wish.multipliers), self.say)  # fmt: skip
+                fastest = search(self.graph, self.board, replace(self.wish, limit=None), self.say, self.compiler)
             except FitError as error:
                 return str(error)
             return advice.late(fastest.chosen, self._bound(), self.wish.limit, self.board)

@@ -88,8 +88,9 @@ def cost(config: EngineConfig, board: Board) -> float:
 def shares(config: EngineConfig, board: Board) -> dict[str, float]:
     """Of each kind of resource, how much of the board's an engine takes; infinite where the board has none of it."""
     need, has = fit.resources(config, board), board.resources
-    return {kind: _share(need[kind], getattr(has, kind)) for kind in KINDS}
+    return {kind: ratio(need[kind], getattr(has, kind)) for kind in KINDS}
 
 
-def _share(need: int, has: int) -> float:
+def ratio(need: int, has: int) -> float:
+    """How much of what there is something takes; infinite where there is none of it."""
     return need / has if has else float("inf") if need else 0.0

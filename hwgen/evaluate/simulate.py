@@ -10,6 +10,7 @@ from hwgen.evaluate.design_files import read_object
 
 SIMULATORS = {
     "engine": "hwgen.evaluate.simulate_engine",  # the RTL in Verilator
+    "engines": "hwgen.evaluate.simulate_engines",  # several of them, one after the other
     "hls4ml": "hwgen.evaluate.simulate_hls4ml",  # the C simulation, compiled by g++
     "finn": "hwgen.evaluate.simulate_finn",  # the exported ONNX, executed
 }

@@ -3,6 +3,7 @@ else of hwgen.
 """
 
 from hwgen.runtime.driver import Accelerator
+from hwgen.runtime.engines import Engines
 from hwgen.runtime.errors import (
     DeviceFault,
     EngineError,
@@ -22,6 +23,7 @@ __all__ = [
     "DeviceFault",
     "EngineError",
     "EngineTimeout",
+    "Engines",
     "HashMismatch",
     "InputFault",
     "NoEngineError",

@@ -63,6 +63,12 @@ def zip_members(data: bytes, limits: Mapping[str, int] | int) -> dict[str, bytes
     return out
 
 
+def first_name(data: bytes) -> str:
+    """What the first member of an archive calls itself; nothing is checked."""
+    length = int.from_bytes(data[_LOCAL.size - 4 : _LOCAL.size - 2], "little")
+    return data[_LOCAL.size : _LOCAL.size + min(length, _MAX_NAME)].decode("utf-8", "replace")
+
+
 def looks_whole(tail: bytes, size: int) -> bool:
     """Whether a file of `size` bytes that ends with `tail` can be an archive: a look before all of it is read."""
     if len(tail) < _END.size:

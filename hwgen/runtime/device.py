@@ -5,6 +5,8 @@
     allocate(nbytes) -> buffer      a uint8 array with physical_address, flush(), invalidate(), freebuffer()
     timeout                         (optional) seconds to wait for a command when the caller names none
     page                        (optional) bytes to which buffers are rounded; 4096 otherwise
+    memory                      (optional) an object that stands for the memory of its buffers: engines behind ports
+                                with the same one read each other's buffers
 
 `PynqPort` is that protocol over pynq's Overlay, MMIO and allocate: on a board and on `SimDevice` by the very same code.
 """
@@ -50,6 +52,7 @@ class PynqPort:
         from pynq import MMIO
 
         self.overlay, self.device = overlay, overlay.device
+        self.memory = overlay.device
         self.name = _find_engine(overlay, name)
         entry = overlay.ip_dict[self.name]
         self._mmio = MMIO(int(entry["phys_addr"]), int(entry["addr_range"]), device=self.device)
@@ -75,6 +78,13 @@ class PynqPort:
         """Delete what was unpacked for the overlay."""
         if self.folder is not None:
             self.folder.cleanup()
+
+
+def open_overlay(path: Path, device: object):
+    """The overlay of a bitstream with its .hwh beside it. Raises NoEngineError."""
+    if not path.is_file():
+        raise NoEngineError(f"bitstream {path}: no such file; give the .bit of these engines, with its .hwh beside it")
+    return _overlay(path, f"bitstream {path}", device)
 
 
 def open_port(package: Package, bitstream: object, overlay: object, device: object, ip: str | None) -> Port:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -189,14 +189,19 @@ class Accelerator:
         """Begin an observation and return; at most two are in flight. The host's part of a policy is computed here,
         while the engine works on the observation before. Raises UsageError when both slots are taken, InputFault.
         """
+        self._submit(lambda slot: slot.pack(inputs, raw))
+
+    def _submit(self, fill: Callable[[Slot], None]) -> Slot:
+        """Begin an observation in a free slot, which `fill` prepares; returns it. Raises UsageError, what it raises."""
         with self._lock:
             self._check_open()
             pipeline, resident = self._residency.current
-            if len(pipeline.queue) == SLOTS:
+            slot = next((slot for slot in resident.slots if slot not in pipeline.queue and not slot.lent), None)
+            if slot is None:
                 raise UsageError(f"{SLOTS} observations are in flight; take one with result() first")
-            slot = next(slot for slot in resident.slots if slot not in pipeline.queue)
-            slot.pack(inputs, raw)
+            fill(slot)
             pipeline.submit(slot)
+            return slot
 
     def done(self) -> bool:
         """True when result() would not wait."""

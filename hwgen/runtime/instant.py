@@ -14,14 +14,14 @@ from hwgen.runtime.package import Package
 
 
 class InstantBus:
-    """See the module; a bus as `sim_direct` describes it, for the design that `package` was made for."""
+    """See the module; a bus as `sim_direct` describes it, for the design that `package` was made for. `ddr`: uint8, the
+    memory where several engines share one."""
 
     name = "instant"
 
-    def __init__(self, package: Package, ddr_base: int = 0x8_0000_0000) -> None:
-        size = 2 * (len(package.image) + len(package.stream)) + (1 << 20)
-        size += 4 * (package.manifest["in_bytes"] + package.manifest["out_bytes"])
-        self.ddr, self.ddr_base = np.zeros(size, np.uint8), ddr_base
+    def __init__(self, package: Package, ddr_base: int = 0x8_0000_0000, ddr: np.ndarray | None = None) -> None:
+        self.ddr_base = ddr_base
+        self.ddr = np.zeros(self.size_for(package), np.uint8) if ddr is None else ddr
         at = {register.name: register.offset for register in abi.REGISTERS}
         self._registers = bytearray(abi.REGISTER_WINDOW)
         self.write(at["MAGIC"], abi.MAGIC)
@@ -29,6 +29,12 @@ class InstantBus:
         self.write(at["HASH_LO"], package.design_hash & 0xFFFFFFFF)
         self.write(at["HASH_HI"], package.design_hash >> 32)
         self.write(at["STATUS"], _flags("IDLE", "DONE", "LOADED"))
+
+    @staticmethod
+    def size_for(package: Package) -> int:
+        """Bytes of memory in which two packages like this one lie side by side."""
+        size = 2 * (len(package.image) + len(package.stream)) + (1 << 20)
+        return size + 4 * (package.manifest["in_bytes"] + package.manifest["out_bytes"])
 
     def read(self, offset: int) -> int:
         """One register."""

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 
 from hwgen.runtime import abi, npz
-from hwgen.runtime.archive import END_BYTES, looks_whole, zip_bytes, zip_members
+from hwgen.runtime.archive import END_BYTES, first_name, looks_whole, zip_bytes, zip_members
 from hwgen.runtime.errors import PackageError, UsageError
 from hwgen.runtime.fields import Complain
 from hwgen.runtime.layout import TensorSpec
@@ -28,6 +28,7 @@ from hwgen.runtime.package_vectors import load_policy_selftest, load_selftest
 from hwgen.runtime.policy_spec import HOST_PARTS, PolicySpec, parse_policy
 
 MANIFEST, IMAGE, STREAM, SELFTEST = "manifest.json", "image.bin", "stream.bin", "selftest.npz"
+ENGINES = "engines.json"  # the first member of a package of several engines
 HOST, POLICY_SELFTEST, BITSTREAM, HWH = "host.npz", "policy_selftest.npz", "design.bit", "design.hwh"
 LIMITS = {
     MANIFEST: 8 << 20, IMAGE: 1 << 30, STREAM: MAX_STREAM, SELFTEST: 256 << 20, HOST: 256 << 20,
@@ -99,7 +100,7 @@ def write_package(
     members |= {name: None if value is None else _npz(path, name, value) for name, value in arrays.items()}
     data = pack({**manifest, "format": FORMAT}, {k: v for k, v in members.items() if v is not None}, path)
     parse_package(data, path)
-    _replace(path, data)
+    replace_file(path, data)
     return path
 
 
@@ -119,6 +120,12 @@ def pack(manifest: dict, members: Mapping[str, bytes], path: Path) -> bytes:
 def read_package(path: str | os.PathLike) -> Package:
     """Open a package. Raises PackageError naming the file, the part, the reason and the way out; UsageError for what is
     no path."""
+    data = read_file(path)
+    return parse_package(data, Path(path))
+
+
+def read_file(path: str | os.PathLike) -> bytes:
+    """The bytes of a package's file. Raises PackageError, UsageError for what is no path."""
     try:
         path = Path(path)
     except TypeError as error:
@@ -127,11 +134,10 @@ def read_package(path: str | os.PathLike) -> Package:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for ever
             raise PackageError(f"{path}: cannot be read (no plain file); give the path of a .hwpkg file")
         with open(path, "rb") as stream:
-            data = _read(stream, path)
+            return _read(stream, path)
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or _reason(error)
         raise PackageError(f"{path}: cannot be read ({reason}); give the path of a .hwpkg file") from error
-    return parse_package(data, path)
 
 
 def _read(stream: BinaryIO, path: Path) -> bytes:
@@ -161,6 +167,8 @@ def _parse(data: bytes, path: Path) -> Package:
 
         return complain
 
+    if first_name(data) == ENGINES:
+        raise PackageError(f"{path}: a package of several engines; open it with hwgen.runtime.Engines")
     try:
         members = zip_members(data, LIMITS)
     except ValueError as error:
@@ -271,7 +279,7 @@ def _npz(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> bytes:
         raise PackageError(f"{path}: {name}: {error}") from error
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Write a file in one step, so that no reader sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")

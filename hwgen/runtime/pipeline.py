@@ -49,6 +49,18 @@ class Pipeline:
         self.pump()
         return slot
 
+    def give_up(self, slot: Slot) -> None:
+        """Take a slot that nobody waits for any longer out of the queue; a run of it that has not ended is an error of
+        the slot, and the engine is reset."""
+        if self._running is slot:
+            self._finish(0.0)
+        self.remove(slot)
+
+    def remove(self, slot: Slot) -> None:
+        """Take a slot out of the queue, whatever its place in it."""
+        self.queue.remove(slot)
+        self.pump()
+
     def drain(self, timeout: float) -> None:
         """Run all that is queued to its end, `timeout` for each; the results stay."""
         self.pump()

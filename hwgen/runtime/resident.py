@@ -24,11 +24,11 @@ SLOTS = 2
 
 class Slot:
     """An input and an output buffer with what converts into and out of them (pynq 3 syncs whole buffers, so two are
-    needed). `collected`: its run ended; `error`: how, if badly."""
+    needed). `collected`: its run ended; `error`: how, if badly. `lent`: another engine still reads its answer."""
 
     def __init__(self, resident: Resident, number: int) -> None:
         manifest, self.resident = resident.package.manifest, resident
-        self.source = resident.take(manifest["in_bytes"], f"input buffer {number}")
+        self.source = self._own = resident.take(manifest["in_bytes"], f"input buffer {number}")
         self.target = resident.take(manifest["out_bytes"], f"output buffer {number}")
         self.packers = {t.name: Packer(t, self.source.array) for t in resident.package.inputs}
         self.unpackers = {t.name: Unpacker(t, self.target.array) for t in resident.package.outputs}
@@ -36,12 +36,13 @@ class Slot:
         if resident.policy is not None:
             views = {name: packer.view for name, packer in self.packers.items()}
             self.policy = resident.policy.slot(views, self.unpackers)
-        self.raw, self.collected = False, False
+        self.raw, self.collected, self.lent = False, False, False
         self.error: DeviceFault | None = None
 
     def pack(self, inputs: object, raw: bool) -> None:
         """Fill the input buffer. Raises InputFault."""
         self.raw, self.error, self.collected = raw, None, False
+        self.source = self._own
         if self.policy is not None and not raw:
             self.policy.observe(inputs)
             self.policy.before()
@@ -49,6 +50,11 @@ class Slot:
         check_names(inputs, self.packers, "inputs are", "this accelerator takes")
         for name, packer in self.packers.items():
             (packer.raw if raw else packer.real)(inputs[name])
+
+    def follow(self, other: Slot) -> None:
+        """Read what another engine's slot answered where it lies, instead of a packed input."""
+        self.raw, self.error, self.collected = True, None, False
+        self.source = other.target
 
     def check_out(self, raw: bool, out: object) -> None:
         """Raise InputFault where `out` cannot take the results."""

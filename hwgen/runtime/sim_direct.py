@@ -38,14 +38,16 @@ class DirectBuffer(np.ndarray):
 
 
 class SimDirect:
-    """See the module. `timeout`: seconds the driver waits by default; a simulated clock is slow."""
+    """See the module. `timeout`: seconds the driver waits by default; a simulated clock is slow. `beside`: another
+    engine whose bus has the same DDR, which both then share out."""
 
     timeout = 60.0
 
-    def __init__(self, bus) -> None:
+    def __init__(self, bus, beside: SimDirect | None = None) -> None:
         self.bus, self.name = bus, getattr(bus, "name", "simulated engine")
         self.read, self.write = bus.read, bus.write
-        self.pool, self._window = Pool(bus.ddr_base, len(bus.ddr)), Window(bus.ddr, bus.ddr_base)
+        self.pool = self.memory = Pool(bus.ddr_base, len(bus.ddr)) if beside is None else beside.pool
+        self._window = Window(bus.ddr, bus.ddr_base)
 
     def allocate(self, nbytes: int) -> DirectBuffer:
         """A buffer of whole pages in simulated DDR."""

@@ -29,6 +29,10 @@ def generate(graph_file: Path, board_name: str, options: Options, out: Path) -> 
     from hwgen.graph import qonnx_in  # onnx takes a second to import
 
     graph = qonnx_in.load(graph_file)
+    if options.engines != "1":
+        from hwgen.backends.engine import engines  # which writes each of them by `write`
+
+        return engines.generate(graph_file, graph, board, options, out)
     if options.like is not None:
         design = compile_onto(graph, engine_of(options.like, board))
     elif options.array is not None:
@@ -65,9 +69,13 @@ def choose(
 def find(graph: Graph, board: boards.Board, options: Options, say: Say | None = None) -> Found:
     """The engine with the lowest latency that fits the board, or the cheapest within the deadline or at the rate of the
     options. say: told of progress. Raises FitError, InputError."""
+    return search(graph, board, wish(board, options, options.limit(board.clock_mhz)), say)
+
+
+def wish(board: boards.Board, options: Options, limit: int | None) -> Wish:
+    """What the options want of an engine. limit: clocks it may take. Raises InputError."""
     ports = _stream_ports(board, options.weights, options.stream_ports)
-    limit = options.limit(board.clock_mhz)
-    return search(graph, board, Wish(limit, ports, options.weights == "ddr", options.multipliers), say)
+    return Wish(limit, ports, options.weights == "ddr", options.multipliers)
 
 
 def _check_limit(design: Design, board: boards.Board, options: Options) -> None:

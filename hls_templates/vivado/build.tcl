@@ -14,6 +14,7 @@ foreach script {settings package system implement} {
   source [file join $hwgen::here $script.tcl]
 }
 source [file join $hwgen::here ps_$hwgen::design(family).tcl]
+if {[info exists hwgen::design(engines)]} {source [file join $hwgen::here engines.tcl]}
 
 if {[package vcompare [version -short] 2022.2] < 0 || [package vcompare [version -short] 2025] >= 0} {
   puts "WARNING: hwgen: this is Vivado [version -short], and these scripts are for 2022.2 to 2024.2"

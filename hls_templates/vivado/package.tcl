@@ -88,7 +88,7 @@ proc hwgen::package_ip {} {
     -import_files -set_current true -force
   set core [ipx::current_core]
   set_property name $design(top) $core
-  set_property version 1.0 $core
+  set_property version $design(version) $core
   set_property display_name "hwgen $design(name)" $core
   set_property supported_families {zynq Production zynquplus Production} $core
 

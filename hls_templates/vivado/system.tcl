@@ -54,9 +54,15 @@ proc hwgen::assign_addresses {ps} {
   assign_bd_address -offset $design(control_base) -range 4K \
     -target_address_space [get_bd_addr_spaces [dict get $ps space]] \
     [get_bd_addr_segs hwgen_top_0/s_axi_ctrl/reg0]
-  # Memory only: a wrong pointer must not reach the boot flash or the firmware's on-chip memory.
-  foreach {master port bits} $design(memory) {
-    set space [get_bd_addr_spaces hwgen_top_0/$master]
+  exclude_all_but_memory $ps hwgen_top_0 $design(memory)
+  assign_bd_address
+}
+
+# Memory only: a wrong pointer must not reach the boot flash or the firmware's on-chip memory. memory: {master port bits
+# ...} of the cell.
+proc hwgen::exclude_all_but_memory {ps cell memory} {
+  foreach {master port bits} $memory {
+    set space [get_bd_addr_spaces $cell/$master]
     foreach name [dict get $ps not_memory] {
       if {![string match */[string map {S_AXI_ {} _FPD {}} $port]_* $name]} continue
       foreach segment [get_bd_addr_segs -quiet $name] {
@@ -64,7 +70,6 @@ proc hwgen::assign_addresses {ps} {
       }
     }
   }
-  assign_bd_address
 }
 
 proc hwgen::build_system {} {
@@ -94,6 +99,11 @@ proc hwgen::build_system {} {
     }
   }
   assign_addresses $ps
+  finish_system
+}
+
+# The diagram is whole: checked, and wrapped as the top of the project.
+proc hwgen::finish_system {} {
   validate_bd_design
   save_bd_design
 

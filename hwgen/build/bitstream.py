@@ -7,7 +7,18 @@ from pathlib import Path
 
 from hwgen import backends, boards
 from hwgen.backends.options import Options
-from hwgen.build import ecp5, finn_docker, process, reports, synth_xilinx, vitis, vivado, vivado_run
+from hwgen.build import (
+    ecp5,
+    finn_docker,
+    package_engines,
+    process,
+    reports,
+    synth_xilinx,
+    vitis,
+    vivado,
+    vivado_engines,
+    vivado_run,
+)
 from hwgen.errors import InputError, ToolError
 
 
@@ -23,9 +34,9 @@ def bitstream(
     """Make the bitstream of a QONNX file for a board; returns the .bit (the .hwh lies beside it).
 
     backend: `engine`, `hls4ml` (Vitis HLS runs first) or `finn` (all in FINN's docker). synthesis: where there is no
-    Vivado, check with yosys that the engine synthesizes and fits. Reports go to out/report.json. Raises HwgenError;
-    where a tool is missing, ToolError whose message says what was generated and checked, what to install, and what to
-    type on the machine that has it.
+    Vivado, check with yosys that the engine synthesizes and fits (one engine, not several). Reports go to
+    out/report.json. Raises HwgenError; where a tool is missing, ToolError whose message says what was generated and
+    checked, what to install, and what to type on the machine that has it.
     """
     board = boards.load(board_name)
     if board.family == "ecp5":
@@ -38,9 +49,13 @@ def bitstream(
         return finn_docker.bitfile(out)
     vivado.check_board(board)
     backends.generate(graph_file, board_name, backend, options, out)
-    vivado.write_vivado(out, board, backend)
+    several = options.engines != "1" and package_engines.is_one(out)
+    if several:
+        vivado_engines.write_vivado(out, board)
+    else:
+        vivado.write_vivado(out, board, backend)
     if vivado_run.installed() is None or (backend == "hls4ml" and vitis.installed() is None):
-        raise ToolError(_elsewhere(out, board, backend, progress, synthesis))
+        raise ToolError(_elsewhere(out, board, backend, progress, synthesis and not several))
     if backend == "hls4ml":
         vitis.run(out, progress)
     return vivado_run.run(out, progress)

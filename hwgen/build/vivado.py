@@ -40,18 +40,31 @@ def write_vivado(folder: Path, board: Board, backend: str) -> Path:
     if not (rtl / f"{TOP}.sv").is_file():
         raise InputError(f"{folder}: rtl/{TOP}.sv is missing; give a folder that `hwgen generate` made")
     manifest = read_manifest(folder)
+    target = begin(folder, board, manifest)
+    memory = " ".join(f"{master} {port} {bits}" for master, port, bits in _memory(folder, board))
+    settings = common(board, manifest) | {
+        "backend": backend, "memory": memory, "hls_verilog": hls_verilog(folder) if backend == "hls4ml" else "",
+    }  # fmt: skip
+    (target / "settings.tcl").write_text(render(settings))
+    copy_sources(rtl, target / "src")
+    return target
+
+
+def begin(folder: Path, board: Board, manifest: dict) -> Path:
+    """DIR/vivado with the scripts, and nothing else but results of this very design."""
     target = folder / "vivado"
     _forget(target, manifest["design_hash"])
     target.mkdir(parents=True, exist_ok=True)
-    templates = resources.path("hls_templates", "vivado")
     for name in (*SCRIPTS, f"ps_{board.family}.tcl"):
-        shutil.copyfile(templates / name, target / name)
-    (target / "settings.tcl").write_text(_settings(folder, board, backend, manifest))
-    (target / "src").mkdir()
-    for file in sorted(rtl.glob("*.sv")) + sorted(rtl.glob("*.v")):
-        # The packager wants a plain Verilog top, and this one is.
-        shutil.copyfile(file, target / "src" / (f"{TOP}.v" if file.stem == TOP else file.name))
+        shutil.copyfile(resources.path("hls_templates", "vivado", name), target / name)
     return target
+
+
+def copy_sources(rtl: Path, target: Path) -> None:
+    """The SystemVerilog of a design, its top as Verilog: the packager wants that, and this one is."""
+    target.mkdir(parents=True)
+    for file in sorted(rtl.glob("*.sv")) + sorted(rtl.glob("*.v")):
+        shutil.copyfile(file, target / (f"{TOP}.v" if file.stem == TOP else file.name))
 
 
 def check_board(board: Board) -> None:
@@ -125,15 +138,18 @@ def project_name(folder: Path) -> str:
     return found[1]
 
 
-def _settings(folder: Path, board: Board, backend: str, manifest: dict) -> str:
-    settings = {
-        "name": design_name(manifest), "design_hash": manifest["design_hash"], "top": TOP, "backend": backend,
+def common(board: Board, manifest: dict) -> dict[str, str]:
+    """The settings that do not depend on the accelerator."""
+    return {
+        "name": design_name(manifest), "design_hash": manifest["design_hash"], "top": TOP, "version": "1.0",
         "board": board.name, "family": board.family, "part": board.part, "board_part": board.board_part,
         "clock_mhz": f"{board.clock_mhz:g}", "control_port": board.processor.port,
-        "control_base": f"0x{board.processor.base:X}",
-        "memory": " ".join(f"{master} {port} {bits}" for master, port, bits in _memory(folder, board)),
-        "strategies": " ".join(STRATEGIES), "hls_verilog": hls_verilog(folder) if backend == "hls4ml" else "",
+        "control_base": f"0x{board.processor.base:X}", "strategies": " ".join(STRATEGIES),
     }  # fmt: skip
+
+
+def render(settings: dict[str, str]) -> str:
+    """The text of settings.tcl."""
     env = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     env.filters["tcl"] = tcl_word
     template = env.from_string(resources.path("hls_templates", "vivado", "settings.tcl.j2").read_text())
@@ -141,20 +157,25 @@ def _settings(folder: Path, board: Board, backend: str, manifest: dict) -> str:
     return template.render(settings=settings, width=width, registers=abi.REGISTERS, access=ACCESS)
 
 
+def masters(rtl: Path) -> list[str]:
+    """The AXI masters of a top (m_axi, m_axi_1, ...)."""
+    text = (rtl / f"{TOP}.sv").read_text()
+    return sorted(set(re.findall(r"\b(m_axi(?:_\d+)?)_arvalid\b", text)), key=lambda name: (len(name), name))
+
+
 def _memory(folder: Path, board: Board) -> list[tuple[str, str, int]]:
     """The AXI masters of DIR's top (m_axi, m_axi_1, ...), each with the memory port that it gets and its width in bits.
 
     Raises InputError when the board has fewer ports.
     """
-    text = (folder / "rtl" / f"{TOP}.sv").read_text()
-    masters = sorted(set(re.findall(r"\b(m_axi(?:_\d+)?)_arvalid\b", text)), key=lambda name: (len(name), name))
+    found = masters(folder / "rtl")
     ports = list(board.memory.ports.items())
-    if len(masters) > len(ports):
+    if len(found) > len(ports):
         raise InputError(
-            f"the design has {len(masters)} AXI masters, {board.name} has {len(ports)} memory ports: name more in "
+            f"the design has {len(found)} AXI masters, {board.name} has {len(ports)} memory ports: name more in "
             f"memory.ports of its board.toml, or generate a design with fewer"
         )
-    return [(master, *port) for master, port in zip(masters, ports, strict=False)]
+    return [(master, *port) for master, port in zip(found, ports, strict=False)]
 
 
 def _forget(target: Path, code: str) -> None:

@@ -14,6 +14,7 @@ from hwgen.cli.common import (
     BackendOption,
     BoardOption,
     DeadlineOption,
+    EnginesOption,
     GraphArgument,
     IoOption,
     MultipliersOption,
@@ -85,6 +86,7 @@ def bitstream(
     rate_hz: RateOption = None,
     weights: WeightsOption = "auto",
     stream_ports: StreamPortsOption = None,
+    engines: EnginesOption = "1",
     synthesis: Annotated[
         bool, typer.Option(help="AMD boards without Vivado: check with yosys that the engine synthesizes and fits.")
     ] = True,
@@ -95,7 +97,7 @@ def bitstream(
     """
     common.load_board(board)
     options = Options(
-        common.parse_array(array), io, multipliers, deadline_us, rate_hz, weights=weights, stream_ports=stream_ports
+        common.parse_array(array), io, multipliers, deadline_us, rate_hz, None, weights, stream_ports, engines
     )
     with common.graph_file(graph) as file:
         made = common.call("hwgen.build.bitstream", "bitstream")(file, board, backend, options, out, _say, synthesis)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hwgen.cli import common
+from hwgen.errors import InputError
 
 app = typer.Typer()
 
@@ -39,6 +40,12 @@ def package(
     """
     common.must_be_design(directory)
     common.must_exist(bitstream)
+    if common.call("hwgen.build.package_engines", "is_one")(directory):
+        if bitstream is not None:
+            raise InputError("a package of several engines holds no bitstream: put the .bit and .hwh beside it")
+        made = common.call("hwgen.build.package_engines", "package")(directory, out, policy, rate_hz)
+        typer.echo(common.call("hwgen.build.package_engines", "summary")(made, out.stat().st_size))
+        return
     make = common.call("hwgen.build.package", "package")
     made = make(directory, out, policy, bitstream, no_bitstream, rate_hz, _note)
     typer.echo(common.call("hwgen.build.package", "summary")(made, out.stat().st_size))

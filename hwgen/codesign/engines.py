@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import ceil
 
 from hwgen.boards import Board, Resources
 from hwgen.codesign import space
@@ -34,8 +35,8 @@ class Way:
 
     copies: engines of each stage; parts: its graphs; found: its engines, once searched for. latency: clocks from the
     first START to the last DONE, with what the driver takes between two stages. interval: clocks between two answers
-    when all engines work. bound, least_cost: what latency (under a rate: interval) and cost are at least. verdict, why:
-    as of a `space.Candidate`.
+    when all engines work. cost: the share of the board's scarcest resource that all take. bound, least_cost: what
+    latency (under a rate: interval) and cost are at least. verdict, why: as of a `space.Candidate`.
     """
 
     copies: tuple[int, ...]
@@ -77,6 +78,14 @@ class Way:
     def ports(self) -> int:
         """Memory ports of all engines."""
         return sum(many * (1 + d.config.stream_ports) for many, d in zip(self.copies, self.designs, strict=True))
+
+    def measure(self, board: Board) -> None:
+        """Enter what the engines that were found take and cost."""
+        clocks = [design.timing.latency for design in self.designs]
+        self.latency = sum(clocks) + handover(board.clock_mhz, len(clocks))
+        self.interval = max(ceil(one / many) for one, many in zip(clocks, self.copies, strict=True))
+        has = board.resources
+        self.cost = max(space.ratio(need, getattr(has, kind)) for kind, need in self.resources().items())
 
     def as_dict(self) -> dict[str, object]:
         """As report.json has it."""
@@ -130,12 +139,6 @@ def balanced(able: Sequence[Cut], macs: int, stages: int) -> list[int]:
             return []
         out.append(min(left, key=lambda cut: abs(cut.macs * stages - macs * i)).at)
     return out if all(a < b for a, b in pairwise(out)) else []
-
-
-def cost(way: Way, board: Board) -> float:
-    """The share of the board's scarcest resource that all engines take, as `space.cost` of one."""
-    has = board.resources
-    return max(space.ratio(need, getattr(has, kind)) for kind, need in way.resources().items())
 
 
 def over_two(twin: Design, single: int, clock_mhz: float) -> dict[str, object]:

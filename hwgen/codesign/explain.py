@@ -51,6 +51,9 @@ def _read(folder: Path) -> tuple[dict, EngineConfig]:
         if not (folder / name).is_file():
             raise InputError(f"{folder} holds no {name}: give a folder that `hwgen generate` wrote")
     report = read_object(folder / "report.json", ("name", "board", "backend"), ("predicted_cycles",))
+    if report["backend"] == "engines":
+        raise InputError(f"{folder} is a design of several engines: explain one of them, such as {folder / 'stage0'}; "
+                         "how they share the board is in its report.json under search_engines")  # fmt: skip
     if report["backend"] != "engine":
         raise InputError(
             f"{folder} is a design of the backend {report['backend']}, and the clocks are known of the engine only: "

@@ -20,6 +20,9 @@ from hwgen.graph import Graph, ops
 from hwgen.schedule import Design, compile_graph, fit
 from hwgen.schedule.compile import weight_bits
 
+LOGIC = ("lut", "ff", "dsp")
+"""What bounds of cost count: memories can be of one kind or of another."""
+
 
 @dataclass(frozen=True)
 class Aim:
@@ -79,7 +82,7 @@ def search_engines(graph: Graph, board: Board, aim: Aim, say: Say | None = None)
         except FitError as error:
             way.found, way.verdict, way.why = [], "refused", str(error)
             continue
-        _measure(way, board)
+        way.measure(board)
         best = _judge(way, best, aim)
     if best is None:
         raise FitError(_nothing(graph, board, aim, every, compiler))
@@ -118,7 +121,7 @@ def _wishes(way: Way, aim: Aim) -> list[Wish]:
 
 def _bounds(way: Way, board: Board, aim: Aim) -> None:
     """What the way takes and costs at least: its best arrays without a lost clock, with memories of one word."""
-    least, kinds = [], dict.fromkeys(space.KINDS, 0.0)
+    least, kinds = [], dict.fromkeys(LOGIC, 0.0)
     for part, many, wish in zip(way.parts, way.copies, _wishes(way, aim), strict=True):
         bits = weight_bits(part)
         able = {a: space.least_clocks(part, *a) for a in space.arrays(way.share, wish.multipliers)
@@ -128,8 +131,10 @@ def _bounds(way: Way, board: Board, aim: Aim) -> None:
             return
         least.append(min(able.values()))
         in_time = [a for a, clocks in able.items() if wish.limit is None or clocks <= wish.limit]
-        for kind in kinds:
-            kinds[kind] += many * min((space.shares(space.smallest(*a, bits), board)[kind] for a in in_time), default=0)
+        needs = [fit.resources(space.smallest(*a, bits), way.share) for a in in_time]
+        for kind in LOGIC:
+            least_need = min((need[kind] for need in needs), default=0)
+            kinds[kind] += many * space.ratio(least_need, getattr(board.resources, kind))
     latency = sum(least) + engines.handover(board.clock_mhz, len(way.parts))
     interval = max(ceil(clocks / many) for clocks, many in zip(least, way.copies, strict=True))
     way.bound, way.least_cost = (latency if aim.interval is None else interval), max(kinds.values())
@@ -151,13 +156,6 @@ def _hopeless(way: Way, best: Way | None, aim: Aim) -> bool:
     elif not aim.limited and way.bound > best.latency:
         way.why = f"at least {way.bound:,} clocks, {best.name} takes {best.latency:,}"
     return bool(way.why)
-
-
-def _measure(way: Way, board: Board) -> None:
-    clocks = [design.timing.latency for design in way.designs]
-    way.latency = sum(clocks) + engines.handover(board.clock_mhz, len(clocks))
-    way.interval = max(ceil(one / many) for one, many in zip(clocks, way.copies, strict=True))
-    way.cost = engines.cost(way, board)
 
 
 def _judge(way: Way, best: Way | None, aim: Aim) -> Way | None:
@@ -193,7 +191,7 @@ def _gap(graph: Graph, board: Board, aim: Aim, best: Way) -> float:
     floor = max(
         max(min(multipliers / (n * m) * cost[kind] for (n, m), cost in each.items()),
             min(aim.counts) * min(cost[kind] for cost in each.values()))
-        for kind in space.KINDS
+        for kind in LOGIC
     )  # fmt: skip
     return max(0.0, 1 - floor / best.cost)
 

@@ -29,6 +29,7 @@ namespace eval catalog {
     xilinx.com:ip:processing_system7 5.5
     xilinx.com:ip:proc_sys_reset    5.0
     xilinx.com:ip:smartconnect      1.0
+    xilinx.com:ip:xlconcat          2.1
   }
 
   # The board files that match a pattern, as {name version part pll}.
@@ -149,6 +150,15 @@ namespace eval ip {
       mb_reset {out reset_high 0} bus_struct_reset {out reset_high 0} peripheral_reset {out reset_high 0}
       interconnect_aresetn {out reset 0} peripheral_aresetn {out reset 0}
     } buses {}}
+  }
+
+  # Single lines side by side, as one bus.
+  proc xlconcat_defaults {} {return {NUM_PORTS 2}}
+
+  proc xlconcat {p} {
+    set pins {dout {out interrupt 1}}
+    for {set i 0} {$i < [dict get $p NUM_PORTS]} {incr i} {lappend pins In$i {in interrupt 1}}
+    return [dict create pins $pins buses {}]
   }
 
   proc smartconnect_defaults {} {return {NUM_SI 2 NUM_MI 1 NUM_CLKS 1 HAS_ARESETN 1}}

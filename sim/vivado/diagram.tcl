@@ -207,6 +207,20 @@ namespace eval diagram {
     }
   }
 
+  # Registers of two cells at one address.
+  proc check_overlaps {} {
+    variable assigned
+    set held {}
+    dict for {key offset} $assigned {
+      lassign [split $key ,] segment space
+      if {$offset eq "auto"} continue
+      if {[dict exists $held $space,$offset]} {
+        model::fail "$segment and [dict get $held $space,$offset] overlap at [format %#x $offset] in $space"
+      }
+      dict set held $space,$offset $segment
+    }
+  }
+
   proc validate {} {
     variable cells
     variable preset
@@ -219,5 +233,6 @@ namespace eval diagram {
     check_pins
     check_buses
     check_addresses
+    check_overlaps
   }
 }

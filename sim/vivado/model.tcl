@@ -54,6 +54,14 @@ namespace eval model {
       $body"
   }
 
+  # Objects whose names match are gone, as those of a project that is closed.
+  proc forget {pattern} {
+    variable kind
+    variable property
+    array unset kind $pattern
+    array unset property $pattern,*
+  }
+
   proc object {name type} {
     variable kind
     set kind($name) $type

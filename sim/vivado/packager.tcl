@@ -192,6 +192,7 @@ model::command ipx::package_project {-import_files -force} {-root_dir -vendor -l
   }
   foreach {variable value} [list core component_1 ports [packager::read_ports $file $top] buses {} clock_of {} \
     reset_of {} parameters {} made {} checked 0 root [dict get $options -root_dir]] {set packager::$variable $value}
+  foreach pattern {component_1 {* component_1*} {register *} {field *}} {model::forget $pattern}
   model::object component_1 core
   model::put component_1 vendor [dict get $options -vendor]
   model::put component_1 library [dict get $options -library]

@@ -7,6 +7,7 @@ are the engine's, for its part of the graph.
 from __future__ import annotations
 
 import shutil
+from hashlib import sha256
 from math import prod
 from pathlib import Path
 
@@ -57,8 +58,10 @@ def write(graph: Graph, board: Board, out: Path, found: FoundWay, graph_file: Pa
             "folder": name, "copies": way.copies[number], "design_hash": made["design_hash"],
             "inputs": list(design.graph.inputs), "outputs": list(design.graph.outputs),
         })  # fmt: skip
+    codes = " ".join(f"{stage['copies']}x{stage['design_hash']}" for stage in stages)
     manifest = {
         "name": graph.name or "policy", "board": board.name, "backend": BACKEND,
+        "design_hash": sha256(codes.encode()).hexdigest()[:16],
         "clock_mhz_assumed": board.clock_mhz, "inputs": list(graph.inputs), "outputs": list(graph.outputs),
         "stages": stages, "predicted_cycles": way.latency, "interval_cycles": way.interval,
         "handover_cycles": handover(board.clock_mhz, len(stages)),

@@ -211,7 +211,8 @@ def _over_two(graph: Graph, board: Board, aim: Aim, compiler: Compiler) -> dict[
 
 def _nothing(graph: Graph, board: Board, aim: Aim, every: Sequence[Way], compiler: Compiler) -> str:
     """Why there is no way, and what the most engines can do."""
-    told = f"no {' or '.join(map(str, aim.counts))} engines on {board.name} will do"
+    many = f"{min(aim.counts)} to {max(aim.counts)}" if len(aim.counts) > 1 else str(aim.counts[0])
+    told = f"no way with {many} engines on {board.name} will do"
     if aim.interval is None:
         return f"{told}: {every[0].why}"
     rates = []

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from hwgen.runtime.device import ENGINE_NAME, Port, PynqPort, open_overlay
 from hwgen.runtime.driver import Accelerator, Observation
 from hwgen.runtime.engines_chain import Chain
 from hwgen.runtime.engines_package import EnginesPackage, read_engines
-from hwgen.runtime.errors import HashMismatch, SelftestError, UsageError
+from hwgen.runtime.errors import HashMismatch, RuntimeFault, SelftestError, UsageError
 from hwgen.runtime.resident import Arrays
 
 
@@ -92,8 +92,7 @@ class Engines:
 
     def submit(self, inputs: Observation, *, raw: bool = False) -> None:
         """Begin an observation and return. Raises UsageError when no engine of the first stage is free, InputFault."""
-        with self._lock:
-            self._check_open()
+        with self._guarded():
             if not self.free():
                 flying = len(self._chain.flying)
                 raise UsageError(f"{flying} observations are in flight; take one with result() first")
@@ -101,22 +100,19 @@ class Engines:
 
     def free(self) -> bool:
         """True when `submit` would find an engine of the first stage."""
-        with self._lock:
-            self._check_open()
+        with self._guarded():
             return self._chain.free()
 
     def done(self) -> bool:
         """True when `result` would not wait."""
-        with self._lock:
-            self._check_open()
+        with self._guarded():
             self._chain.advance()
             return bool(self._chain.flying) and self._chain.ended(self._chain.flying[0])
 
     def result(self, timeout: float | None = None) -> Arrays | np.ndarray:
         """The answer to the oldest observation submitted. One that fails or is late is given up."""
         patience = self.timeout if timeout is None else check_timeout(timeout)
-        with self._lock:
-            self._check_open()
+        with self._guarded():
             if not self._chain.flying:
                 raise UsageError("nothing was submitted; call submit() first")
             request = self._chain.flying[0]
@@ -197,6 +193,19 @@ class Engines:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """One caller at a time. An interrupt anywhere gives up what is in flight, so that no answer is another's."""
+        with self._lock:
+            self._check_open()
+            try:
+                yield
+            except RuntimeFault:
+                raise
+            except BaseException:
+                self._chain.forget()
+                raise
 
     def _check_open(self) -> None:
         if self._closed:

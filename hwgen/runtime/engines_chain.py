@@ -122,34 +122,33 @@ class Chain:
 
     def forget(self) -> None:
         """Give up what is under way."""
-        for request in self.flying:
-            request.leave_feeder()
         self.flying.clear()
         for engine in self.engines:
-            _pipeline(engine).clear()
+            pipeline, resident = engine._residency.current
+            pipeline.clear()
+            for slot in resident.slots:
+                slot.lent = False
 
     def _hand_on(self, request: Request) -> bool:
         """Give a request to the next stage; False where no engine of it is free."""
         if not any(map(_free, self.stages[request.stage + 1])):
             return False
-        giver, before = request.engine, request.slot
-        request.pipeline.remove(before)
-        request.stage += 1
-        request.engine = self._idlest(request.stage)
-        read_later = {spec.name for stage in self.package.stages[request.stage + 1 :] for spec in stage.inputs}
+        giver, before, stage = request.engine, request.slot, request.stage + 1
+        taker = self._idlest(stage)
+        read_later = {spec.name for later in self.package.stages[stage + 1 :] for spec in later.inputs}
         for name, read in before.unpackers.items():
             if name in self.package.outputs:
                 request.made[name] = read(request.raw, None)
             if name in read_later:
                 request.kept[name] = read.integers().copy()
-        if _shared(giver, request.engine) and in_place(giver.package, request.engine.package):
+        if _shared(giver, taker) and in_place(giver.package, taker.package):
+            slot = taker._submit(lambda slot: slot.follow(before))
             before.lent, request.feeder = True, before
-            request.slot = request.engine._submit(lambda slot: slot.follow(before))
         else:
             given = {**request.kept, **{name: read.integers() for name, read in before.unpackers.items()}}
-            request.slot = request.engine._submit(
-                lambda slot: slot.pack({name: given[name] for name in slot.packers}, True)
-            )
+            slot = taker._submit(lambda slot: slot.pack({name: given[name] for name in slot.packers}, True))
+        request.stage, request.engine, request.slot = stage, taker, slot
+        _pipeline(giver).remove(before)
         return True
 
     def _idlest(self, stage: int) -> Accelerator:

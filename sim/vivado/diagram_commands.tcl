@@ -30,6 +30,9 @@ model::command create_bd_cell {} {-type -vlnv} {1 1} {
   if {[dict get $options -type] ne "ip"} {model::fail "create_bd_cell -type [dict get $options -type]"}
   if {[dict exists $diagram::cells $name]} {model::fail "there is a cell $name already"}
   if {[dict exists $project::components $vlnv]} {
+    if {!$project::catalogued || [lindex [dict get $project::components $vlnv] 0] ni $project::repository} {
+      model::fail "IP $vlnv is not in the catalog"
+    }
     if {[catalog::family $project::part] ni [lindex [dict get $project::components $vlnv] 2]} {
       model::fail "$vlnv does not support the family of $project::part"
     }

@@ -217,6 +217,32 @@ def test_an_engine_that_hangs_is_given_up_and_comes_back(pipeline, bad):
         assert right(engines.infer(some[1][0], raw=True), some[1][1])
 
 
+def test_an_interrupt_anywhere_mixes_no_answers(pipeline, seed):
+    """Ctrl-C in any register access: what was in flight is given up, the next observation is answered right."""
+    graph, package, parts = pipeline
+    board, rng = Board(package, parts), np.random.default_rng(seed)
+    some = frames(graph, seed, cases(30, 400))
+    with Engines(package, devices=board.devices) as engines:
+        for inputs, want in some:
+            model, left = board.models[int(rng.integers(2))], [int(rng.integers(0, 12))]
+            device = engines.engines[board.models.index(model)]._residency.current[0].engine
+            read = device._read
+
+            def interrupted(offset, read=read, left=left):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise KeyboardInterrupt
+                return read(offset)
+
+            device._read = interrupted
+            try:
+                assert right(engines.infer(inputs, raw=True), want)
+            except KeyboardInterrupt:
+                pass
+            device._read = read
+            assert right(engines.infer(inputs, raw=True), want)
+
+
 def test_a_swap_changes_all_engines_or_none(tmp_path):
     graph, package, parts = chained(tmp_path / "a")
     other, new, new_parts = chained(tmp_path / "b", seed=2)

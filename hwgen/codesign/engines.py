@@ -15,6 +15,7 @@ from math import ceil
 from hwgen.boards import Board, Resources
 from hwgen.codesign import space
 from hwgen.codesign.search import Found
+from hwgen.errors import GraphError
 from hwgen.graph import Graph
 from hwgen.graph.split import Cut, cuts, split
 from hwgen.schedule import Design, fit
@@ -123,10 +124,12 @@ def ways(graph: Graph, board: Board, counts: Sequence[int]) -> list[Way]:
             continue
         for copies in SHAPES[many]:
             places = balanced(able, graph.macs(), len(copies))
-            if len(copies) == 1:
-                out.append(Way(copies, [graph], share(board, many)))
-            elif places:
-                out.append(Way(copies, split(graph, places), share(board, many), tuple(places)))
+            if len(places) != len(copies) - 1:
+                continue
+            try:
+                out.append(Way(copies, split(graph, places) if places else [graph], share(board, many), tuple(places)))
+            except GraphError:  # a part's sums could overflow, for it knows less of its input than the whole does
+                continue
     return out
 
 

@@ -15,7 +15,7 @@ from hwgen.boards import Board
 from hwgen.codesign import engines, space
 from hwgen.codesign.engines import Way
 from hwgen.codesign.search import Compiler, Say, Wish, search
-from hwgen.errors import FitError
+from hwgen.errors import FitError, UnsupportedError
 from hwgen.graph import Graph, ops
 from hwgen.schedule import Design, compile_graph, fit
 from hwgen.schedule.compile import weight_bits
@@ -79,7 +79,7 @@ def search_engines(graph: Graph, board: Board, aim: Aim, say: Say | None = None)
         try:
             asked = zip(way.parts, _wishes(way, aim), strict=True)
             way.found = [search(part, way.share, wish, say, compiler) for part, wish in asked]
-        except FitError as error:
+        except (FitError, UnsupportedError) as error:
             way.found, way.verdict, way.why = [], "refused", str(error)
             continue
         way.measure(board)

@@ -74,17 +74,20 @@ class Chain:
         self.advance()
 
     def advance(self) -> None:
-        """Hand on what is ready, the oldest first."""
+        """Hand on what is ready, the oldest first. None overtakes an older one: answers are taken in order, and those
+        that wait for that would fill the slots that the older one needs."""
         for engine in self.engines:
             engine.done()  # which starts what waits
+        furthest = len(self.stages) - 1
         for request in self.flying:
             while request.error is None and request.slot.collected:
                 request.leave_feeder()
                 if request.slot.error is not None:
                     request.error = request.slot.error
                     request.pipeline.give_up(request.slot)
-                elif request.stage + 1 == len(self.stages) or not self._hand_on(request):
+                elif request.stage >= furthest or not self._hand_on(request):
                     break
+            furthest = furthest if request.error is not None else request.stage
 
     def ended(self, request: Request) -> bool:
         """Whether its answer is there, or its error."""

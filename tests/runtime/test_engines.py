@@ -15,6 +15,7 @@ from hwgen.runtime import EngineError, Engines, EngineTimeout, InputFault, Packa
 from hwgen.runtime.engines_chain import in_place
 from hwgen.runtime.layout import int32_to_planar
 from hwgen.runtime.sim_direct import SimDirect
+from hwgen.runtime.sim_engines import instant
 from tests.codesign.ways import written
 from tests.runtime.conftest import FakeClock
 from tests.runtime.model import EngineModel
@@ -176,6 +177,15 @@ def test_a_stage_reads_where_the_one_before_wrote(tmp_path):
 def test_what_an_earlier_stage_does_not_make_is_copied(pipeline):
     _, package, _ = pipeline
     assert not in_place(*package.stages)  # the second one also reads an input of the whole
+
+
+def test_engines_that_answer_at_once_take_the_drivers_own_time(pipeline):
+    """Every register, buffer and hand-over is gone through; nothing is computed."""
+    graph, package, _ = pipeline
+    with Engines(package, devices=instant(package)) as engines:
+        got = engines.infer_batch([inputs for inputs, _ in frames(graph, 1, 5)], raw=True)
+        assert len(got) == 5 and all(one["y"].shape == (16,) for one in got)
+        assert [one["infers"] for one in engines.health()["engines"]] == [5, 5]
 
 
 def test_real_units(pipeline, seed):

@@ -56,7 +56,7 @@ def test_what_is_written_is_read(tmp_path, stages, golden):
 @pytest.mark.parametrize(
     "changes, told",
     [
-        ({"copies": [1]}, "as long as there are stages"),
+        ({"copies": [2]}, "as long as there are stages"),
         ({"copies": [4, 1]}, "2 to 4 in all"),
         ({"copies": [1, True]}, "2 to 4 in all"),
         ({"inputs": ["x"]}, "stage 1 reads 'k'|stage 0 reads 'k', which no earlier stage makes"),

@@ -10,8 +10,7 @@ from hwgen.backends.engine.like import PACKAGE
 from hwgen.build import package as single
 from hwgen.build import reports
 from hwgen.errors import InputError
-from hwgen.evaluate.design_files import read_object
-from hwgen.evaluate.simulate_engines import read_stages
+from hwgen.evaluate.design_files import read_object, read_stages
 from hwgen.evaluate.vectors import load_npz
 from hwgen.runtime.engines_package import EnginesPackage, write_engines
 

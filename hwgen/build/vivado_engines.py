@@ -9,7 +9,7 @@ from hwgen import resources
 from hwgen.boards import Board
 from hwgen.build import vivado
 from hwgen.errors import InputError
-from hwgen.evaluate.simulate_engines import read_stages
+from hwgen.evaluate.design_files import read_stages
 
 SCRIPT = "engines.tcl"
 

@@ -11,6 +11,7 @@ from hwgen.errors import InputError
 from hwgen.graph import Graph
 
 AGAIN = "generate the design again"
+MOST_STAGES = 4
 
 
 def read_object(file: Path, texts: tuple[str, ...] = (), numbers: tuple[str, ...] = ()) -> dict:
@@ -43,3 +44,17 @@ def read_core(folder: Path, graph: Graph) -> CoreDescription:
         if found != {name: graph.tensors[name].shape for name in names} or len(found) != len(ports):
             raise InputError(f"{file}: the core's ports are {found}, which are not those of graph.onnx; {AGAIN}")
     return core
+
+
+def read_stages(folder: Path) -> list[dict]:
+    """The stages of DIR/manifest.json: `folder`, a plain name within DIR, and `copies`. Raises InputError."""
+    file = folder / "manifest.json"
+    stages = read_object(file).get("stages")
+    if not isinstance(stages, list) or not 1 <= len(stages) <= MOST_STAGES:
+        raise InputError(f"{file}: stages is {stages!r:.40}, not a list of 1 to {MOST_STAGES}; {AGAIN}")
+    for number, stage in enumerate(stages):
+        good = isinstance(stage, dict) and stage.get("folder") == f"stage{number}"
+        if not good or type(stage.get("copies")) is not int or not 1 <= stage["copies"] <= MOST_STAGES:
+            raise InputError(f"{file}: stages[{number}] is {stage!r:.80}, not a folder stage{number} and 1 to "
+                             f"{MOST_STAGES} copies; {AGAIN}")  # fmt: skip
+    return stages

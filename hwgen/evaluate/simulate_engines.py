@@ -14,14 +14,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from hwgen.errors import HwgenError, InputError
+from hwgen.errors import HwgenError
 from hwgen.evaluate import simulate_engine
-from hwgen.evaluate.design_files import AGAIN, read_object
+from hwgen.evaluate.design_files import read_object, read_stages
 from hwgen.evaluate.vectors import Arrays, frames, load_graph, write_real
 from hwgen.graph import golden
 from hwgen.graph.split import chain
-
-MOST_STAGES = 4
 
 
 def simulate(folder: Path, inputs: Path | None = None, outputs: Path | None = None) -> dict:
@@ -53,20 +51,6 @@ def simulate(folder: Path, inputs: Path | None = None, outputs: Path | None = No
         raise HwgenError(f"{folder}: the chain differs from golden in {report['wrong_frames']} frames of "
                          f"{report['vectors']}, though each stage is right: please report this design")  # fmt: skip
     return report
-
-
-def read_stages(folder: Path) -> list[dict]:
-    """The stages of DIR/manifest.json: `folder`, a plain name within DIR, and `copies`. Raises InputError."""
-    file = folder / "manifest.json"
-    stages = read_object(file).get("stages")
-    if not isinstance(stages, list) or not 1 <= len(stages) <= MOST_STAGES:
-        raise InputError(f"{file}: stages is {stages!r:.40}, not a list of 1 to {MOST_STAGES}; {AGAIN}")
-    for number, stage in enumerate(stages):
-        good = isinstance(stage, dict) and stage.get("folder") == f"stage{number}"
-        if not good or type(stage.get("copies")) is not int or not 1 <= stage["copies"] <= MOST_STAGES:
-            raise InputError(f"{file}: stages[{number}] is {stage!r:.80}, not a folder stage{number} and 1 to "
-                             f"{MOST_STAGES} copies; {AGAIN}")  # fmt: skip
-    return stages
 
 
 def _complete(folder: Path, stages: list[dict], measured: list[dict], want: Arrays, got: Arrays) -> dict:

@@ -10,7 +10,7 @@ from hwgen.build import package_engines
 from hwgen.build.verilate import build
 from hwgen.codesign.engines import handover
 from hwgen.errors import HwgenError, InputError
-from hwgen.evaluate import simulate, simulate_engine, simulate_engines
+from hwgen.evaluate import design_files, simulate, simulate_engine
 from hwgen.evaluate.design_sim import SimResult
 from hwgen.evaluate.vectors import load_graph
 from hwgen.graph import golden
@@ -91,7 +91,7 @@ def test_the_rtl_of_a_pipeline_is_golden_and_in_time(pipeline):
     """Through `hwgen simulate`, then by the driver, with the engines in one DDR."""
     report = simulate.simulate(pipeline)
     assert report["bit_exact"] and report["latency_cycles"] == report["predicted_cycles"]
-    assert simulate_engines.read_stages(pipeline)[0]["copies"] == 2
+    assert design_files.read_stages(pipeline)[0]["copies"] == 2
     made = package_engines.package(pipeline, pipeline / "net.hwpkg")
     for stage in ("stage0", "stage1"):
         build(pipeline / stage)

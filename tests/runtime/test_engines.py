@@ -139,12 +139,11 @@ def test_the_selftest_is_of_each_engine_and_of_the_whole(system):
         assert [one["runs"] for one in health["engines"]] == [model.runs for model in board.models]
 
 
-@pytest.fixture
-def pipeline(tmp_path):
-    """Two stages whose buffers agree."""
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """Two stages, the second of which reads an input of the whole, too."""
     graph = network()
-    places = [cuts(graph)[0].at]
-    return graph, *made(tmp_path, graph, (1, 1), places)
+    return graph, *made(tmp_path_factory.mktemp("pipeline"), graph, (1, 1), [cuts(graph)[0].at])
 
 
 def chained(tmp_path, name="chain.hwpkg", seed=1):

@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 WIDTH = 110  # where there is no terminal to ask
+_NO_BITSTREAM = "none: give one to the driver, or lay it beside the package"
 
 
 def show(facts: dict) -> None:
     """Print the tables to stdout."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    console.print(_main(facts))
+    console.print(_several(facts) if "stages" in facts else _main(facts))
     console.print(_tensors(facts))
     if facts["policy"]:
         console.print(_policy(facts["policy"]))
@@ -23,23 +24,59 @@ def show(facts: dict) -> None:
 
 def _main(facts: dict) -> Table:
     table = _pairs(f"{facts['name']} ({facts['file']})")
-    policy, bits, tests = facts["policy"], facts["bitstream"], facts["selftest"]
-    table.add_row("is", f"the policy {escape(policy['name'])}, whole" if policy else "an accelerator alone")
+    bits = facts["bitstream"]
+    table.add_row("is", _is(facts["policy"]))
     table.add_row("board", f"{escape(facts['board'])}, backend {facts['backend']}, ABI {facts['abi']}")
     table.add_row("design", facts["design_hash"])
     if facts["array"]:
-        n, m = facts["array"]
-        engine = {k: v for k, v in (facts["engine"] or {}).items() if k not in ("n", "m")}
-        table.add_row("engine", f"{n}x{m} array; " + ", ".join(f"{k} {_plain(v)}" for k, v in engine.items()))
+        table.add_row("engine", _engine(facts))
     clock = f"{facts['clock_mhz']:g} MHz ({'of the bitstream' if bits else 'assumed'})"
     table.add_row(
         "latency", f"{facts['predicted_cycles']:,} clocks = {facts['latency_us']:.2f} us at {clock}, predicted"
     )
     held = f"{bits['kind']}, {escape(bits['tool'])}, {bits['clock_mhz']:g} MHz, {bits['bytes']:,} bytes" if bits else ""
-    table.add_row("bitstream", held or "none: give one to the driver, or lay it beside the package")
-    told = f"{tests['accelerator']} golden vectors of the accelerator"
-    table.add_row("self-test", told + (f", {tests['policy']} of the whole policy" if policy else ""))
+    table.add_row("bitstream", held or _NO_BITSTREAM)
+    table.add_row("self-test", _vectors(facts))
     return table
+
+
+def _several(facts: dict) -> Table:
+    """`_main` of a package of several engines."""
+    table = _pairs(f"{facts['name']} ({facts['file']})")
+    replicas = len(facts["stages"]) == 1
+    how = "replicas" if replicas else f"a pipeline of {len(facts['stages'])} stages"
+    table.add_row("is", f"{_is(facts['policy'])}, on {sum(facts['copies'])} engines: {how}")
+    table.add_row("board", f"{escape(facts['board'])}, ABI {facts['stages'][0]['abi']}")
+    for number, (many, stage) in enumerate(zip(facts["copies"], facts["stages"], strict=True)):
+        table.add_row(f"stage {number}", f"{many} x design {stage['design_hash']}: {_engine(stage)}; "
+                      f"{stage['predicted_cycles']:,} clocks, predicted")  # fmt: skip
+    clock = f"{facts['clock_mhz']:g} MHz (assumed)"
+    between = f", {facts['handover_cycles']:,} of them between stages (assumed)" * (not replicas)
+    table.add_row(
+        "latency", f"{facts['predicted_cycles']:,} clocks{between} = {facts['latency_us']:.2f} us at {clock}, predicted"
+    )
+    table.add_row("answers", f"one in {facts['interval_cycles']:,} clocks when all engines work: "
+                  f"{facts['answers_a_second']:,.0f} a second")  # fmt: skip
+    table.add_row("bitstream", _NO_BITSTREAM)
+    table.add_row("self-test", _vectors(facts))
+    table.add_row("driver", "hwgen.runtime.Engines, hwgen-board")
+    return table
+
+
+def _is(policy: dict | None) -> str:
+    return f"the policy {escape(policy['name'])}, whole" if policy else "an accelerator alone"
+
+
+def _engine(facts: dict) -> str:
+    n, m = facts["array"]
+    engine = {k: v for k, v in (facts["engine"] or {}).items() if k not in ("n", "m")}
+    return f"{n}x{m} array; " + ", ".join(f"{k} {_plain(v)}" for k, v in engine.items())
+
+
+def _vectors(facts: dict) -> str:
+    tests = facts["selftest"]
+    told = f"{tests['accelerator']} golden vectors of the accelerator"
+    return told + (f", {tests['policy']} of the whole policy" if facts["policy"] else "")
 
 
 def _tensors(facts: dict) -> Table:

@@ -26,11 +26,17 @@ def is_one(folder: Path) -> bool:
         return False
 
 
-def package(folder: Path, out: Path, policy: str | None = None, rate_hz: float | None = None) -> EnginesPackage:
+def package(
+    folder: Path,
+    out: Path,
+    policy: str | None = None,
+    rate_hz: float | None = None,
+    say: single.Say = lambda line: None,
+) -> EnginesPackage:
     """Write the package of DIR and return it, opened.
 
-    policy, rate_hz: as of `hwgen.build.package.package`; only replicas run a whole policy, the stages of a pipeline are
-    packaged as accelerators alone. Raises InputError, PackageError.
+    policy, rate_hz, say: as of `hwgen.build.package.package`; only replicas run a whole policy, the stages of a
+    pipeline are packaged as accelerators alone. Raises InputError, PackageError.
     """
     stages = read_stages(folder)
     manifest = reports.read_json(folder / "manifest.json", "generate the design again")
@@ -39,12 +45,14 @@ def package(folder: Path, out: Path, policy: str | None = None, rate_hz: float |
     if len(stages) > 1 and (policy not in (None, single.NO_POLICY) or rate_hz is not None):
         raise InputError(f"{folder} is a pipeline of {len(stages)} stages, which are packaged as accelerators alone: "
                          "leave --policy and --rate-hz away, or take one engine, or replicas")  # fmt: skip
+    if len(stages) > 1 and policy is None:
+        say("the package holds the accelerator alone: policies are packaged with one engine, or with replicas of it")
     with tempfile.TemporaryDirectory(prefix="hwgen-") as name:
         files = []
         for number, stage in enumerate(stages):
             part, file = folder / stage["folder"], Path(name) / f"stage{number}.hwpkg"
             if len(stages) == 1:
-                single.package(part, file, policy, None, True, rate_hz)
+                single.package(part, file, policy, None, True, rate_hz, say)
             else:
                 file = part / PACKAGE
             files.append(file)

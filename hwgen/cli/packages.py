@@ -43,7 +43,7 @@ def package(
     if common.call("hwgen.build.package_engines", "is_one")(directory):
         if bitstream is not None:
             raise InputError("a package of several engines holds no bitstream: put the .bit and .hwh beside it")
-        made = common.call("hwgen.build.package_engines", "package")(directory, out, policy, rate_hz)
+        made = common.call("hwgen.build.package_engines", "package")(directory, out, policy, rate_hz, _note)
         typer.echo(common.call("hwgen.build.package_engines", "summary")(made, out.stat().st_size))
         return
     make = common.call("hwgen.build.package", "package")
@@ -65,24 +65,24 @@ def inspect(
 
     Example: `hwgen inspect policy.hwpkg`
     """
-    from hwgen.runtime import package_info
-    from hwgen.runtime.package import read_package
+    from hwgen.runtime import engines_info
+    from hwgen.runtime.engines_package import read_any
 
-    first = read_package(file)
+    first = read_any(file)
     if other is None:
-        facts = package_info.describe(first)
+        facts = engines_info.describe(first)
         if as_json:
             typer.echo(json.dumps(facts, indent=1))
         else:
             common.call("hwgen.build.inspect", "show")(facts)
         return
-    reasons = package_info.differences(first, read_package(other))
+    reasons = engines_info.differences(first, read_any(other))
     if as_json:
         typer.echo(json.dumps({"bitstream_of": str(file), "program_of": str(other), "differences": reasons}, indent=1))
     elif reasons:
         typer.echo(f"{other} does not run on the bitstream of {file}: {'; '.join(reasons)}")
     else:
-        typer.echo(f"{other} runs on the bitstream of {file}: both are of design {first.manifest['design_hash']}")
+        typer.echo(f"{other} runs on the bitstream of {file}: both are of design {engines_info.designs(first)}")
     raise typer.Exit(1 if reasons else 0)
 
 

@@ -22,12 +22,11 @@ from hwgen.schedule import Design, fit
 from hwgen.schedule.layers import END, layers
 from hwgen.schedule.timing import DDR_READ, DIN_START
 
-MOST = 4
-"""Engines on a board: the processors have four memory ports that are alike, and each engine needs one."""
 DRIVER_MS = 0.2
 """What the driver takes for a run: checks, registers, the answer (docs/performance.md, times ten). Assumed."""
 SHAPES = {1: ((1,),), 2: ((2,), (1, 1)), 3: ((3,), (1, 1, 1)), 4: ((4,), (2, 2), (1, 1, 1, 1))}
-"""Copies of each stage's engine, by the number of engines."""
+"""Copies of each stage's engine, by the number of engines: up to four, for the processors have four memory ports that
+are alike, and each engine needs one."""
 
 
 @dataclass
@@ -79,6 +78,10 @@ class Way:
     def ports(self) -> int:
         """Memory ports of all engines."""
         return sum(many * (1 + d.config.stream_ports) for many, d in zip(self.copies, self.designs, strict=True))
+
+    def traffic(self) -> int:
+        """Bytes between all engines and DDR for an answer: inputs, outputs, streamed weights of each stage."""
+        return sum(d.plan.in_bytes + d.plan.out_bytes + d.streamed_bytes for d in self.designs)
 
     def measure(self, board: Board) -> None:
         """Enter what the engines that were found take and cost."""

@@ -66,9 +66,10 @@ def search_engines(graph: Graph, board: Board, aim: Aim, say: Say | None = None)
     """The best way for the aim. Raises FitError: nothing fits, or nothing is in time, and what the nearest does."""
     every = engines.ways(graph, board, aim.counts)
     if not every:
+        ports = len(board.memory.ports)
         raise FitError(
-            f"{board.name} has {max(len(board.memory.ports), 1)} memory ports, and each of {min(aim.counts)} engines "
-            "needs one: give fewer --engines, or a board with more"
+            f"{board.name} has {ports or 'no'} memory port{'s' * (ports != 1)} of its processor, and each of "
+            f"{min(aim.counts)} engines needs one: give fewer --engines, or a board with more"
         )
     for way in every:
         _bounds(way, board, aim)
@@ -80,7 +81,7 @@ def search_engines(graph: Graph, board: Board, aim: Aim, say: Say | None = None)
             asked = zip(way.parts, _wishes(way, aim), strict=True)
             way.found = [search(part, way.share, wish, say, compiler) for part, wish in asked]
         except (FitError, UnsupportedError) as error:
-            way.found, way.verdict, way.why = [], "refused", str(error)
+            way.found, way.verdict, way.why = [], "refused", f"on {_part(way, board)}: {error}"
             continue
         way.measure(board)
         best = _judge(way, best, aim)
@@ -127,7 +128,8 @@ def _bounds(way: Way, board: Board, aim: Aim) -> None:
         able = {a: space.least_clocks(part, *a) for a in space.arrays(way.share, wish.multipliers)
                 if not fit.over(space.smallest(*a, bits), way.share)}  # fmt: skip
         if not able:
-            way.verdict, way.why = "refused", f"no array fits 1/{way.engines} of {board.name}"
+            fewer = "" if wish.multipliers is None else f" with {wish.multipliers} multipliers at most"
+            way.verdict, way.why = "refused", f"no array{fewer} fits {_part(way, board)}"
             return
         least.append(min(able.values()))
         in_time = [a for a, clocks in able.items() if wish.limit is None or clocks <= wish.limit]
@@ -140,6 +142,11 @@ def _bounds(way: Way, board: Board, aim: Aim) -> None:
     way.bound, way.least_cost = (latency if aim.interval is None else interval), max(kinds.values())
 
 
+def _part(way: Way, board: Board) -> str:
+    """What of the board an engine gets, for people."""
+    return board.name if way.engines == 1 else f"1/{way.engines} of {board.name}"
+
+
 def _hopeless(way: Way, best: Way | None, aim: Aim) -> bool:
     """Whether the bounds say that the way cannot win; then `why` says so."""
     limit = aim.interval if aim.interval is not None else aim.latency
@@ -150,11 +157,11 @@ def _hopeless(way: Way, best: Way | None, aim: Aim) -> bool:
     elif best is None:
         return False
     elif aim.limited and way.least_cost > best.cost:
-        way.why = f"at least {way.least_cost:.1%} of the board, {best.name} takes {best.cost:.1%}"
+        way.why = f"at least {way.least_cost:.1%} of the board, {best.cost:.1%} with {best.name}"
     elif not aim.limited and len(way.parts) == len(best.parts) == 1:
         way.why = f"answers no sooner than {best.name} with more of the board, at {best.latency:,} clocks"
     elif not aim.limited and way.bound > best.latency:
-        way.why = f"at least {way.bound:,} clocks, {best.name} takes {best.latency:,}"
+        way.why = f"at least {way.bound:,} clocks, {best.latency:,} with {best.name}"
     return bool(way.why)
 
 
@@ -168,9 +175,9 @@ def _judge(way: Way, best: Way | None, aim: Aim) -> Way | None:
     if lost is not None:
         lost.verdict = "dearer" if aim.limited else "slower"
         if aim.limited and lost.cost > won.cost:
-            lost.why = f"{lost.cost:.1%} of the board, {won.name} takes {won.cost:.1%}"
+            lost.why = f"{lost.cost:.1%} of the board, {won.cost:.1%} with {won.name}"
         else:
-            lost.why = f"{lost.latency:,} clocks, {won.name} takes {won.latency:,}"
+            lost.why = f"{lost.latency:,} clocks, {won.latency:,} with {won.name}"
     return won
 
 
@@ -212,9 +219,10 @@ def _over_two(graph: Graph, board: Board, aim: Aim, compiler: Compiler) -> dict[
 def _nothing(graph: Graph, board: Board, aim: Aim, every: Sequence[Way], compiler: Compiler) -> str:
     """Why there is no way, and what the most engines can do."""
     many = f"{min(aim.counts)} to {max(aim.counts)}" if len(aim.counts) > 1 else str(aim.counts[0])
-    told = f"no way with {many} engines on {board.name} will do"
+    told = f"no way with {many} engine{'s' * (aim.counts != (1,))} on {board.name} will do"
+    nearest = f"{told}: {every[0].why}; give fewer --engines, or take a larger board or a smaller graph"
     if aim.interval is None:
-        return f"{told}: {every[0].why}"
+        return nearest
     rates = []
     for way in (way for way in every if len(way.parts) == 1):
         try:
@@ -224,10 +232,10 @@ def _nothing(graph: Graph, board: Board, aim: Aim, every: Sequence[Way], compile
             continue
         rates.append((ceil(clocks / way.engines), way.name))
     if not rates:
-        return f"{told}: {every[0].why}"
+        return nearest
     clocks, name = min(rates)
     return (
-        f"{told} at {board.clock_mhz * 1e6 / aim.interval:,.0f} answers a second: {name} give one in {clocks:,} clocks "
-        f"({board.clock_mhz * 1e6 / clocks:,.0f} a second at the assumed {board.clock_mhz:g} MHz): take a lower rate, "
-        "a larger board or a smaller graph"
+        f"{told} at {board.clock_mhz * 1e6 / aim.interval:,.0f} answers a second: of {name} comes one in {clocks:,} "
+        f"clocks ({board.clock_mhz * 1e6 / clocks:,.0f} a second at the assumed {board.clock_mhz:g} MHz); take a lower "
+        "rate, a larger board or a smaller graph"
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 from hwgen.backends.shell import CoreDescription
 from hwgen.errors import InputError
 from hwgen.graph import Graph
+from hwgen.runtime.engines_package import MOST
 
 AGAIN = "generate the design again"
-MOST_STAGES = 4
 
 
 def read_object(file: Path, texts: tuple[str, ...] = (), numbers: tuple[str, ...] = ()) -> dict:
@@ -50,11 +50,11 @@ def read_stages(folder: Path) -> list[dict]:
     """The stages of DIR/manifest.json: `folder`, a plain name within DIR, and `copies`. Raises InputError."""
     file = folder / "manifest.json"
     stages = read_object(file).get("stages")
-    if not isinstance(stages, list) or not 1 <= len(stages) <= MOST_STAGES:
-        raise InputError(f"{file}: stages is {stages!r:.40}, not a list of 1 to {MOST_STAGES}; {AGAIN}")
+    if not isinstance(stages, list) or not 1 <= len(stages) <= MOST:
+        raise InputError(f"{file}: stages is {stages!r:.40}, not a list of 1 to {MOST}; {AGAIN}")
     for number, stage in enumerate(stages):
         good = isinstance(stage, dict) and stage.get("folder") == f"stage{number}"
-        if not good or type(stage.get("copies")) is not int or not 1 <= stage["copies"] <= MOST_STAGES:
+        if not good or type(stage.get("copies")) is not int or not 1 <= stage["copies"] <= MOST:
             raise InputError(f"{file}: stages[{number}] is {stage!r:.80}, not a folder stage{number} and 1 to "
-                             f"{MOST_STAGES} copies; {AGAIN}")  # fmt: skip
+                             f"{MOST} copies; {AGAIN}")  # fmt: skip
     return stages

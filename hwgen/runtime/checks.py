@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -23,6 +23,15 @@ def check_names(
         names = ", ".join(f"{name!s:.100}" for name in list(given)[:64]) or "none"
         takes = ", ".join(f"{name} (optional)" if name in optional else name for name in wanted)
         raise InputFault(f"{what} {names}; {who} {takes}")
+
+
+def check_batch(observations: object) -> None:
+    """Raise InputFault where these are no observations one after the other."""
+    if isinstance(observations, Mapping) or not isinstance(observations, Iterable):
+        raise InputFault(
+            f"infer_batch is given {type(observations).__name__}; give a list with an observation each, such as "
+            "[{name: array}, {name: array}]"
+        )
 
 
 def check_shape(what: str, x: np.ndarray, shape: tuple[int, ...]) -> None:

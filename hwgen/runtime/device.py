@@ -150,8 +150,13 @@ def _overlay(path: Path, what: str, device: object):
                             "is it for this board, and is its .hwh beside it?") from error  # fmt: skip
 
 
+def engines_of(overlay) -> list[str]:
+    """The names of the hwgen engines among the blocks of an overlay, or of what pynq parses of it."""
+    return [k for k, v in overlay.ip_dict.items() if f":{ENGINE_NAME}:" in str(v.get("type", ""))]
+
+
 def _find_engine(overlay, name: str | None) -> str:
-    found = [k for k, v in overlay.ip_dict.items() if f":{ENGINE_NAME}:" in str(v.get("type", ""))]
+    found = engines_of(overlay)
     if name is not None and name in found:
         return name
     if name is not None or len(found) != 1:

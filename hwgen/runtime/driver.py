@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from hwgen.runtime import selftest
-from hwgen.runtime.checks import check_timeout
+from hwgen.runtime.checks import check_batch, check_timeout
 from hwgen.runtime.clock import SYSTEM, Clock
 from hwgen.runtime.control.health import read_health
 from hwgen.runtime.control.swap import Swap, begin_swap
@@ -56,7 +55,7 @@ class Accelerator:
         timeout: float | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        package = package if isinstance(package, Package) else read_package(Path(package))
+        package = package if isinstance(package, Package) else read_package(package)
         self.last_error: Exception | None = None
         self._lock, self._closed = threading.RLock(), False
         self._swap: Swap | None = None
@@ -138,11 +137,7 @@ class Accelerator:
     ) -> list[dict[str, np.ndarray] | np.ndarray]:
         """`infer` for each of these, two in flight; the answers in order. `timeout` is for each. The first error is
         raised, and what was in flight is given up."""
-        if isinstance(observations, Mapping) or not isinstance(observations, Iterable):
-            raise InputFault(
-                f"infer_batch is given {type(observations).__name__}; give a list with an observation each, such as "
-                "[{name: array}, {name: array}]"
-            )
+        check_batch(observations)
         answers = []
         with self._lock:
             pipeline, _ = self._ready()
@@ -275,9 +270,10 @@ class Accelerator:
                 "predicted_cycles": resident.package.manifest["predicted_cycles"],
             }  # fmt: skip
 
-    def health(self) -> dict[str, object]:
-        """`stats` in groups, and the board's temperatures; see `hwgen.runtime.control.health`."""
-        return read_health(self)
+    def health(self, loop: object = None) -> dict[str, object]:
+        """`stats` in groups, the board's temperatures, and the deadlines of a control loop; see
+        `hwgen.runtime.control.health`."""
+        return read_health(self, loop)
 
     def reset(self, download: bool = False) -> None:
         """Stop, forget what was submitted, load the package again; with `download` the bitstream first."""

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hwgen.runtime.checks import check_timeout
+from hwgen.runtime.checks import check_batch, check_timeout
 from hwgen.runtime.clock import SYSTEM, Clock
 from hwgen.runtime.control.swap import check_interface
-from hwgen.runtime.device import ENGINE_NAME, Port, PynqPort, open_overlay
+from hwgen.runtime.device import ENGINE_NAME, Port, PynqPort, engines_of, open_overlay
 from hwgen.runtime.driver import Accelerator, Observation
 from hwgen.runtime.engines_chain import Chain
 from hwgen.runtime.engines_package import EnginesPackage, read_engines
-from hwgen.runtime.errors import HashMismatch, RuntimeFault, SelftestError, UsageError
+from hwgen.runtime.errors import HashMismatch, NoEngineError, RuntimeFault, SelftestError, UsageError
+from hwgen.runtime.policy_spec import PolicySpec
 from hwgen.runtime.resident import Arrays
 
 
@@ -61,6 +62,11 @@ class Engines:
         self.timeout = max(engine.timeout for engine in self.engines)
         self._chain = Chain(self.package, self.engines, clock)
 
+    @property
+    def policy(self) -> PolicySpec | None:
+        """As of an `Accelerator`: of replicas that run a whole policy; else None."""
+        return self.package.policy
+
     # --- observations -------------------------------------------------------------------------------------------------
 
     def infer(self, inputs: Observation, *, raw: bool = False, timeout: float | None = None) -> Arrays | np.ndarray:
@@ -75,6 +81,7 @@ class Engines:
     ) -> list[Arrays | np.ndarray]:
         """`infer` for each of these, with all engines at work; the answers in order. `timeout` is for each. The first
         error is raised, and what was in flight is given up."""
+        check_batch(observations)
         answers = []
         with self._lock:
             self._check_idle()
@@ -133,7 +140,7 @@ class Engines:
             each = [engine.selftest() for engine in self.engines]
             vectors = self.package.selftest
             count = len(next(iter(vectors.values())))
-            inputs = [{name: vectors[name][i] for name in self.package.inputs} for i in range(count)]
+            inputs = [{t.name: vectors[t.name][i] for t in self.package.inputs} for i in range(count)]
             for i, got in enumerate(self.infer_batch(inputs, raw=True)):
                 for name, array in got.items():
                     if (array != vectors[name][i]).any():
@@ -145,32 +152,40 @@ class Engines:
         summed = {key: sum(one[key] for one in first) for key in ("latency_cycles", "predicted_cycles")}
         return {"vectors": count, "policy_vectors": each[0]["policy_vectors"], **summed, "engines": each}
 
-    def health(self) -> dict[str, object]:
+    def health(self, loop: object = None) -> dict[str, object]:
         """{"infers", "errors", "swaps", "in_flight", "engines": `Accelerator.health` of each, stage by stage}."""
         with self._lock:
             self._check_open()
             counts = {"infers": self.infers, "errors": self.errors, "swaps": self.swaps}
             in_flight = len(self._chain.flying)
-            return {**counts, "in_flight": in_flight, "engines": [engine.health() for engine in self.engines]}
+            return {**counts, "in_flight": in_flight, "engines": [engine.health(loop) for engine in self.engines]}
 
     def swap(self, package: str | os.PathLike | EnginesPackage, *, selftest: bool = True) -> None:
         """Change to another package of the same designs, all engines or none. Nothing may be in flight. Raises what
-        `Accelerator.swap` raises; the old package then answers."""
+        `Accelerator.swap` raises; the old package then answers, or, where an engine does not take it back, nothing."""
         new = package if isinstance(package, EnginesPackage) else read_engines(package)
         with self._lock:
             self._check_idle()
             _check_swap(self.package, new)
-            old, done = self.package, []
             try:
-                for engine, has, gets in zip(self.engines, old.engines, new.engines, strict=True):
+                for engine, gets in zip(self.engines, new.engines, strict=True):
                     engine.swap(gets, selftest=selftest)
-                    done.append((engine, has))
             except BaseException:
-                for engine, has in done:
-                    engine.swap(has, selftest=False)
+                self._go_back()
                 raise
             self.package = self._chain.package = new
             self.swaps += 1
+
+    def _go_back(self) -> None:
+        """Every engine to the package that it had before a swap; where one does not come back all are closed, for no
+        answer may mix two."""
+        try:
+            for engine, had in zip(self.engines, self.package.engines, strict=True):
+                if engine.package is not had:
+                    engine.swap(had, selftest=False)
+        except BaseException:
+            self.close()
+            raise
 
     def reset(self, download: bool = False) -> None:
         """Stop all engines, forget what was submitted, load them again; with `download` the bitstream first."""
@@ -191,8 +206,12 @@ class Engines:
     def __enter__(self) -> Engines:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except Exception:
+            if kind is None:  # else the error on its way says more
+                raise
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -222,8 +241,9 @@ def _ports(package: EnginesPackage, devices, bitstream, overlay, device) -> list
     """A port for each engine. Raises UsageError, NoEngineError."""
     count = len(package.engines)
     if devices is not None:
-        if (bitstream, overlay, device) != (None, None, None) or len(devices) != count:
-            raise UsageError(f"devices= are {len(devices)}; give one for each of {count} engines, and nothing else")
+        found = len(devices) if isinstance(devices, Sequence) else type(devices).__name__
+        if (bitstream, overlay, device) != (None, None, None) or found != count:
+            raise UsageError(f"devices= are {found}; give one for each of {count} engines, and nothing else")
         return list(devices)
     if overlay is None:
         path = Path(bitstream) if bitstream is not None else package.path.with_suffix(".bit")
@@ -233,16 +253,23 @@ def _ports(package: EnginesPackage, devices, bitstream, overlay, device) -> list
         overlay = open_overlay(path, device)
     elif bitstream is not None:
         raise UsageError("give overlay= or bitstream=, not both")
-    return [PynqPort(overlay, f"{ENGINE_NAME}_{number}") for number in range(count)]
+    blocks = sorted(engines_of(overlay))
+    wanted = [f"{ENGINE_NAME}_{number}" for number in range(count)]
+    if blocks != wanted:
+        raise NoEngineError(
+            f"bitstream {getattr(overlay, 'bitfile_name', '?')}: its hwgen engines are {', '.join(blocks) or 'none'}, "
+            f"package {package.path.name} is for {', '.join(wanted)}; load the bitstream that was built for it"
+        )
+    return [PynqPort(overlay, name) for name in wanted]
 
 
 def _check_swap(old: EnginesPackage, new: EnginesPackage) -> None:
     """Raise UsageError or HashMismatch where these engines cannot run the other package."""
-    if new.copies != old.copies or list(new.inputs) != list(old.inputs) or list(new.outputs) != list(old.outputs):
+    has, gets = (f"{list(p.copies)} engines, {p.manifest['inputs']} -> {p.manifest['outputs']}" for p in (old, new))
+    if gets != has:
         raise UsageError(
-            f"package {new.path.name} has stages of {list(new.copies)} engines, {list(new.inputs)} -> "
-            f"{list(new.outputs)}; the running {old.path.name} {list(old.copies)}, {list(old.inputs)} -> "
-            f"{list(old.outputs)}: close these Engines and open the other package instead"
+            f"package {new.path.name} has stages of {gets}; the running {old.path.name} {has}: close these Engines and "
+            "open the other package instead"
         )
     for number, (has, gets) in enumerate(zip(old.stages, new.stages, strict=True)):
         check_interface(has, gets)

@@ -17,7 +17,7 @@ from hwgen.runtime.convert import Packer
 from hwgen.runtime.device import PAGE
 from hwgen.runtime.driver import Accelerator
 from hwgen.runtime.engines_package import EnginesPackage
-from hwgen.runtime.errors import DeviceFault, EngineTimeout
+from hwgen.runtime.errors import EngineTimeout, RuntimeFault
 from hwgen.runtime.package import Package
 from hwgen.runtime.pipeline import Pipeline
 from hwgen.runtime.resident import Arrays, Slot
@@ -34,12 +34,17 @@ class Request:
         self.stage, self.engine = 0, None
         self.slot: Slot | None = None
         self.feeder: Slot | None = None
-        self.error: DeviceFault | None = None
+        self.error: RuntimeFault | None = None
 
     @property
     def pipeline(self) -> Pipeline:
         """Of its engine."""
         return _pipeline(self.engine)
+
+    def fail(self, error: RuntimeFault) -> None:
+        """It ends here."""
+        self.error = error
+        self.pipeline.give_up(self.slot)
 
     def leave_feeder(self) -> None:
         """The engine has read its input."""
@@ -52,6 +57,8 @@ class Chain:
 
     def __init__(self, package: EnginesPackage, engines: list[Accelerator], clock: Clock) -> None:
         self.package, self.engines, self._clock, self._turn = package, engines, clock, 0
+        self._inputs = {spec.name: spec for spec in package.inputs}
+        self._outputs = [spec.name for spec in package.outputs]
         ends = np.cumsum(package.copies).tolist()
         self.stages = [engines[end - many : end] for end, many in zip(ends, package.copies, strict=True)]
         self.flying: list[Request] = []
@@ -65,7 +72,7 @@ class Chain:
         """Start an observation. Raises InputFault."""
         request, now = Request(raw, {}), inputs
         if len(self.stages) > 1:
-            check_names(inputs, self.package.inputs, "inputs are", "these engines take")
+            check_names(inputs, self._inputs, "inputs are", "these engines take")
             request.kept = self._later(inputs, raw)
             now = {spec.name: inputs[spec.name] for spec in self.package.stages[0].inputs}
         request.engine = self._idlest(0)
@@ -83,10 +90,15 @@ class Chain:
             while request.error is None and request.slot.collected:
                 request.leave_feeder()
                 if request.slot.error is not None:
-                    request.error = request.slot.error
-                    request.pipeline.give_up(request.slot)
-                elif request.stage >= furthest or not self._hand_on(request):
+                    request.fail(request.slot.error)
+                elif request.stage >= furthest:
                     break
+                else:
+                    try:
+                        if not self._hand_on(request):
+                            break
+                    except RuntimeFault as error:  # what the next stage does not take is this observation's error alone
+                        request.fail(error)
             furthest = furthest if request.error is not None else request.stage
 
     def ended(self, request: Request) -> bool:
@@ -113,7 +125,7 @@ class Chain:
         )
 
     def answer(self, request: Request) -> Arrays | np.ndarray:
-        """The answer of a request that has ended. Raises DeviceFault."""
+        """The answer of a request that has ended. Raises DeviceFault, or what a later stage refused."""
         if request.error is not None:
             raise request.error
         slot = request.slot
@@ -121,7 +133,7 @@ class Chain:
         if len(self.stages) == 1:
             return slot.unpack(None)
         made = {**request.made, **{name: read(request.raw, None) for name, read in slot.unpackers.items()}}
-        return {name: made[name] for name in self.package.outputs}
+        return {name: made[name] for name in self._outputs}
 
     def forget(self) -> None:
         """Give up what is under way."""
@@ -140,7 +152,7 @@ class Chain:
         taker = self._idlest(stage)
         read_later = {spec.name for later in self.package.stages[stage + 1 :] for spec in later.inputs}
         for name, read in before.unpackers.items():
-            if name in self.package.outputs:
+            if name in self._outputs:
                 request.made[name] = read(request.raw, None)
             if name in read_later:
                 request.kept[name] = read.integers().copy()
@@ -165,7 +177,7 @@ class Chain:
         """Inputs that later stages read, as integers: the caller's arrays may change meanwhile. Raises InputFault."""
         kept = {}
         for spec in (spec for stage in self.package.stages[1:] for spec in stage.inputs):
-            if spec.name in self.package.inputs:
+            if spec.name in self._inputs:
                 packer = Packer(spec, np.zeros(spec.offset + spec.nbytes, np.uint8))
                 (packer.raw if raw else packer.real)(inputs[spec.name])
                 kept[spec.name] = packer.view

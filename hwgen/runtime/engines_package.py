@@ -16,16 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.runtime import npz
-from hwgen.runtime.archive import zip_bytes, zip_members
+from hwgen.runtime.archive import first_name, zip_bytes, zip_members
 from hwgen.runtime.errors import PackageError
 from hwgen.runtime.fields import Complain, Fields, parse_object
 from hwgen.runtime.layout import TensorSpec
-from hwgen.runtime.package import ENGINES, SELFTEST, Package, parse_package, read_file, replace_file
+from hwgen.runtime.package import ENGINES, MANIFEST, SELFTEST, Package, parse_package, read_file, replace_file
 from hwgen.runtime.package_manifest import manifest_hash
 from hwgen.runtime.package_vectors import load_selftest
+from hwgen.runtime.policy_spec import PolicySpec
 
 FORMAT = 1
 MOST = 4
+"""Engines, and so stages."""
 STAGES = tuple(f"stage{k}.hwpkg" for k in range(MOST))
 LIMITS = {ENGINES: 1 << 20, **dict.fromkeys(STAGES, 3 << 30), SELFTEST: 256 << 20}
 _KEYS = ("format", "name", "board", "copies", "inputs", "outputs", "predicted_cycles", "interval_cycles",
@@ -34,22 +36,33 @@ _KEYS = ("format", "name", "board", "copies", "inputs", "outputs", "predicted_cy
 
 @dataclass(frozen=True, eq=False)
 class EnginesPackage:
-    """An opened package of several engines. stages: their packages, in order; copies: engines of each. inputs: each of
-    the whole with the spec of the first stage that reads it; outputs: of the stage that makes it. selftest: integers
-    [B, *shape] of each of these."""
+    """An opened package of several engines. stages: their packages, in order; copies: engines of each. inputs: of the
+    whole, each with the spec of the first stage that reads it; outputs: of the stage that makes it. selftest: integers
+    [B, *shape] of each of these, by name. sizes: bytes of each member."""
 
     path: Path
     manifest: dict
     stages: tuple[Package, ...]
     copies: tuple[int, ...]
-    inputs: dict[str, TensorSpec]
-    outputs: dict[str, TensorSpec]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     selftest: dict[str, np.ndarray] = field(repr=False)
+    sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def engines(self) -> list[Package]:
         """The package of each engine, stage by stage."""
         return [stage for stage, many in zip(self.stages, self.copies, strict=True) for _ in range(many)]
+
+    @property
+    def policy(self) -> PolicySpec | None:
+        """The whole policy that replicas run; None of an accelerator alone, as every pipeline is."""
+        return self.stages[0].policy if len(self.stages) == 1 else None
+
+    @property
+    def policy_selftest(self) -> dict[str, np.ndarray] | None:
+        """Its golden observations and actions, as of a Package."""
+        return self.stages[0].policy_selftest if len(self.stages) == 1 else None
 
 
 def write_engines(
@@ -81,12 +94,20 @@ def read_engines(path: str | os.PathLike) -> EnginesPackage:
     return parse_engines(read_file(path), Path(path))
 
 
+def read_any(path: str | os.PathLike) -> Package | EnginesPackage:
+    """Open a package, of one engine or of several. Raises PackageError, UsageError."""
+    data = read_file(path)
+    return (parse_engines if first_name(data) == ENGINES else parse_package)(data, Path(path))
+
+
 def parse_engines(data: bytes, path: Path) -> EnginesPackage:
     """A package from its bytes; `path` only names it in errors. Raises PackageError."""
 
     def complain(where: str, reason: str) -> PackageError:
         return PackageError(f"{path}: {ENGINES}: {where}{' ' if where else ''}{reason}; make the package again")
 
+    if first_name(data) == MANIFEST:
+        raise PackageError(f"{path}: a package of one engine; open it with hwgen.runtime.Accelerator")
     try:
         members = zip_members(data, LIMITS)
     except ValueError as error:
@@ -102,13 +123,13 @@ def parse_engines(data: bytes, path: Path) -> EnginesPackage:
     _check_hashes(manifest, members, complain)
     stages = tuple(parse_package(members[name], path / name) for name in names)
     inputs, outputs = _joined(manifest, stages, complain)
-    specs = [*inputs.values(), *outputs.values()]
 
     def differs(reason: str) -> PackageError:
         return PackageError(f"{path}: {SELFTEST}: {reason}; make the package again")
 
-    vectors = load_selftest(members[SELFTEST], LIMITS[SELFTEST], specs, differs)
-    return EnginesPackage(path, manifest, stages, copies, inputs, outputs, vectors)
+    vectors = load_selftest(members[SELFTEST], LIMITS[SELFTEST], [*inputs, *outputs], differs)
+    sizes = {name: len(content) for name, content in members.items()}
+    return EnginesPackage(path, manifest, stages, copies, inputs, outputs, vectors, sizes)
 
 
 def _check(manifest: dict, members: Mapping[str, bytes], complain: Complain) -> tuple[tuple[int, ...], list[str]]:
@@ -146,23 +167,25 @@ def _check_hashes(manifest: dict, members: Mapping[str, bytes], complain: Compla
 
 def _joined(
     manifest: dict, stages: Sequence[Package], complain: Complain
-) -> tuple[dict[str, TensorSpec], dict[str, TensorSpec]]:
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The whole's inputs and outputs, once each stage's inputs come from somewhere and fit."""
     known: dict[str, TensorSpec] = {}
     inputs: dict[str, TensorSpec] = {}
     for number, stage in enumerate(stages):
+        if stage.manifest["backend"] != "engine":
+            raise complain("", f"stage {number} is of the backend {stage.manifest['backend']}, not of engine")
         for spec in stage.inputs:
             if spec.name in manifest["inputs"]:
                 first = inputs.setdefault(spec.name, spec)
             elif spec.name in known:
                 first = known[spec.name]
             else:
-                raise complain("stages", f"stage {number} reads '{spec.name}', which no earlier stage makes")
+                raise complain("", f"stage {number} reads '{spec.name}', which no earlier stage makes")
             if _kind(first) != _kind(spec):
-                raise complain("stages", f"stage {number} reads '{spec.name}' as another shape, type or scale")
+                raise complain("", f"stage {number} reads '{spec.name}' as another shape, type or scale")
         for spec in stage.outputs:
             if spec.name in known or spec.name in manifest["inputs"]:
-                raise complain("stages", f"'{spec.name}' of stage {number} exists already")
+                raise complain("", f"'{spec.name}' of stage {number} exists already")
             known[spec.name] = spec
     for key, found in (("inputs", inputs), ("outputs", known)):
         if missing := [name for name in manifest[key] if name not in found]:
@@ -170,7 +193,7 @@ def _joined(
     boards = {stage.manifest["board"] for stage in stages} | {manifest["board"]}
     if len(boards) > 1:
         raise complain("board", f"differs between the stages: {', '.join(sorted(boards))}")
-    return {name: inputs[name] for name in manifest["inputs"]}, {name: known[name] for name in manifest["outputs"]}
+    return tuple(inputs[name] for name in manifest["inputs"]), tuple(known[name] for name in manifest["outputs"])
 
 
 def _kind(spec: TensorSpec) -> tuple:

@@ -1,11 +1,13 @@
-"""The hardware handoff (.hwh) of a system with one engine, as pynq's parser wants it: for the simulated board.
+"""The hardware handoff (.hwh) of a system with one engine or several, as pynq's parser wants it: for the simulated
+board.
 
-A bitstream built by Vivado brings its own; this one names the same block, registers and clock, so that pynq.Overlay
-finds the engine in the same way.
+A bitstream built by Vivado brings its own; this one names the same blocks, registers and clock, so that pynq.Overlay
+finds the engines in the same way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
@@ -19,7 +21,8 @@ _ACCESS = {"ro": "read-only", "rw": "read-write"}
 
 @dataclass(frozen=True)
 class Processor:
-    """A Zynq's processor as a .hwh describes it; `base` of the engine's registers, behind the control port `master`."""
+    """A Zynq's processor as a .hwh describes it; `base` of the first engine's registers, behind the control port
+    `master`."""
 
     name: str
     version: str
@@ -58,34 +61,43 @@ PROCESSORS = {
 
 def make_hwh(
     family: str = "zynqmp",
-    instance: str = f"{ENGINE_NAME}_0",
+    instances: Sequence[str] = (f"{ENGINE_NAME}_0",),
     vlnv: str = ENGINE_VLNV,
     name: str = "sim",
     size: int = 0x10000,
 ) -> str:
-    """The XML text. `family`: one of PROCESSORS; `size`: of the engine's window; `name`: of the system."""
+    """The XML text. `family`: one of PROCESSORS; `instances`: names of the blocks, whose windows of `size` bytes lie
+    one behind the other; `name`: of the system."""
     processor = PROCESSORS[family]
-    end = processor.base + size - 1
-    block = _tag(
-        "MODULE", f"{_registers(size)}<PARAMETERS/><PORTS/>{_tag('BUSINTERFACES', _interface(_SLAVE, 'SLAVE'))}",
-        FULLNAME=f"/{instance}", INSTANCE=instance.replace("/", "_"), MODTYPE=vlnv.split(":")[2], BDTYPE="", VLNV=vlnv,
-        IPTYPE="PERIPHERAL", IS_ENABLE="1", MODCLASS="PERIPHERAL", HWVERSION="1.0",
-    )  # fmt: skip
-    memory = _tag(
-        "MEMRANGE", ADDRESSBLOCK="reg0", BASENAME="C_BASEADDR", BASEVALUE=f"{processor.base:#010X}",
-        HIGHNAME="C_HIGHADDR", HIGHVALUE=f"{end:#010X}", INSTANCE=instance.replace("/", "_"), IS_DATA="TRUE",
-        MASTERBUSINTERFACE=processor.master, MEMTYPE="REGISTER", SLAVEBUSINTERFACE=_SLAVE,
-    )  # fmt: skip
+    blocks = "".join(_block(instance, vlnv, size) for instance in instances)
+    windows = "".join(_window(one, processor, processor.base + k * size, size) for k, one in enumerate(instances))
     parameters = "".join(_tag("PARAMETER", NAME=key, VALUE=value) for key, value in processor.parameters.items())
     busses = _tag("BUSINTERFACES", _interface(processor.master, "MASTER"))
     system = _tag(
-        "MODULE", f"{_tag('PARAMETERS', parameters)}<PORTS/>{busses}{_tag('MEMORYMAP', memory)}",
+        "MODULE", f"{_tag('PARAMETERS', parameters)}<PORTS/>{busses}{_tag('MEMORYMAP', windows)}",
         FULLNAME="/ps_0", INSTANCE="ps_0", MODTYPE=processor.name,
         VLNV=f"xilinx.com:ip:{processor.name}:{processor.version}",
     )  # fmt: skip
     info = _tag("SYSTEMINFO", ARCH=processor.arch, NAME=name)
-    body = f"{info}<EXTERNALPORTS/><EXTERNALINTERFACES/><MODULES>{block}{system}</MODULES>"
+    body = f"{info}<EXTERNALPORTS/><EXTERNALINTERFACES/><MODULES>{blocks}{system}</MODULES>"
     return f'<?xml version="1.0"?><EDKSYSTEM>{body}</EDKSYSTEM>'
+
+
+def _block(instance: str, vlnv: str, size: int) -> str:
+    inside = f"{_registers(size)}<PARAMETERS/><PORTS/>{_tag('BUSINTERFACES', _interface(_SLAVE, 'SLAVE'))}"
+    return _tag(
+        "MODULE", inside, FULLNAME=f"/{instance}", INSTANCE=instance.replace("/", "_"), MODTYPE=vlnv.split(":")[2],
+        BDTYPE="", VLNV=vlnv, IPTYPE="PERIPHERAL", IS_ENABLE="1", MODCLASS="PERIPHERAL", HWVERSION="1.0",
+    )  # fmt: skip
+
+
+def _window(instance: str, processor: Processor, base: int, size: int) -> str:
+    """Where a block's registers lie."""
+    return _tag(
+        "MEMRANGE", ADDRESSBLOCK="reg0", BASENAME="C_BASEADDR", BASEVALUE=f"{base:#010X}", HIGHNAME="C_HIGHADDR",
+        HIGHVALUE=f"{base + size - 1:#010X}", INSTANCE=instance.replace("/", "_"), IS_DATA="TRUE",
+        MASTERBUSINTERFACE=processor.master, MEMTYPE="REGISTER", SLAVEBUSINTERFACE=_SLAVE,
+    )  # fmt: skip
 
 
 def _tag(element: str, inside: str = "", **attributes: object) -> str:

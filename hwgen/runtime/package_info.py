@@ -3,11 +3,16 @@ bitstream."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from hwgen.runtime.layout import TensorSpec
 from hwgen.runtime.package import Package
 from hwgen.runtime.policy_spec import ActionSpec, ObservationSpec, PolicySpec
+
+if TYPE_CHECKING:
+    from hwgen.runtime.engines_package import EnginesPackage
 
 _PLAIN = ("name", "board", "backend", "format", "abi", "design_hash", "array", "engine", "predicted_cycles")
 
@@ -18,21 +23,32 @@ def describe(package: Package) -> dict:
     `clock_mhz` is the bitstream's where one is inside, else the one that was assumed; `latency_us` follows it. Every
     hash that is listed has been verified, for an opened package has no other.
     """
-    manifest, policy = package.manifest, package.policy
+    manifest = package.manifest
     bitstream = manifest.get("bitstream")
     clock = float(bitstream["clock_mhz"] if bitstream else manifest["clock_mhz_assumed"])
     facts = {key: manifest.get(key) for key in _PLAIN}
     return {
         "file": str(package.path), **facts, "clock_mhz": clock, "clock_is": "bitstream" if bitstream else "assumed",
         "latency_us": manifest["predicted_cycles"] / clock,
+        **interface(package), "bitstream": {**bitstream, "bytes": len(package.bitstream)} if bitstream else None,
+        "members": members(package),
+    }  # fmt: skip
+
+
+def interface(package: Package | EnginesPackage) -> dict:
+    """What goes in and comes out, and how many golden vectors prove it."""
+    policy = package.policy
+    return {
         "inputs": [_tensor(t) for t in package.inputs], "outputs": [_tensor(t) for t in package.outputs],
         "policy": _policy(policy) if policy else None,
-        "bitstream": {**bitstream, "bytes": len(package.bitstream)} if bitstream else None,
         "selftest": {"accelerator": _count(package.selftest), "policy": _count(package.policy_selftest)},
-        "members": [
-            {"name": name, "bytes": size, "sha256": manifest["sha256"][name]} for name, size in package.sizes.items()
-        ],
     }  # fmt: skip
+
+
+def members(package: Package | EnginesPackage) -> list[dict]:
+    """The parts of the file, with their hashes."""
+    hashes = package.manifest["sha256"]
+    return [{"name": name, "bytes": size, "sha256": hashes[name]} for name, size in package.sizes.items()]
 
 
 def differences(bitstream_of: Package, program_of: Package) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from hwgen.runtime.errors import SelftestError
 from hwgen.runtime.package import Package
 from hwgen.runtime.package_vectors import unpack_texts
 from hwgen.runtime.policy_spec import ACTION
+
+if TYPE_CHECKING:
+    from hwgen.runtime.engines_package import EnginesPackage
 
 Infer = Callable[..., dict[str, np.ndarray] | np.ndarray]
 """infer(inputs, raw=bool), as of an Accelerator."""
@@ -44,7 +48,7 @@ def run_policy(package: Package, infer: Infer) -> dict[str, int]:
     return {"policy_vectors": len(inputs)}
 
 
-def observations(package: Package) -> list[dict[str, object]]:
+def observations(package: Package | EnginesPackage) -> list[dict[str, object]]:
     """The golden observations of a package with a policy, as `infer` takes them."""
     vectors = package.policy_selftest or {}
     texts = {o.name for o in package.policy.observation if o.kind == "text"}

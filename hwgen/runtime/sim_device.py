@@ -5,6 +5,8 @@ Like on a board, the .hwh of what is loaded says where the engine's registers li
 Zynq UltraScale+, or of a Zynq-7000, with 32-bit addresses and clock registers of its own (pynq 3 only, for 4.0 dropped
 it).
 
+Several engines, on buses with one DDR, are blocks of one overlay, as `hwgen.runtime.Engines` wants them.
+
 Registers go over the bus (of `sim_direct`), buffers lie in its DDR with a host shadow of their own: `flush()` copies to
 DDR and `invalidate()` from it, so that a forgotten one shows here as it does on a board.
 """
@@ -15,6 +17,7 @@ import itertools
 import os
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,7 @@ from pynq.pl_server.device import Device
 from pynq.ps import Clocks
 from pynqmetadata.frontends import Metadata
 
-from hwgen.runtime.device import ENGINE_NAME
+from hwgen.runtime.device import ENGINE_NAME, engines_of
 from hwgen.runtime.hwh import make_hwh
 from hwgen.runtime.memory import Pool, Window, shadow
 
@@ -59,22 +62,23 @@ class SimBuffer(PynqBuffer):
 
 
 class SimDevice(Device):
-    """See the module. It has no probe, so pynq never picks it by itself: pass `device=` and `target=`."""
+    """See the module. `beside`: buses of further engines. It has no probe, so pynq never picks it by itself: pass
+    `device=` and `target=`."""
 
     arch, name = "none", "hwgen-sim"
     capabilities = {"REGISTER_RW": True}
     timeout = 60.0  # seconds the driver waits by default: a simulated clock is slow
 
-    def __init__(self, bus) -> None:
+    def __init__(self, bus, beside: Sequence = ()) -> None:
         super().__init__(f"hwgen-sim-{next(_tags)}")
         self.capabilities = dict(SimDevice.capabilities)
-        self.bus, self.pool = bus, Pool(bus.ddr_base, len(bus.ddr))
+        self.bus, self.buses, self.pool = bus, (bus, *beside), Pool(bus.ddr_base, len(bus.ddr))
         self._window = Window(bus.ddr, bus.ddr_base)
         self.timestamp = self.bitfile_name = None
-        self._engine = range(0)  # the addresses of its registers
+        self._engines: list[tuple[range, object]] = []  # the addresses of each one's registers, and its bus
         self._system: dict[int, int] = {}
 
-    # registers: the engine's window goes to the bus, the rest of the processor's map is plain memory
+    # registers: an engine's window goes to its bus, the rest of the processor's map is plain memory
     def read_registers(self, address: int, length: int) -> bytes:
         """`length` bytes of registers, as pynq.MMIO asks for them."""
         return b"".join(self._read(address + i).to_bytes(4, "little") for i in range(0, length, 4))
@@ -84,14 +88,17 @@ class SimDevice(Device):
         data = bytes(data)
         for i in range(0, len(data), 4):
             value = int.from_bytes(data[i : i + 4], "little")
-            if address + i in self._engine:
-                self.bus.write(address + i - self._engine.start, value)
+            for window, bus in self._engines:
+                if address + i in window:
+                    bus.write(address + i - window.start, value)
+                    break
             else:
                 self._system[address + i] = value
 
     def _read(self, address: int) -> int:
-        if address in self._engine:
-            return self.bus.read(address - self._engine.start)
+        for window, bus in self._engines:
+            if address in window:
+                return bus.read(address - window.start)
         return self._system.get(address, 0)
 
     # buffers
@@ -130,7 +137,7 @@ class SimDevice(Device):
         return parser
 
     def _become(self, parser: RuntimeMetadataParser) -> None:
-        """Take the processor and the engine's addresses that the .hwh names."""
+        """Take the processor and the engines' addresses that the .hwh names."""
         self.arch = _ARCH[parser.family_ps]
         if self.arch == "armv7l" and self.bus.ddr_base + len(self.bus.ddr) > 1 << 32:
             raise RuntimeError(
@@ -139,9 +146,9 @@ class SimDevice(Device):
         self._system = dict(_CLOCKS[parser.family_ps])
         if "_real_instance" in vars(Clocks):  # pynq keeps the clocks of the first device of the process
             del Clocks._real_instance
-        for block in parser.ip_dict.values():
-            if f":{ENGINE_NAME}:" in str(block["type"]):
-                self._engine = range(block["phys_addr"], block["phys_addr"] + block["addr_range"])
+        blocks = [parser.ip_dict[name] for name in sorted(engines_of(parser))]
+        windows = [range(block["phys_addr"], block["phys_addr"] + block["addr_range"]) for block in blocks]
+        self._engines = list(zip(windows, self.buses))  # noqa: B905
 
     def get_memory(self, description: dict) -> SimDevice:
         """The memory behind `overlay.PSDDR`: this device allocates."""
@@ -149,7 +156,8 @@ class SimDevice(Device):
 
     def download(self, bitstream, parser=None) -> None:
         """Reset the simulated hardware, which is what a new bitstream does."""
-        self.bus.reset()
+        for bus in self.buses:
+            bus.reset()
         super().post_download(bitstream, parser, self.name)
 
     def gen_cache(self, bitstream, parser=None) -> None:
@@ -159,16 +167,16 @@ class SimDevice(Device):
         """Nothing: the port is as wide as the bus."""
 
 
-def open_sim(bus, family: str = "zynqmp") -> tuple[SimDevice, Path]:
+def open_sim(bus, family: str = "zynqmp", beside: Sequence = ()) -> tuple[SimDevice, Path]:
     """A device over `bus` and the path of a stand-in bitstream with its .hwh; both files go when the device does.
-    `family` of the board: "zynqmp" or "zynq7", whose memory must lie below 4 GiB.
+    `family` of the board: "zynqmp" or "zynq7", whose memory must lie below 4 GiB. `beside`: buses of further engines.
 
-    Use: `device, bit = open_sim(bus)`, then `Accelerator(package, bitstream=bit, device=device)`.
+    Use: `device, bit = open_sim(bus)`, then `Accelerator(package, bitstream=bit, device=device)`, or `Engines`.
     """
-    device = SimDevice(bus)
+    device = SimDevice(bus, beside)
     folder = tempfile.TemporaryDirectory(prefix="hwgen-sim-")
     weakref.finalize(device, folder.cleanup)
     path = Path(folder.name) / "policy.bit"
     path.write_bytes(b"simulated: the hardware is the bus of the SimDevice\n")
-    path.with_suffix(".hwh").write_text(make_hwh(family))
+    path.with_suffix(".hwh").write_text(make_hwh(family, [f"{ENGINE_NAME}_{k}" for k in range(len(device.buses))]))
     return device, path

@@ -1,6 +1,7 @@
 """`hwgen simulate` of several engines: the chain is judged by golden, and the RTL of a pipeline is right."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -78,6 +79,29 @@ def test_a_damaged_manifest_is_named(pipeline, stages, told):
     manifest = json.loads((pipeline / "manifest.json").read_text())
     (pipeline / "manifest.json").write_text(json.dumps(manifest | {"stages": stages}))
     with pytest.raises(InputError, match=told):
+        simulate.simulate(pipeline)
+
+
+@pytest.mark.parametrize(
+    "of, to, told",
+    [
+        (0, 1, "no stage makes the output 'y' of graph.onnx"),
+        (1, 0, "stage0/graph.onnx reads 'requantize', which neither"),
+    ],
+)
+def test_stages_that_do_not_join_are_named(pipeline, of, to, told):
+    shutil.rmtree(pipeline / f"stage{to}")
+    shutil.copytree(pipeline / f"stage{of}", pipeline / f"stage{to}")
+    with pytest.raises(InputError, match=told):
+        simulate.simulate(pipeline)
+
+
+@pytest.mark.parametrize("key", ["multipliers", "clock_mhz_assumed", "ddr_bytes"])
+def test_a_damaged_report_is_named(pipeline, monkeypatch, key):
+    monkeypatch.setattr(simulate_engine, "run_with_progress", computed())
+    report = json.loads((pipeline / "report.json").read_text())
+    (pipeline / "report.json").write_text(json.dumps(report | {key: 0 if key != "ddr_bytes" else "x"}))
+    with pytest.raises(InputError, match=key):
         simulate.simulate(pipeline)
 
 

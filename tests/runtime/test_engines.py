@@ -17,6 +17,7 @@ from hwgen.runtime.layout import int32_to_planar
 from hwgen.runtime.sim_direct import SimDirect
 from hwgen.runtime.sim_engines import instant
 from tests.codesign.ways import written
+from tests.runtime import several
 from tests.runtime.conftest import FakeClock
 from tests.runtime.model import EngineModel
 from tests.support import cases
@@ -213,6 +214,20 @@ def test_an_error_is_of_its_observation_alone(pipeline, bad):
         assert right(engines.result(), some[2][1]) and engines.health()["errors"] == 1
 
 
+def test_what_the_next_stage_does_not_take_is_an_error_of_its_observation(tmp_path):
+    """y is -3 where x is not positive, and the second stage is to get 0 at least."""
+    package, models = several.pipeline(tmp_path / "chain.hwpkg", lo=0), several.pipeline_models()
+    good, bad = ({"x": np.full(20, x, np.int8), "k": np.zeros((2, 3), np.uint8)} for x in (9, -1))
+    with Engines(package, devices=[SimDirect(model) for model in models]) as engines:  # each in a memory of its own
+        for inputs in (good, bad, good, bad):
+            if inputs is bad:
+                with pytest.raises(InputFault, match="holds -3, outside 0..127"):
+                    engines.infer(inputs, raw=True)
+            else:
+                assert (engines.infer(inputs, raw=True)["w"] == 6).all()
+        assert engines.health()["errors"] == 2
+
+
 @pytest.mark.parametrize("bad", [0, 1])
 def test_an_engine_that_hangs_is_given_up_and_comes_back(pipeline, bad):
     graph, package, parts = pipeline
@@ -272,11 +287,32 @@ def test_a_swap_changes_all_engines_or_none(tmp_path):
         assert engines.health()["swaps"] == 1
 
 
+def test_engines_that_do_not_come_back_from_a_swap_answer_nothing(tmp_path):
+    """The first has the new package, the second refuses it, and the first cannot go back: no answer may mix two."""
+    graph, package, parts = chained(tmp_path / "a")
+    _, new, _ = chained(tmp_path / "b", seed=2)
+    board = Board(package, parts)
+    with Engines(package, devices=board.devices) as engines:
+        second, swap = engines.engines[1], engines.engines[1].swap
+
+        def refuse(*args, **more):
+            board.models[0].fail_load = board.models[1].fail_load = "BAD_IMAGE"
+            return swap(*args, **more)
+
+        second.swap = refuse
+        with pytest.raises(EngineError, match="BAD_IMAGE"):
+            engines.swap(new, selftest=False)
+        with pytest.raises(UsageError, match="are closed"):
+            engines.infer(frames(graph, 1, 1)[0][0], raw=True)
+
+
 def test_what_does_not_belong_is_refused(pipeline, tmp_path):
     graph, package, parts = pipeline
     board = Board(package, parts)
     with pytest.raises(UsageError, match="devices= are 1; give one for each of 2 engines"):
         Engines(package, devices=board.devices[:1])
+    with pytest.raises(UsageError, match="devices= are SimDirect; give one for each of 2 engines"):
+        Engines(package, devices=board.devices[0])
     with pytest.raises(UsageError, match="which hardware"):
         Engines(package)
     with pytest.raises(PackageError, match="several engines; open it with hwgen.runtime.Engines"):
@@ -284,6 +320,8 @@ def test_what_does_not_belong_is_refused(pipeline, tmp_path):
     engines = Engines(package, devices=board.devices)
     with pytest.raises(UsageError, match="nothing was submitted"):
         engines.result()
+    with pytest.raises(InputFault, match="infer_batch is given dict; give a list"):
+        engines.infer_batch({"x": np.zeros(24)})
     with pytest.raises(InputFault, match="late"):
         engines.infer({"x": np.zeros(24, np.int8)}, raw=True)
     engines.close()

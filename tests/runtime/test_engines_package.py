@@ -7,9 +7,19 @@ import pytest
 
 from hwgen.runtime import PackageError
 from hwgen.runtime.archive import zip_members
-from hwgen.runtime.engines_package import LIMITS, STAGES, pack_engines, parse_engines, read_engines, write_engines
+from hwgen.runtime.engines_package import (
+    LIMITS,
+    STAGES,
+    pack_engines,
+    parse_engines,
+    read_any,
+    read_engines,
+    write_engines,
+)
 from hwgen.runtime.package import ENGINES, SELFTEST, write_package
 from tests.runtime import samples
+from tests.runtime.fuzz_package import spoil
+from tests.support import cases
 
 MANIFEST = {
     "name": "two", "board": "zcu104", "copies": [1, 1], "inputs": ["x", "k"], "outputs": ["y", "w"],
@@ -45,7 +55,8 @@ def golden():
 def test_what_is_written_is_read(tmp_path, stages, golden):
     made = write_engines(tmp_path / "two.hwpkg", MANIFEST, stages, golden)
     again = read_engines(tmp_path / "two.hwpkg")
-    assert again.copies == (1, 1) and list(again.inputs) == ["x", "k"] and list(again.outputs) == ["y", "w"]
+    assert again.copies == (1, 1) and [t.name for t in again.inputs] == ["x", "k"]
+    assert [t.name for t in again.outputs] == ["y", "w"] and read_any(again.path).sizes == again.sizes
     assert [one.design_hash for one in again.engines] == [one.design_hash for one in made.stages]
     assert all(np.array_equal(again.selftest[name], golden[name]) for name in golden)
     first = (tmp_path / "two.hwpkg").read_bytes()
@@ -100,6 +111,31 @@ def test_what_is_altered_is_refused(tmp_path, stages, golden):
             parse_engines(data[:cut], tmp_path)
 
 
+def test_whatever_is_spoilt_is_refused_in_one_line(tmp_path, stages, golden, seed):
+    """Bytes, and entries whose hashes are right again: opened, or a PackageError, and nothing else."""
+    write_engines(tmp_path / "two.hwpkg", MANIFEST, stages, golden)
+    data, rng, opened = (tmp_path / "two.hwpkg").read_bytes(), np.random.default_rng(seed), 0
+    members = zip_members(data, LIMITS)
+    manifest = {key: value for key, value in json.loads(members.pop(ENGINES)).items() if key != "sha256"}
+    for _ in range(cases(300, 20_000)):
+        if rng.random() < 0.4:
+            spoilt = bytearray(data)
+            spoilt[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+        else:
+            try:
+                spoilt = pack_engines(spoil(manifest, rng), members)
+            except (TypeError, ValueError, AttributeError):  # no manifest that JSON holds
+                continue
+        try:
+            made = parse_engines(bytes(spoilt), tmp_path / "two.hwpkg")
+        except PackageError as error:
+            assert "\n" not in str(error)
+            continue
+        opened += 1
+        assert sum(made.copies) == len(made.engines) and len(made.inputs) == len(made.manifest["inputs"])
+    assert opened
+
+
 def test_a_package_of_one_engine_is_named(stages):
-    with pytest.raises(PackageError, match="not a whole package of engines"):
+    with pytest.raises(PackageError, match="a package of one engine; open it with hwgen.runtime.Accelerator"):
         read_engines(stages[0])

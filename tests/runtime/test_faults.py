@@ -212,7 +212,7 @@ class TestOverlays:
         from hwgen.runtime.sim_device import open_sim
 
         device, bitstream = open_sim(model)
-        bitstream.with_suffix(".hwh").write_text(make_hwh(instance="blinky", vlnv="acme.org:ip:blinky:1.0"))
+        bitstream.with_suffix(".hwh").write_text(make_hwh(instances=["blinky"], vlnv="acme.org:ip:blinky:1.0"))
         with pytest.raises(NoEngineError, match=r"no hwgen engine among its blocks \(.*blinky.*\); load the bitstream"):
             Accelerator(package, bitstream=bitstream, device=device)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hwgen.backends.design import write_common
 from hwgen.backends.engine import generate as single
+from hwgen.backends.engine import serial_fit
 from hwgen.backends.options import ENGINES, Options
 from hwgen.boards import Board
 from hwgen.build import reports
@@ -20,6 +21,7 @@ from hwgen.codesign import progress
 from hwgen.codesign.engines import DRIVER_MS, Way, handover
 from hwgen.codesign.search_engines import Aim, FoundWay, search_engines
 from hwgen.graph import Graph
+from hwgen.runtime.engines_package import MOST
 
 BACKEND = "engines"
 
@@ -30,6 +32,8 @@ def generate(graph_file: Path, graph: Graph, board: Board, options: Options, out
     with progress.shown() as say:
         found = search_engines(graph, board, aim(board, options), say)
     if found.chosen.engines == 1:
+        serial_fit.check(found.chosen.designs[0], board)
+        _forget(out)
         single.write(found.chosen.designs[0], board, out, graph_file, found.chosen.found[0])
         reports.update(out, {"search_engines": found.as_dict()})
     else:
@@ -47,8 +51,7 @@ def aim(board: Board, options: Options) -> Aim:
 def write(graph: Graph, board: Board, out: Path, found: FoundWay, graph_file: Path | None = None) -> dict:
     """Write DIR for the chosen way; returns the manifest of the whole."""
     way, out = found.chosen, Path(out)
-    for old in out.glob("stage*"):
-        shutil.rmtree(old)
+    _forget(out)
     stages = []
     for number, (design, searched) in enumerate(zip(way.designs, way.found, strict=True)):
         name = f"stage{number}"
@@ -58,30 +61,44 @@ def write(graph: Graph, board: Board, out: Path, found: FoundWay, graph_file: Pa
             "folder": name, "copies": way.copies[number], "design_hash": made["design_hash"],
             "inputs": list(design.graph.inputs), "outputs": list(design.graph.outputs),
         })  # fmt: skip
-    codes = " ".join(f"{stage['copies']}x{stage['design_hash']}" for stage in stages)
+    code = sha256(" ".join(f"{stage['copies']}x{stage['design_hash']}" for stage in stages).encode()).hexdigest()[:16]
     manifest = {
         "name": graph.name or "policy", "board": board.name, "backend": BACKEND,
-        "design_hash": sha256(codes.encode()).hexdigest()[:16],
+        "design_hash": code,
         "clock_mhz_assumed": board.clock_mhz, "inputs": list(graph.inputs), "outputs": list(graph.outputs),
         "stages": stages, "predicted_cycles": way.latency, "interval_cycles": way.interval,
         "handover_cycles": handover(board.clock_mhz, len(stages)),
     }  # fmt: skip
-    write_common(out, graph, graph_file, manifest, report(graph, board, way) | {"search_engines": found.as_dict()})
+    facts = report(graph, board, way) | {"design_hash": code, "search_engines": found.as_dict()}
+    write_common(out, graph, graph_file, manifest, facts)
     return manifest
+
+
+def _forget(out: Path) -> None:
+    """The engines that an earlier design in this folder had are gone."""
+    for number in range(MOST):
+        if (out / f"stage{number}" / "manifest.json").is_file():
+            shutil.rmtree(out / f"stage{number}")
 
 
 def report(graph: Graph, board: Board, way: Way) -> dict:
     """report.json before simulation: what is measured later is null."""
     multipliers = sum(many * prod((d.config.n, d.config.m)) for many, d in zip(way.copies, way.designs, strict=True))
-    mhz = board.clock_mhz
+    mhz, macs, traffic = board.clock_mhz, graph.macs(), way.traffic()
+    rate, driver = mhz * 1e6 / way.interval, 1e3 / (DRIVER_MS * len(way.parts))
+    note = (f"the driver, one thread, is assumed to take {DRIVER_MS:g} ms for a run: it starts {driver:,.0f} answers a "
+            f"second at most, of the {rate:,.0f} that the engines could give")  # fmt: skip
     return {
         "name": graph.name, "board": board.name, "backend": BACKEND, "engines": way.engines,
         "copies": list(way.copies), "arrays": [[d.config.n, d.config.m] for d in way.designs],
         "latency_cycles": None, "predicted_cycles": way.latency, "interval_cycles": way.interval,
         "stage_cycles": [d.timing.latency for d in way.designs],
         "handover_cycles": handover(mhz, len(way.parts)), "latency_us_assumed": way.latency / mhz,
-        "answers_a_second": mhz * 1e6 / way.interval, "driver_answers_a_second": 1e3 / (DRIVER_MS * len(way.parts)),
-        "macs": graph.macs(), "multipliers": multipliers,
-        "utilization": graph.macs() / multipliers / way.interval, "bit_exact": None, "vectors": 0,
-        "clock_mhz_assumed": mhz, "resources": way.resources() | {"source": "formula"}, "ddr_ports": way.ports(),
+        "answers_a_second": rate, "driver_answers_a_second": driver,
+        "compute_cycles": sum(d.timing.compute for d in way.designs), "macs": macs, "multipliers": multipliers,
+        "utilization": macs / multipliers / way.latency, "interval_utilization": macs / multipliers / way.interval,
+        "bit_exact": None, "vectors": 0, "clock_mhz_assumed": mhz,
+        "resources": way.resources() | {"source": "formula"}, "ddr_ports": way.ports(),
+        "streamed_bytes": sum(d.streamed_bytes for d in way.designs),
+        "ddr_bytes": traffic, "ddr_bytes_a_second": traffic * rate, "notes": [note] if driver < rate else [],
     }  # fmt: skip

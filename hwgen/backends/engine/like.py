@@ -8,6 +8,7 @@ from pathlib import Path
 from hwgen.backends.engine import rtl
 from hwgen.boards import Board
 from hwgen.errors import InputError
+from hwgen.runtime.engines_package import MOST
 from hwgen.runtime.layout import is_int
 from hwgen.runtime.package import read_package
 from hwgen.schedule.config import SIZES, EngineConfig
@@ -22,6 +23,10 @@ def engine_of(where: Path, board: Board) -> EngineConfig:
 
     Raises InputError: no engine, another board, another version of the RTL; PackageError for a spoilt package.
     """
+    if any((where / f"stage{number}" / PACKAGE).is_file() for number in range(MOST)):
+        raise InputError(
+            f"{where} is a design of several engines: --like takes one of them, such as {where / 'stage0'}"
+        )
     file = where / PACKAGE if where.is_dir() else where
     package = read_package(file)
     manifest = package.manifest

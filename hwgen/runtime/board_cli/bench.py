@@ -1,15 +1,18 @@
-"""`hwgen-board bench`: latency of an inference, and where the time goes."""
+"""`hwgen-board bench`: latency of an inference, and where the time goes; of several engines, answers a second."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from hwgen.runtime.board_cli import samples
 from hwgen.runtime.board_cli.devices import open_accelerator
 from hwgen.runtime.board_cli.packages import name_of, open_package
 from hwgen.runtime.control.histogram import Histogram
+from hwgen.runtime.driver import Accelerator, Observation
+from hwgen.runtime.engines import Engines
 from hwgen.runtime.errors import UsageError
 from hwgen.runtime.profile import STAGES, profile
 
@@ -32,14 +35,33 @@ def bench(options: argparse.Namespace) -> Report:
     with open_accelerator(package, options.device, options.timeout) as accelerator:
         accelerator.infer(next(given))  # the first one warms caches
         whole = measure(lambda: accelerator.infer(next(given)), options.count)
-        parts = profile(accelerator, given, options.count)
-        cycles = accelerator.last_cycles
+        inside = (_together if isinstance(accelerator, Engines) else _inside)(accelerator, given, options.count)
     facts = {
         "package": package.path.name, "name": name_of(package), "device": options.device, "count": options.count,
-        "latency_us": _micro(whole), "parts_us": {name: _micro(histogram) for name, histogram in parts.items()},
-        "cycles": cycles, "predicted_cycles": package.manifest["predicted_cycles"],
+        "latency_us": _micro(whole), **inside,
     }  # fmt: skip
     return 0, facts, _text(facts)
+
+
+def _inside(accelerator: Accelerator, given: Iterator[Observation], count: int) -> dict:
+    """Where the time of an engine's inference goes."""
+    parts = profile(accelerator, given, count)
+    return {
+        "parts_us": {name: _micro(histogram) for name, histogram in parts.items()},
+        "cycles": accelerator.last_cycles, "predicted_cycles": accelerator.package.manifest["predicted_cycles"],
+    }  # fmt: skip
+
+
+def _together(engines: Engines, given: Iterator[Observation], count: int) -> dict:
+    """What all engines at work answer; the clocks of each."""
+    begin = time.perf_counter()
+    engines.infer_batch(islice(given, count))
+    rate = count / (time.perf_counter() - begin)
+    clocks = [one["cycles"] for one in engines.health()["engines"]]
+    return {
+        "answers_a_second": round(rate, 1),
+        "cycles": [one["last"] for one in clocks], "predicted_cycles": [one["predicted"] for one in clocks],
+    }  # fmt: skip
 
 
 def measure(call: Callable[[], object], count: int) -> Histogram:
@@ -57,9 +79,16 @@ def _micro(histogram: Histogram) -> dict[str, float]:
 
 
 def _text(facts: dict) -> str:
-    rows = {"infer()": facts["latency_us"], **{f"  {name}": facts["parts_us"][name] for name in STAGES}}
+    several = "parts_us" not in facts
+    rows = {"infer()": facts["latency_us"]}
+    rows |= {} if several else {f"  {name}": facts["parts_us"][name] for name in STAGES}
     lines = [f"{facts['name']} ({facts['package']}) on {facts['device']}, {facts['count']} inferences, microseconds:"]
     lines.append(f"{'':12}" + "".join(f"{name:>10}" for name in facts["latency_us"]))
     lines += [f"{name:12}" + "".join(f"{value:10.1f}" for value in row.values()) for name, row in rows.items()]
-    lines.append(f"the engine itself: {facts['cycles']} clocks ({facts['predicted_cycles']} predicted)")
+    if several:
+        lines.append(f"with all engines at work: {facts['answers_a_second']:,.0f} answers a second")
+        each = zip(facts["cycles"], facts["predicted_cycles"])  # noqa: B905
+        lines.append(f"the engines themselves: {', '.join(f'{has} clocks ({said} predicted)' for has, said in each)}")
+    else:
+        lines.append(f"the engine itself: {facts['cycles']} clocks ({facts['predicted_cycles']} predicted)")
     return "\n".join(lines)

@@ -12,8 +12,8 @@ import numpy as np
 from hwgen.runtime.board_cli.devices import open_accelerator
 from hwgen.runtime.control.health import health_line
 from hwgen.runtime.control.temperature import read_temperatures
-from hwgen.runtime.package import read_package
-from hwgen.runtime.package_info import describe
+from hwgen.runtime.engines_info import describe, designs
+from hwgen.runtime.engines_package import read_any
 
 _MODEL = "proc/device-tree/model"
 _MEMORY = {"MemTotal": "memory", "MemAvailable": "memory free", "CmaTotal": "DMA memory", "CmaFree": "DMA memory free"}
@@ -30,13 +30,13 @@ def info(options: argparse.Namespace) -> tuple[int, dict, str]:
     lines = [f"{name:16}{value}" for name, value in facts.items()]
     if options.package is None:
         return 0, facts, "\n".join(lines)
-    package = read_package(options.package)
+    package = read_any(options.package)
     facts["package"] = told = describe(package)
-    lines += [f"{'package':16}{_package_line(told)}"]
+    lines += [f"{'package':16}{_package_line(told, designs(package))}"]
     if options.open or options.device != "auto":
         with open_accelerator(package, options.device, options.timeout) as accelerator:
-            facts["health"] = accelerator.health()
-        lines.append(f"{'engine':16}{health_line(facts['health'])}")
+            facts["health"] = health = accelerator.health()
+        lines += [f"{'engine':16}{health_line(one)}" for one in health.get("engines", [health])]
     return 0, facts, "\n".join(lines)
 
 
@@ -53,12 +53,13 @@ def machine(root: str | Path = "/") -> dict[str, str]:
     return facts
 
 
-def _package_line(told: dict) -> str:
+def _package_line(told: dict, designs: str) -> str:
     policy = f"policy {told['policy']['name']}" if told["policy"] else "an accelerator alone"
     bitstream = told["bitstream"]
     inside = f"bitstream of {bitstream['tool']}" if bitstream else "no bitstream inside"
+    engines = f"{sum(told['copies'])} engines, " if "copies" in told else ""
     return (
-        f"{told['name']} for {told['board']}, design {told['design_hash']}, {policy}, "
+        f"{told['name']} for {told['board']}, {engines}design {designs}, {policy}, "
         f"{told['predicted_cycles']} clocks = {told['latency_us']:.2f} us at {told['clock_mhz']:g} MHz, {inside}"
     )
 

@@ -13,9 +13,11 @@ from hwgen.runtime.board_cli import samples
 from hwgen.runtime.board_cli.devices import open_accelerator
 from hwgen.runtime.board_cli.packages import open_package
 from hwgen.runtime.control.chunks import ExecuteChunk, TemporalEnsemble
-from hwgen.runtime.control.health import health_line, read_health
+from hwgen.runtime.control.health import health_line
 from hwgen.runtime.control.loop import OVERRUNS, ControlLoop
 from hwgen.runtime.driver import Accelerator
+from hwgen.runtime.engines import Engines
+from hwgen.runtime.engines_package import EnginesPackage
 from hwgen.runtime.errors import UsageError
 from hwgen.runtime.package import Package
 
@@ -54,17 +56,18 @@ def run(options: argparse.Namespace) -> tuple[int, dict, str]:
         )  # fmt: skip
         with loop:
             stats = loop.run(ticks, options.seconds)
-            health = read_health(accelerator, loop)
+            health = accelerator.health(loop)
             trips = dict(loop.watchdog.trips) if loop.watchdog else None
     facts = {**stats.summary(), "watchdog": trips, "health": health, "error": _text(loop.last_error)}
-    lines = [f"{package.path.name} at {1 / loop.period:g} Hz: {stats}", health_line(health)]
+    lines = [f"{package.path.name} at {1 / loop.period:g} Hz: {stats}"]
+    lines += [health_line(one) for one in health.get("engines", [health])]
     lines += [f"watchdog: {', '.join(f'{name} late {count} times' for name, count in trips.items())}"] if trips else []
     lines += [f"last fault: {facts['error']}"] if loop.last_error else []
     over = options.max_misses is not None and stats.misses > options.max_misses
     return int(over), facts, "\n".join(lines)
 
 
-def _chunks(options: argparse.Namespace, package: Package) -> ExecuteChunk | TemporalEnsemble | None:
+def _chunks(options: argparse.Namespace, package: Package | EnginesPackage) -> ExecuteChunk | TemporalEnsemble | None:
     policy = package.policy
     if options.ensemble is not None:
         return TemporalEnsemble(policy.chunk if policy else 1, options.ensemble)
@@ -73,7 +76,7 @@ def _chunks(options: argparse.Namespace, package: Package) -> ExecuteChunk | Tem
     return None if policy else ExecuteChunk(1)
 
 
-def _first_output(accelerator: Accelerator) -> Callable[[object], np.ndarray]:
+def _first_output(accelerator: Accelerator | Engines) -> Callable[[object], np.ndarray]:
     """An accelerator alone as a policy: its first output is one action."""
     name = accelerator.package.outputs[0].name
     return lambda observation: accelerator.infer(observation)[name].reshape(1, -1)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hwgen.runtime.engines_package import EnginesPackage
 from hwgen.runtime.errors import UsageError
 from hwgen.runtime.package import Package
 from hwgen.runtime.package_vectors import unpack_texts
@@ -19,14 +20,14 @@ _MAX_FILE = 1 << 30
 _NO_NPZ = (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def endless(package: Package, recorded: str | None = None) -> Iterator[dict[str, object]]:
+def endless(package: Package | EnginesPackage, recorded: str | None = None) -> Iterator[dict[str, object]]:
     """Observations as `infer` takes them, round and round. recorded: an .npz file with an array [B, ...] for each
     observation as np.savez writes them, texts as an array of str or as uint8 [B, L] in UTF-8; default: golden ones.
     Raises UsageError for a file that is not that."""
     return cycle(_golden(package) if recorded is None else _recorded(package, Path(recorded)))
 
 
-def _golden(package: Package) -> list[dict[str, object]]:
+def _golden(package: Package | EnginesPackage) -> list[dict[str, object]]:
     if package.policy is not None and package.policy_selftest:
         return observations(package)
     vectors, inputs = package.selftest, package.inputs
@@ -56,7 +57,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     return out
 
 
-def _recorded(package: Package, path: Path) -> list[dict[str, object]]:
+def _recorded(package: Package | EnginesPackage, path: Path) -> list[dict[str, object]]:
     arrays = _load(path)
     policy = package.policy
     names = [o.name for o in policy.observation] if policy else [t.name for t in package.inputs]

@@ -11,7 +11,16 @@ from hwgen.evaluate.design_sim import pack_inputs
 from hwgen.graph import GraphBuilder, golden
 from hwgen.graph.random_graphs import random_inputs
 from hwgen.graph.split import cuts
-from hwgen.runtime import EngineError, Engines, EngineTimeout, InputFault, PackageError, UsageError, read_package
+from hwgen.runtime import (
+    Accelerator,
+    EngineError,
+    Engines,
+    EngineTimeout,
+    InputFault,
+    PackageError,
+    UsageError,
+    read_package,
+)
 from hwgen.runtime.engines_chain import in_place
 from hwgen.runtime.layout import int32_to_planar
 from hwgen.runtime.sim_direct import SimDirect
@@ -317,6 +326,14 @@ def test_what_does_not_belong_is_refused(pipeline, tmp_path):
         Engines(package)
     with pytest.raises(PackageError, match="several engines; open it with hwgen.runtime.Engines"):
         read_package(package.path)
+    for wrong in (package, None):
+        with pytest.raises(UsageError, match="the package is .*; give the path of a .hwpkg file"):
+            Accelerator(wrong, device=board.devices[0])
+    with Accelerator(package.stages[0], device=board.devices[0]) as alone:
+        with pytest.raises(PackageError, match="several engines"):
+            alone.swap(package.path)
+        with pytest.raises(UsageError, match="the package is .*; give the path of a .hwpkg file"):
+            alone.swap(package)
     engines = Engines(package, devices=board.devices)
     with pytest.raises(UsageError, match="nothing was submitted"):
         engines.result()

@@ -17,7 +17,7 @@ from hwgen.runtime.errors import UsageError
 from hwgen.runtime.profile import STAGES, profile
 
 Report = tuple[int, dict, str]
-_MAX_COUNT = 10_000_000
+_MAX_COUNT, _BATCH = 10_000_000, 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,8 @@ def _inside(accelerator: Accelerator, given: Iterator[Observation], count: int) 
 def _together(engines: Engines, given: Iterator[Observation], count: int) -> dict:
     """What all engines at work answer; the clocks of each."""
     begin = time.perf_counter()
-    engines.infer_batch(islice(given, count))
+    for done in range(0, count, _BATCH):  # whose answers are kept until its end
+        engines.infer_batch(islice(given, min(_BATCH, count - done)))
     rate = count / (time.perf_counter() - begin)
     clocks = [one["cycles"] for one in engines.health()["engines"]]
     return {

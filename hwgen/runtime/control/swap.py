@@ -74,7 +74,7 @@ def begin_swap(
 ) -> Swap:
     """What `Accelerator.swap` does: with `wait` in this thread, else in one of its own. Raises UsageError while another
     swap is under way; with `wait` all that `Swap.result` raises."""
-    name = package.path.name if isinstance(package, Package) else Path(package).name
+    name = Path(getattr(package, "path", str(package))).name
     swap = Swap(name)
     with accelerator._lock:
         if accelerator._swap is not None and not accelerator._swap.done():
@@ -90,7 +90,7 @@ def begin_swap(
 
 def swap_now(accelerator: Accelerator, package: object, selftest: bool, allow_stop: bool) -> None:
     """Prepare and switch in this thread."""
-    new = package if isinstance(package, Package) else read_package(Path(package))
+    new = package if isinstance(package, Package) else read_package(package)
     old = accelerator.package
     check_interface(old, new)
     if new.design_hash == old.design_hash:

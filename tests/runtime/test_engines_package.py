@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from hwgen.runtime import PackageError
-from hwgen.runtime.archive import zip_members
+from hwgen.runtime import PackageError, npz
+from hwgen.runtime.archive import zip_bytes, zip_members
 from hwgen.runtime.engines_package import (
     LIMITS,
     STAGES,
@@ -97,6 +97,12 @@ def test_stages_that_do_not_fit_are_refused(tmp_path, stages, golden, changes):
 def test_what_is_altered_is_refused(tmp_path, stages, golden):
     write_engines(tmp_path / "two.hwpkg", MANIFEST, stages, golden)
     members = zip_members((tmp_path / "two.hwpkg").read_bytes(), LIMITS)
+    other = members | {SELFTEST: npz.save({**golden, "x": golden["x"] ^ 1})}
+    with pytest.raises(PackageError, match="sha256 of selftest.npz is another: it was altered"):
+        parse_engines(zip_bytes(other), tmp_path)
+    spoilt = members[ENGINES].replace(b'"interval_cycles": 77', b'"interval_cycles": 76')
+    with pytest.raises(PackageError, match="sha256 of engines.json is another: it was altered"):
+        parse_engines(zip_bytes(members | {ENGINES: spoilt}), tmp_path)
     manifest = json.loads(members.pop(ENGINES))
     for name in (STAGES[1], SELFTEST):
         less = {other: data for other, data in members.items() if other != name}

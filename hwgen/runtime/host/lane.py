@@ -101,8 +101,9 @@ def plan_lane(f: Entry, plan: Plan, x: Value, lane: Lane) -> Value:
         step(np.maximum, dtype(0))
     if lane.residual:
         other, mult = lane.residual
-        added = plan.buffer(other.shape, dtype)
-        plan.compute(np.multiply, other.data, plan.constant(mult * unit, dtype), out=added)
+        scaled = plan.constant(mult * unit, dtype)  # along an axis that the residual may not have
+        added = plan.buffer(np.broadcast_shapes(other.shape, scaled.shape), dtype)
+        plan.compute(np.multiply, other.data, scaled, out=added)
         step(np.add, added)
     if lane.shift.any():
         step(np.rint)

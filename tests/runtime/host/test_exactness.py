@@ -88,6 +88,9 @@ def test_residuals(rng):
     inputs = (("x", [3, 4], -(2**31), 2**31 - 1), ("r", [3, 1], -128, 127))
     check([requantize("x", "r", mult=[99_999, big], bias=-12345, shift=9, relu=True)], {}, *inputs)
     check([requantize("x", "r", mult=[1, 16], shift=4, lo=0, hi=255)], {}, ("x", [3, 4], -500, 9000), inputs[1])
+    rows = {"m": np.array([1, 20, 300], np.int32)}  # of an axis that this residual has not
+    node = requantize("x", "r", mult=[1, "m"], shift=4, channel_axis=0)
+    check([node], rows, ("x", [3, 4], -500, 9000), ("r", [1, 4], -128, 127))
 
 
 def test_products():

@@ -15,6 +15,7 @@ import numpy as np
 from hwgen.runtime import selftest
 from hwgen.runtime.checks import check_batch, check_timeout
 from hwgen.runtime.clock import SYSTEM, Clock
+from hwgen.runtime.closing import Closing
 from hwgen.runtime.control.health import read_health
 from hwgen.runtime.control.swap import Swap, begin_swap
 from hwgen.runtime.device import Port, open_port
@@ -29,7 +30,7 @@ Observation = Mapping[str, object]
 DEFAULT_TIMEOUT = 1.0  # seconds; a run is microseconds
 
 
-class Accelerator:
+class Accelerator(Closing):
     """An engine that runs one policy. A context manager; every method may be called from any thread, one at a time.
 
     `package`: path of a `.hwpkg`, or an opened Package. The hardware is one of `bitstream` (path of a .bit with its
@@ -297,16 +298,6 @@ class Accelerator:
             self._residency.close()
         if self._swap is not None:
             self._swap.join(self.timeout)
-
-    def __enter__(self) -> Accelerator:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            self.close()
-        except Exception:
-            if kind is None:  # else the error on its way says more
-                raise
 
     def __repr__(self) -> str:
         manifest = self.package.manifest

@@ -16,6 +16,7 @@ import numpy as np
 
 from hwgen.runtime.checks import check_batch, check_timeout
 from hwgen.runtime.clock import SYSTEM, Clock
+from hwgen.runtime.closing import Closing
 from hwgen.runtime.control.swap import check_interface
 from hwgen.runtime.device import ENGINE_NAME, Port, PynqPort, engines_of, open_overlay
 from hwgen.runtime.driver import Accelerator, Observation
@@ -26,7 +27,7 @@ from hwgen.runtime.policy_spec import PolicySpec
 from hwgen.runtime.resident import Arrays
 
 
-class Engines:
+class Engines(Closing):
     """Several engines that run one graph. A context manager; any thread may call, one at a time.
 
     `package`: path of a `.hwpkg` of several engines, or an opened EnginesPackage. The hardware is one of `devices` (a
@@ -202,16 +203,6 @@ class Engines:
             self._chain.flying.clear()
             for engine in self.engines:
                 closing.callback(engine.close)
-
-    def __enter__(self) -> Engines:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            self.close()
-        except Exception:
-            if kind is None:  # else the error on its way says more
-                raise
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
